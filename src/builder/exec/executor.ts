@@ -1,0 +1,36 @@
+import type { Mount } from '../snapshot/snapshotter.ts'
+
+export type NetworkMode = 'default' | 'host' | 'none'
+
+/** A process in a container. All values are final: nothing is looked up or expanded any more. */
+export interface ContainerProcess {
+  readonly args: readonly string[]
+  /** `NAME=value` */
+  readonly env: readonly string[]
+  /** Absolute; must exist in the root filesystem. */
+  readonly cwd: string
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }
+  readonly hostname: string
+  readonly network: NetworkMode
+  /** `address name` lines added to /etc/hosts. */
+  readonly extraHosts: readonly string[]
+}
+
+export interface ExecContext {
+  readonly signal: AbortSignal
+  output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
+}
+
+export interface Executor {
+  /**
+   * Runs the process to its end in a new container over the mounted root filesystem; when it returns, every process
+   * of the container is gone and every mount of the executor's own is undone. Mount points that it had to make in
+   * the root filesystem are removed again where the step left them empty.
+   * @throws the signal's reason after the container has been killed
+   */
+  run(
+    process: ContainerProcess,
+    rootfs: readonly Mount[],
+    context: ExecContext,
+  ): Promise<{ readonly exitCode: number }>
+}

@@ -1,0 +1,82 @@
+import { OciError } from './errors.ts'
+
+/** The platform object of an index entry and of an image config (image-spec `image-index.md`). */
+export interface Platform {
+  readonly os: string
+  readonly architecture: string
+  readonly variant?: string
+  readonly 'os.version'?: string
+  readonly 'os.features'?: readonly string[]
+}
+
+const ARCHITECTURE_ALIASES: Readonly<Record<string, readonly [string, string?]>> = {
+  x86_64: ['amd64'],
+  'x86-64': ['amd64'],
+  x64: ['amd64'],
+  aarch64: ['arm64'],
+  armhf: ['arm', 'v7'],
+  armel: ['arm', 'v6'],
+  i386: ['386'],
+  ia32: ['386'],
+}
+
+/**
+ * `os/architecture[/variant]`, as `docker build --platform` takes it; a single word is an architecture or an OS
+ * to be filled up from `host`.
+ * @throws OciError `platform-invalid`
+ */
+export function parsePlatform(text: string, host: Platform): Platform {
+  const parts = text.toLowerCase().split('/')
+  if (parts.length > 3 || !parts.every(part => /^[a-z0-9_.-]+$/.test(part))) {
+    throw new OciError(
+      'platform-invalid',
+      `Cannot parse platform ${JSON.stringify(text)}: want os/architecture or os/architecture/variant, such as linux/amd64`,
+    )
+  }
+  const [first = '', second, third] = parts
+  if (second === undefined) {
+    return first === 'linux' || first === 'windows' || first === 'darwin' || first === 'freebsd'
+      ? { ...host, os: first }
+      : normalize(host.os, first, undefined)
+  }
+  return normalize(first, second, third)
+}
+
+/** `linux/arm/v7` */
+export function formatPlatform(platform: Platform): string {
+  const { os, architecture, variant } = platform
+  return variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`
+}
+
+/** Node's `process.platform` and `process.arch` in the words of the specification. */
+export function platformOfHost(platform: string, arch: string): Platform {
+  return normalize(platform, arch, arch === 'arm' ? 'v7' : undefined)
+}
+
+/**
+ * How well an image of platform `have` serves one who wants `want`: 0 not at all, higher is better. arm variants
+ * are downward compatible (v7 runs v6), arm64's default variant is v8.
+ */
+export function platformMatch(have: Platform, want: Platform): number {
+  if (have.os !== want.os || have.architecture !== want.architecture) return 0
+  const haveLevel = variantLevel(have)
+  const wantLevel = variantLevel(want)
+  if (haveLevel > wantLevel) return 0
+  return 100 - (wantLevel - haveLevel)
+}
+
+function variantLevel(platform: Platform): number {
+  const given = /^v(\d+)/.exec(platform.variant ?? '')?.[1]
+  if (given !== undefined) return Number(given)
+  if (platform.architecture === 'arm64') return 8
+  if (platform.architecture === 'arm') return 7
+  return platform.architecture === 'amd64' ? 1 : 0
+}
+
+function normalize(os: string, architecture: string, variant: string | undefined): Platform {
+  const [known, implied] = ARCHITECTURE_ALIASES[architecture] ?? [architecture]
+  const level = variant ?? implied
+  if (level === undefined || (known === 'arm64' && level === 'v8') || (known === 'amd64' && level === 'v1'))
+    return { os, architecture: known }
+  return { os, architecture: known, variant: level.startsWith('v') ? level : `v${level}` }
+}

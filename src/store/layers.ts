@@ -1,0 +1,23 @@
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { LayerToc } from '../oci/layer/toc.ts'
+import type { Compression } from '../oci/media-type.ts'
+import type { LayerRecord } from './metadata.ts'
+
+/** Layers as the store knows them: blobs, with their diffID and table of contents. */
+export interface Layers {
+  /**
+   * Stores an uncompressed layer tar: hashed, compressed, hashed, written in one stream. Verifies that it is a tar.
+   * The bytes of the blob are a function of the tar and `compression` alone.
+   */
+  ingest(tar: AsyncIterable<Uint8Array>, compression: Compression, signal: AbortSignal): Promise<LayerRecord>
+  /**
+   * What is known of a layer blob that is stored, reading it once if it has never been read.
+   * @param diffID what the image config promises @throws OciError `digest-mismatch` when the layer is another
+   */
+  inspect(layer: Descriptor, diffID: Digest, signal: AbortSignal): Promise<LayerRecord>
+  /** The table of contents of an inspected or ingested layer. @throws StoreError `content-missing` */
+  toc(layer: LayerRecord): LayerToc
+  /** The uncompressed tar of a stored layer, verified against its diffID at the end. */
+  openTar(layer: LayerRecord): Promise<AsyncIterable<Buffer>>
+}

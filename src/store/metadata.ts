@@ -1,0 +1,112 @@
+import type { IngestID } from '../oci/content.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName, Tag } from '../oci/reference.ts'
+
+/** A manifest as a repository holds it. Its bytes are content under `digest`. */
+export interface ManifestRecord {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** In bytes. */
+  readonly size: number
+  readonly artifactType?: string
+  readonly subject?: Digest
+  readonly annotations?: Readonly<Record<string, string>>
+  /** Config, layers or child manifests: what must exist for this manifest to be whole. */
+  readonly references: readonly Digest[]
+  /** Among `references`, those that need not be here (layers that are not to be distributed). */
+  readonly optional?: readonly Digest[]
+}
+
+export interface TagRecord {
+  readonly repository: RepositoryName
+  readonly tag: Tag
+  readonly digest: Digest
+  readonly mediaType: string
+  /** Milliseconds since the epoch. */
+  readonly updatedAt: number
+}
+
+/** Where a list goes on: names after `after` in byte order, at most `limit` of them. */
+export interface Page {
+  readonly after?: string
+  readonly limit?: number
+}
+
+/** What is known of a layer once its bytes have been read; equal for everyone, kept by the digest of the blob. */
+export interface LayerRecord {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** Of the blob, in bytes. */
+  readonly size: number
+  readonly diffID: Digest
+  /** Of the uncompressed tar, in bytes. */
+  readonly uncompressedSize: number
+}
+
+/** The outcome of a build step, found again by its cache key. */
+export interface CacheRecord {
+  readonly key: Digest
+  /** What the step was, for people: `RUN apt-get update`. */
+  readonly description: string
+  /** What went into the key, in order: name and value (a digest where the value is long). Explains a miss. */
+  readonly parts: readonly (readonly [name: string, value: string])[]
+  readonly layer: LayerRecord
+  readonly createdAt: number
+  readonly usedAt: number
+}
+
+/**
+ * Everything that several processes must agree on. Each call is one transaction; when it returns, it is on disk.
+ * Synchronous, as SQLite is: a call costs microseconds, a write one fsync.
+ */
+export interface Metadata {
+  /** The manifest with this digest, if this repository holds it. */
+  getManifest(repository: RepositoryName, digest: Digest): ManifestRecord | undefined
+  /** @throws never for absence: undefined for an unknown repository or tag */
+  getTag(repository: RepositoryName, tag: Tag): TagRecord | undefined
+  /**
+   * Adds a manifest whose bytes are already content, links what it references into the repository, and points the
+   * tags at it: all or nothing.
+   * @throws StoreError `content-missing` (detail: the digests) when a reference that is not optional is not stored
+   */
+  putManifest(repository: RepositoryName, manifest: ManifestRecord, tags: readonly Tag[]): void
+  /** Removes the manifest and its tags from this repository. False when it was not there. */
+  deleteManifest(repository: RepositoryName, digest: Digest): boolean
+  /** Removes a tag only. False when it was not there. */
+  deleteTag(repository: RepositoryName, tag: Tag): boolean
+  /** Sorted by bytes. Undefined for an unknown repository. */
+  listTags(repository: RepositoryName, page?: Page): readonly TagRecord[] | undefined
+  /** Names of repositories that hold anything, sorted by bytes. */
+  listRepositories(page?: Page): readonly RepositoryName[]
+  /** Every tag of every repository, newest first. */
+  listAllTags(): readonly TagRecord[]
+  /** Manifests of the repository whose subject is this digest, oldest first. */
+  listReferrers(repository: RepositoryName, subject: Digest): readonly ManifestRecord[]
+
+  /** Makes a blob visible in a repository. @throws StoreError `content-missing` */
+  linkBlob(repository: RepositoryName, digest: Digest): void
+  isBlobLinked(repository: RepositoryName, digest: Digest): boolean
+  /** False when it was not linked. */
+  unlinkBlob(repository: RepositoryName, digest: Digest): boolean
+
+  /** Binds an ingest to the repository that it uploads to. */
+  putUpload(repository: RepositoryName, id: IngestID): void
+  /** True when this ingest was begun for this repository. */
+  hasUpload(repository: RepositoryName, id: IngestID): boolean
+  deleteUpload(id: IngestID): void
+
+  getLayer(digest: Digest): LayerRecord | undefined
+  /** Layers with this diffID whose blobs are stored, any compression. */
+  findLayers(diffID: Digest): readonly LayerRecord[]
+  /** @param toc the table of contents, already packed */
+  putLayer(layer: LayerRecord, toc: Uint8Array): void
+  getToc(diffID: Digest): Uint8Array | undefined
+
+  getCacheRecord(key: Digest): CacheRecord | undefined
+  putCacheRecord(record: Omit<CacheRecord, 'usedAt'>): void
+  listCacheRecords(): readonly CacheRecord[]
+  /** Removes records last used before the time (all without one); returns them. Their layers stay until the next collection. */
+  deleteCacheRecords(usedBefore?: number): readonly CacheRecord[]
+
+  close(): void
+}
