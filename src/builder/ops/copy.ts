@@ -1,0 +1,40 @@
+import type { ByteString } from '../../oci/byte-string.ts'
+import type { TarEntryType } from '../../oci/tar/entry.ts'
+import type { LayerOp } from '../solve/vertex.ts'
+import type { FileTree } from '../tree/file-tree.ts'
+import type { LayerOpDeps } from './deps.ts'
+
+/** Where the paths of COPY and ADD are looked up. */
+export type CopyOrigin =
+  /** `isIgnored` lets the error for a missing file tell why it is missing. */
+  | { readonly kind: 'context'; readonly tree: FileTree & { isIgnored?(path: ByteString): boolean } }
+  /** `--from`: the root filesystem that is the op's second input. */
+  | { readonly kind: 'stage' }
+
+/** One source word of COPY or ADD, expanded. */
+export type CopySource =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'heredoc'; readonly name: string; readonly content: string }
+
+/** `--chmod`, parsed: its text, which goes into the cache key, and what it makes of a mode. */
+export interface Chmod {
+  readonly text: string
+  change(mode: number, type: TarEntryType): number
+}
+
+export interface CopySpec {
+  readonly origin: CopyOrigin
+  readonly sources: readonly CopySource[]
+  /** Expanded; relative to `workdir`. A trailing `/` counts. */
+  readonly destination: string
+  /** Absolute. */
+  readonly workdir: string
+  /** `user[:group]`, names or numbers, expanded. */
+  readonly chown?: string
+  readonly chmod?: Chmod
+}
+
+/** COPY, as one layer over the op's first input. */
+export function createCopyOp(_spec: CopySpec, _deps: LayerOpDeps): LayerOp {
+  throw new Error('not yet')
+}

@@ -1,0 +1,17 @@
+import type { Compression } from '../../oci/media-type.ts'
+import type { Layers } from '../../store/layers.ts'
+import type { Result } from '../solve/vertex.ts'
+import type { OpenTree } from '../tree/image-tree.ts'
+
+/** What the ops that write a layer without a root filesystem (COPY, ADD, WORKDIR) work with. */
+export interface LayerOpDeps {
+  readonly layers: Layers
+  /** Of the layers that they write. */
+  readonly compression: Compression
+  /** The files of a root filesystem; the op disposes it. */
+  openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
+  /** Time of what no source gives a time to (created parents, heredocs, WORKDIR), in seconds since the epoch. */
+  readonly createdAt: number
+  /** Where unpacked archives wait for the layer to be written; on the disk of the store, not in memory. */
+  readonly temporaryDirectory: string
+}
