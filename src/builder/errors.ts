@@ -8,6 +8,7 @@ export type BuildErrorCode =
   | 'source-missing'
   | 'copy-conflict'
   | 'image-missing'
+  | 'image-unavailable'
   | 'platform-missing'
   | 'run-failed'
   | 'runtime-missing'
@@ -33,4 +34,17 @@ export class BuildError extends CodedError<BuildErrorCode> {
     if (options.span !== undefined) this.span = options.span
     if (options.exitCode !== undefined) this.exitCode = options.exitCode
   }
+}
+
+/** The error with its place, where it is one of ours that has none yet. */
+export function withSpan(error: unknown, span: SourceSpan | undefined): unknown {
+  if (!(error instanceof BuildError) || error.span !== undefined || span === undefined) return error
+  const { code, message, cause, detail, hint, exitCode } = error
+  return new BuildError(code, message, {
+    span,
+    ...(cause !== undefined && { cause }),
+    ...(detail !== undefined && { detail }),
+    ...(hint !== undefined && { hint }),
+    ...(exitCode !== undefined && { exitCode }),
+  })
 }

@@ -7,6 +7,7 @@ import type { ContentIngester, ContentProvider } from './content.ts'
 import type { Descriptor } from './descriptor.ts'
 import { type Digest, digestAlgorithm, digestOf } from './digest.ts'
 import { OciError } from './errors.ts'
+import { createLimit } from './limit.ts'
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from './manifest.ts'
 import { isImageManifest, isIndex } from './media-type.ts'
 
@@ -168,20 +169,4 @@ async function* counted(
 async function all(promises: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(promises)).find(result => result.status === 'rejected')
   if (failed !== undefined) throw failed.reason
-}
-
-function createLimit(slots: number): <T>(task: () => Promise<T>) => Promise<T> {
-  let free = slots
-  const waiting: (() => void)[] = []
-  return async task => {
-    if (free > 0) free--
-    else await new Promise<void>(resolve => waiting.push(resolve))
-    try {
-      return await task()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) free++
-      else next()
-    }
-  }
 }
