@@ -1,0 +1,101 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { storeErrorFrom } from './errors.ts'
+
+/** How long a call waits for other processes; their transactions last milliseconds. */
+const BUSY_TIMEOUT_MS = 10_000
+
+/**
+ * `durable` is on disk when the call returns. `relaxed` is seen by everyone at once and survives the death of the
+ * process, but may be forgotten when the machine stops: for locks and for "when was it last used".
+ */
+export type Durability = 'durable' | 'relaxed'
+
+/**
+ * A connection to the store's database with its prepared statements. Several processes have one each; SQLite's
+ * write-ahead log lets them read while one writes. Errors are StoreErrors (`store-full`, `store-busy`, ...).
+ */
+export class Database {
+  /** As shown in messages. */
+  readonly path: string
+  readonly #connection: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+  #durability: Durability = 'durable'
+
+  /** @param path of the file, or `:memory:` */
+  constructor(path: string) {
+    this.path = path
+    this.#connection = this.#named(() => new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS }))
+    this.exec('PRAGMA synchronous = FULL')
+  }
+
+  /** Runs statements that are used once, such as those of the schema. */
+  exec(sql: string): void {
+    this.#named(() => this.#connection.exec(sql))
+  }
+
+  /** The first row. Rows are ours: `Row` is what the statement selects. */
+  one<Row>(sql: string, ...values: readonly SQLInputValue[]): Row | undefined {
+    return this.#named(() => this.#statement(sql).get(...values)) as Row | undefined
+  }
+
+  all<Row>(sql: string, ...values: readonly SQLInputValue[]): readonly Row[] {
+    return this.#named(() => this.#statement(sql).all(...values)) as readonly Row[]
+  }
+
+  /** Tells how many rows changed. */
+  run(sql: string, ...values: readonly SQLInputValue[]): number {
+    return Number(this.#named(() => this.#statement(sql).run(...values)).changes)
+  }
+
+  /** One transaction that holds the write lock from its start, so that what it reads stays true until it ends. */
+  write<T>(action: () => T, durability: Durability = 'durable'): T {
+    this.#setDurability(durability)
+    return this.#transaction(action, 'COMMIT')
+  }
+
+  /** Does the action and takes it back: what it returns is what would have happened. */
+  rehearse<T>(action: () => T): T {
+    return this.#transaction(action, 'ROLLBACK')
+  }
+
+  /** Safe to call twice. */
+  close(): void {
+    if (this.#connection.isOpen) this.#connection.close()
+    this.#statements.clear()
+  }
+
+  #transaction<T>(action: () => T, end: 'COMMIT' | 'ROLLBACK'): T {
+    this.exec('BEGIN IMMEDIATE')
+    try {
+      const result = action()
+      this.exec(end)
+      return result
+    } catch (error) {
+      // SQLite has already rolled back after some errors (a full disk among them).
+      if (this.#connection.isOpen && this.#connection.isTransaction) this.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  #setDurability(durability: Durability): void {
+    if (this.#durability === durability) return
+    this.exec(`PRAGMA synchronous = ${durability === 'durable' ? 'FULL' : 'NORMAL'}`)
+    this.#durability = durability
+  }
+
+  #statement(sql: string): StatementSync {
+    const prepared = this.#statements.get(sql)
+    if (prepared !== undefined) return prepared
+    const statement = this.#connection.prepare(sql)
+    this.#statements.set(sql, statement)
+    return statement
+  }
+
+  #named<T>(action: () => T): T {
+    try {
+      return action()
+    } catch (error) {
+      throw storeErrorFrom(error, `Cannot use the store's database ${this.path}`)
+    }
+  }
+}
