@@ -32,7 +32,9 @@ if (wants('e2e')) await test(['e2e'], 1)
 
 console.log(`total: ${total.pass} passed, ${total.fail} failed, ${total.skipped} skipped`)
 if (process.env.CI === 'true' && total.skipped > 0) {
-  console.log('A test was skipped, which in CI is a failure: every tool is to be installed by scripts/setup.sh.')
+  console.log(
+    'A test was skipped, which in CI is a failure: every tool is to be installed by scripts/setup.sh.',
+  )
   failed = true
 }
 process.exitCode = failed ? 1 : 0
@@ -48,10 +50,15 @@ async function test(folders: readonly string[], concurrency: number): Promise<vo
   if (files.length === 0) return
   let output = ''
   const args = ['--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...files]
-  const code = await run(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], { stdio: ['ignore', 'pipe', 'inherit'] }, chunk => {
-    process.stdout.write(chunk)
-    output = (output + chunk.toString()).slice(-4096)
-  })
+  const code = await run(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', ...args],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+    chunk => {
+      process.stdout.write(chunk)
+      output = (output + chunk.toString()).slice(-4096)
+    },
+  )
   for (const name of Object.keys(total) as (keyof Counts)[]) {
     total[name] += Number(output.match(new RegExp(`^ℹ ${name} (\\d+)$`, 'm'))?.[1] ?? 0)
   }
@@ -65,7 +72,12 @@ function testFiles(folder: string): string[] {
     .map(name => join(folder, name))
 }
 
-function run(command: string, args: readonly string[], options: SpawnOptions, onOutput?: (chunk: Buffer) => void): Promise<number> {
+function run(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions,
+  onOutput?: (chunk: Buffer) => void,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, ...options })
     child.stdout?.on('data', onOutput ?? (() => undefined))

@@ -1,0 +1,26 @@
+import type { Command } from './command.ts'
+
+/** Every command, in the order of the help; a command's code is loaded when it runs. */
+export const COMMANDS = {
+  build: 'Build an image from a Dockerfile',
+  serve: 'Serve the images of the store as a registry',
+  push: 'Send an image to a registry',
+  pull: 'Fetch an image from a registry',
+  copy: 'Copy an image between registries, the store and files',
+  import: 'Make an image from a root filesystem tar',
+  save: 'Write images to an archive',
+  load: 'Read images from an archive',
+  images: 'List images',
+  tag: 'Give an image another name',
+  rmi: 'Remove names of images',
+  inspect: 'Show what an image is',
+  history: 'Show how an image was made',
+  prune: 'Remove records of the build cache',
+  gc: 'Delete content that nothing refers to',
+  version: 'Show the version',
+} as const
+
+export async function loadCommand(name: keyof typeof COMMANDS): Promise<Command> {
+  const module: { readonly command: Command } = await import(`./commands/${name}.ts`)
+  return module.command
+}

@@ -1,0 +1,248 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import type { BuildDeps, BuildOptions, BuildResult, Sandbox } from '../../builder/build.ts'
+import type { NetworkMode } from '../../builder/exec/executor.ts'
+import { parsePlatform, platformOfHost } from '../../oci/platform.ts'
+import { LATEST, parseReference, repositoryOf } from '../../oci/reference.ts'
+import { type Arguments, usage } from '../arguments.ts'
+import { findContext, findDockerfile, parseBuildArgs, parseEpoch, parseLabels } from '../build-inputs.ts'
+import type { Command } from '../command.ts'
+import { parseOutputs } from '../outputs.ts'
+import { createProgress, PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts'
+import { openRemote } from '../registries.ts'
+import { formatFrame } from '../report.ts'
+import { openSession, type Session } from '../session.ts'
+import { formatBytes } from '../stored-images.ts'
+import type { Terminal } from '../terminal.ts'
+
+const NETWORKS: readonly NetworkMode[] = ['default', 'host', 'none']
+
+export const command: Command = {
+  name: 'build',
+  summary: 'Build an image from a Dockerfile',
+  usage: '[OPTIONS] PATH',
+  details: `PATH is the build context: the directory whose files COPY and ADD may read.
+The image is in the store when the build ends, and every running 'slipway serve' over the store serves it.
+
+Outputs (-o, several allowed):
+  type=store                        the content store (the default)
+  type=oci,dest=FILE[,tar=false]    an OCI archive, or a directory in that layout
+  type=docker,dest=FILE[,tar=false] an archive for 'docker load'
+  type=local,dest=DIR               the files of the image;  -o DIR is short for it
+  type=tar,dest=FILE                the files of the image as a tar;  -o - writes it to standard output
+  type=cacheonly                    nothing but the build cache
+dest=- is standard output.`,
+  options: {
+    tag: { value: 'NAME[:TAG]', short: 't', repeated: true, help: 'Name of the image' },
+    file: {
+      value: 'FILE',
+      short: 'f',
+      help: 'The Dockerfile (default PATH/Dockerfile; - for standard input)',
+    },
+    'build-arg': {
+      value: 'NAME[=VALUE]',
+      repeated: true,
+      help: 'Value of an ARG; without =VALUE the one of the environment',
+    },
+    target: { value: 'STAGE', help: 'Build this stage instead of the last one' },
+    label: { value: 'NAME=VALUE', repeated: true, help: 'Add a label to the image' },
+    'no-cache': { help: 'Run every step, although its result is in the cache' },
+    pull: { help: 'Ask registries for newer base images' },
+    network: { value: 'MODE', help: `Network of RUN: ${NETWORKS.join(', ')}` },
+    'add-host': { value: 'NAME:ADDRESS', repeated: true, help: 'Add a line to /etc/hosts of RUN' },
+    platform: { value: 'OS/ARCH', help: 'Platform of the image (default: that of this machine)' },
+    output: { value: 'OUTPUT', short: 'o', repeated: true, help: 'Where the result goes (see above)' },
+    progress: { value: 'MODE', help: `How progress is shown: ${PROGRESS_MODES.join(', ')}` },
+    quiet: { short: 'q', help: 'Print only the image ID' },
+    iidfile: { value: 'FILE', help: 'Write the image ID to a file' },
+    'metadata-file': { value: 'FILE', help: 'Write digests and names as JSON to a file' },
+    runtime: {
+      value: 'NAME',
+      help: 'OCI runtime for RUN (default: the first of crun, runc, youki that works)',
+    },
+  },
+  refused: {
+    push: "give the image a registry's name with -t and run 'slipway push' (every 'slipway serve' has it already)",
+    load: 'the image is in the store; -o type=docker,dest=- writes it for docker load',
+    'cache-from': 'not yet',
+    'cache-to': 'not yet',
+    secret: 'not yet',
+    ssh: 'not yet',
+    'build-context': 'not yet',
+    'no-cache-filter': 'not yet',
+    provenance: 'not yet',
+    sbom: 'not yet',
+    attest: 'not yet',
+    annotation: 'not yet',
+    allow: 'not yet',
+    check: 'not yet',
+    call: 'not yet',
+    'shm-size': 'not yet',
+    ulimit: 'not yet',
+    memory: 'not yet',
+    'cgroup-parent': 'not yet',
+    builder: 'there is one builder, and it needs no daemon',
+    squash: 'multi-stage builds and -o type=tar do what it was used for',
+  },
+  positionals: { min: 1, max: 1 },
+  async run(args, terminal) {
+    const options = await readOptions(args, terminal)
+    const startedAt = terminal.monotonicMs()
+    const progress = createProgress(progressMode(args), terminal)
+    using session = await openSession(args, terminal)
+    const { build } = await import('../../builder/build.ts')
+    let result: BuildResult
+    try {
+      result = await build(options, buildDeps(args, session, terminal, progress.sink))
+    } finally {
+      progress.finish()
+    }
+    await writeFiles(args, options, result, terminal)
+    if (args.flag('quiet')) terminal.stdout.write(`${result.imageID}\n`)
+    else terminal.stderr.write(summary(options, result, session, terminal.monotonicMs() - startedAt))
+  },
+}
+
+async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOptions> {
+  const context = await findContext(args.positionals[0] ?? '', terminal)
+  const { source, path } = await findDockerfile(context, args.value('file'), terminal)
+  const tags = args.values('tag').map(parseReference)
+  const pinned = tags.find(tag => tag.digest !== undefined)
+  if (pinned !== undefined)
+    throw usage(command, `--tag ${repositoryOf(pinned)}@${pinned.digest}: the digest is the build's to find`)
+  const network = args.value('network') ?? 'default'
+  if (!isNetwork(network))
+    throw usage(command, `--network is ${NETWORKS.join(', ')}, not ${JSON.stringify(network)}`)
+  const target = args.value('target')
+  const platform = args.value('platform')
+  return {
+    context,
+    dockerfile: source,
+    ...(path !== undefined && { dockerfilePath: path }),
+    tags,
+    buildArgs: parseBuildArgs(args.values('build-arg'), terminal.env),
+    ...(target !== undefined && { target }),
+    labels: parseLabels(args.values('label')),
+    noCache: args.flag('no-cache'),
+    pull: args.flag('pull'),
+    network,
+    outputs: parseOutputs(args.values('output'), terminal, problem => usage(command, problem)),
+    ...(platform !== undefined && {
+      platform: parsePlatform(platform, platformOfHost(terminal.platform, terminal.arch)),
+    }),
+    extraHosts: args.values('add-host'),
+  }
+}
+
+function buildDeps(
+  args: Arguments,
+  session: Session,
+  terminal: Terminal,
+  progress: BuildDeps['progress'],
+): BuildDeps {
+  const epoch = parseEpoch(
+    args
+      .values('build-arg')
+      .find(argument => argument.startsWith('SOURCE_DATE_EPOCH='))
+      ?.slice(18) ?? terminal.env.SOURCE_DATE_EPOCH,
+  )
+  const runtime = args.value('runtime') ?? session.settings.runtime
+  return {
+    store: session.store,
+    remote: openRemote(session, terminal),
+    openSandbox: () => openSandbox(session, terminal, runtime),
+    progress,
+    now: terminal.now,
+    monotonicNow: terminal.monotonicMs,
+    signal: terminal.signal,
+    hostPlatform: session.hostPlatform,
+    ...(epoch !== undefined && { sourceDateEpoch: epoch }),
+    concurrency: availableParallelism(),
+  }
+}
+
+async function openSandbox(
+  { store }: Session,
+  { env }: Terminal,
+  runtime: string | undefined,
+): Promise<Sandbox> {
+  const { createRuntimeExecutor } = await import('../../builder/exec/runtime-executor.ts')
+  const { createOverlaySnapshotter } = await import('../../builder/snapshot/overlay-snapshotter.ts')
+  return {
+    executor: createRuntimeExecutor({
+      stateRoot: store.root,
+      ...(runtime !== undefined && { runtime }),
+      path: env.PATH ?? '',
+    }),
+    snapshotter: createOverlaySnapshotter({ root: store.root }),
+  }
+}
+
+function progressMode(args: Arguments): ProgressMode {
+  if (args.flag('quiet')) return 'quiet'
+  const mode = args.value('progress') ?? 'auto'
+  const known = PROGRESS_MODES.find(known => known === mode)
+  if (known === undefined)
+    throw usage(command, `--progress is ${PROGRESS_MODES.join(', ')}, not ${JSON.stringify(mode)}`)
+  return known
+}
+
+function isNetwork(text: string): text is NetworkMode {
+  return NETWORKS.some(mode => mode === text)
+}
+
+async function writeFiles(
+  args: Arguments,
+  options: BuildOptions,
+  result: BuildResult,
+  terminal: Terminal,
+): Promise<void> {
+  const idFile = args.value('iidfile')
+  if (idFile !== undefined) await writeWhole(resolve(terminal.workingDirectory, idFile), result.imageID)
+  const metadataFile = args.value('metadata-file')
+  if (metadataFile === undefined) return
+  const metadata = {
+    'containerimage.config.digest': result.imageID,
+    'containerimage.descriptor': result.descriptor,
+    'containerimage.digest': result.digest,
+    ...(options.tags.length > 0 && { 'image.name': tagNames(options).join(',') }),
+  }
+  await writeWhole(resolve(terminal.workingDirectory, metadataFile), `${JSON.stringify(metadata, null, 2)}\n`)
+}
+
+/** A reader never sees half of the file. */
+async function writeWhole(path: string, content: string): Promise<void> {
+  const partial = `${path}.partial`
+  await writeFile(partial, content)
+  await rename(partial, path)
+}
+
+function summary(options: BuildOptions, result: BuildResult, { settings }: Session, tookMs: number): string {
+  const warnings = result.warnings.map(
+    ({ text, span }) => `${span === undefined ? '' : `${formatFrame(span)}\n`}warning: ${text}\n`,
+  )
+  const names = tagNames(options)
+  const stored = options.outputs.length === 0 || options.outputs.some(output => output.type === 'store')
+  const lines = [
+    `image   ${names.length > 0 ? names.join(', ') : result.imageID}`,
+    `digest  ${result.digest}`,
+    `size    ${formatBytes(result.size)} compressed`,
+    `time    ${(tookMs / 1000).toFixed(1)}s`,
+    ...(stored ? pullLines(options, settings.listen) : []),
+  ]
+  return `${warnings.join('')}${lines.join('\n')}\n`
+}
+
+function pullLines(options: BuildOptions, listen: string): readonly string[] {
+  const own = options.tags.find(tag => tag.registry === undefined)
+  if (own === undefined)
+    return options.tags.length > 0 ? [`push    slipway push ${tagNames(options)[0]}`] : []
+  return [
+    `pull    docker pull ${listen}/${repositoryOf(own)}:${own.tag ?? LATEST}   (while 'slipway serve' runs)`,
+  ]
+}
+
+function tagNames(options: BuildOptions): readonly string[] {
+  return options.tags.map(tag => `${repositoryOf(tag)}:${tag.tag ?? LATEST}`)
+}

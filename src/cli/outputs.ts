@@ -1,0 +1,90 @@
+import { resolve } from 'node:path'
+import type { Output } from '../builder/export/output.ts'
+import { splitCsv } from './csv.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Turns a problem into the command's usage error. */
+type Refuse = (problem: string) => Error
+
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  store: [],
+  image: [],
+  cacheonly: [],
+  oci: ['dest', 'tar'],
+  docker: ['dest', 'tar'],
+  local: ['dest'],
+  tar: ['dest'],
+}
+
+/**
+ * `type=oci,dest=FILE[,tar=false]` and so on; `DIR` alone means `type=local,dest=DIR`, and `-` alone
+ * `type=tar,dest=-`, as for `docker build`. `image` is the store by Docker's name.
+ */
+export function parseOutputs(
+  texts: readonly string[],
+  terminal: Terminal,
+  refuse: Refuse,
+): readonly Output[] {
+  const outputs = texts.map(text => parseOutput(text, terminal, refuse))
+  const toStdout = outputs.filter(output => 'dest' in output && output.dest === terminal.stdout)
+  if (toStdout.length > 1) throw refuse('only one --output can be standard output')
+  if (toStdout.length === 1 && terminal.stdout.isTTY === true) {
+    throw refuse('will not write an archive to a terminal: redirect standard output or give dest=FILE')
+  }
+  return outputs
+}
+
+function parseOutput(text: string, terminal: Terminal, refuse: Refuse): Output {
+  if (text === '-') return { type: 'tar', dest: terminal.stdout }
+  if (!text.includes('=')) return { type: 'local', dest: resolve(terminal.workingDirectory, text) }
+  const fields = parseFields(text, refuse)
+  const type = fields.get('type') ?? ''
+  const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined
+  if (known === undefined) throw refuse(`--output type=${type} is not one of ${Object.keys(KEYS).join(', ')}`)
+  for (const key of fields.keys()) {
+    if (key !== 'type' && !known.includes(key)) throw refuse(`--output type=${type} does not take ${key}=`)
+  }
+  if (type === 'store' || type === 'image') return { type: 'store' }
+  if (type === 'cacheonly') return { type }
+  return withDestination(type as 'oci' | 'docker' | 'local' | 'tar', fields, terminal, refuse)
+}
+
+function withDestination(
+  type: 'oci' | 'docker' | 'local' | 'tar',
+  fields: ReadonlyMap<string, string>,
+  terminal: Terminal,
+  refuse: Refuse,
+): Output {
+  const named = fields.get('dest')
+  if (named === undefined || named === '') throw refuse(`--output type=${type} needs dest=`)
+  const path = resolve(terminal.workingDirectory, named)
+  const asTar = parseBoolean(fields.get('tar') ?? 'true')
+  if (asTar === undefined)
+    throw refuse(`--output tar= takes true or false, not ${JSON.stringify(fields.get('tar'))}`)
+  if (type === 'local' || !asTar) {
+    if (named === '-') throw refuse(`--output type=${type} writes a directory: dest cannot be -`)
+    return type === 'local' || type === 'tar'
+      ? { type: 'local', dest: path }
+      : { type, tar: false, dest: path }
+  }
+  const dest = named === '-' ? terminal.stdout : path
+  return type === 'tar' ? { type, dest } : { type, tar: true, dest }
+}
+
+function parseFields(text: string, refuse: Refuse): ReadonlyMap<string, string> {
+  const fields = splitCsv(text)
+  if (fields === undefined) throw refuse(`--output ${JSON.stringify(text)} has a quote that is not closed`)
+  const found = new Map<string, string>()
+  for (const field of fields) {
+    const equals = field.indexOf('=')
+    if (equals < 0)
+      throw refuse(`--output ${JSON.stringify(text)}: ${JSON.stringify(field)} is not key=value`)
+    found.set(field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1).trim())
+  }
+  return found
+}
+
+function parseBoolean(text: string): boolean | undefined {
+  if (/^(true|1|t)$/i.test(text)) return true
+  return /^(false|0|f)$/i.test(text) ? false : undefined
+}

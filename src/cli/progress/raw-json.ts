@@ -1,0 +1,53 @@
+import type { ProgressEvent } from '../../builder/solve/progress.ts'
+import type { Terminal } from '../terminal.ts'
+import type { ProgressRenderer } from './renderer.ts'
+
+const STREAM_NUMBERS = { stdout: 1, stderr: 2 } as const
+
+/** One JSON object per line with the fields of BuildKit's `rawjson`: `vertexes`, `logs`, `statuses`, `warnings`. */
+export function createRawJsonProgress(
+  terminal: Pick<Terminal, 'stderr' | 'now' | 'monotonicMs'>,
+): ProgressRenderer {
+  const epoch = terminal.now() - terminal.monotonicMs()
+  const time = (at: number): string => new Date(epoch + at).toISOString()
+  const steps = new Map<string, { digest: string; name: string; started: string }>()
+  const write = (record: object): void => {
+    terminal.stderr.write(`${JSON.stringify(record)}\n`)
+  }
+
+  const sink = (event: ProgressEvent): void => {
+    if (event.kind === 'warning') {
+      write({ warnings: [{ level: 1, short: Buffer.from(event.text).toString('base64') }] })
+      return
+    }
+    const digest = event.vertex
+    if (event.kind === 'output') {
+      const data = Buffer.from(event.chunk).toString('base64')
+      write({
+        logs: [{ vertex: digest, stream: STREAM_NUMBERS[event.stream], data, timestamp: time(event.at) }],
+      })
+      return
+    }
+    if (event.kind === 'status') {
+      write({ statuses: [{ vertex: digest, id: event.text, timestamp: time(event.at) }] })
+      return
+    }
+    if (event.kind === 'started' || event.kind === 'cached') {
+      const step = steps.get(digest) ?? { digest, name: event.name, started: time(event.at) }
+      steps.set(digest, step)
+      write({
+        vertexes: [event.kind === 'started' ? step : { ...step, completed: time(event.at), cached: true }],
+      })
+      return
+    }
+    const step = steps.get(digest) ?? { digest }
+    const error =
+      event.kind === 'failed'
+        ? { error: event.message }
+        : event.kind === 'canceled'
+          ? { error: 'canceled' }
+          : {}
+    write({ vertexes: [{ ...step, completed: time(event.at), ...error }] })
+  }
+  return { sink, finish: () => undefined }
+}

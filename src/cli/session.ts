@@ -1,0 +1,25 @@
+import type { Platform } from '../oci/platform.ts'
+import { platformOfHost } from '../oci/platform.ts'
+import { openStore } from '../store/open.ts'
+import type { Store } from '../store/store.ts'
+import type { Arguments } from './arguments.ts'
+import { loadSettings, type Settings } from './config.ts'
+import type { Terminal } from './terminal.ts'
+
+/** What most commands work with: the settings and the open store. Disposing closes the store. */
+export interface Session extends Disposable {
+  readonly settings: Settings
+  readonly store: Store
+  readonly hostPlatform: Platform
+}
+
+export async function openSession(args: Arguments, terminal: Terminal): Promise<Session> {
+  const settings = await loadSettings(args, terminal)
+  const store = await openStore({ root: settings.root, now: terminal.now })
+  return {
+    settings,
+    store,
+    hostPlatform: platformOfHost(terminal.platform, terminal.arch),
+    [Symbol.dispose]: () => store[Symbol.dispose](),
+  }
+}

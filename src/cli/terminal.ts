@@ -1,0 +1,22 @@
+import type { Readable, Writable } from 'node:stream'
+
+/** The edges of the process, as commands see them. */
+export interface Terminal {
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Absolute. */
+  readonly workingDirectory: string
+  readonly homeDirectory: string
+  readonly userID: number
+  /** Of Node: `linux`, `x64`. */
+  readonly platform: string
+  readonly arch: string
+  /** Aborted by the first Ctrl-C or SIGTERM. */
+  readonly signal: AbortSignal
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Milliseconds of a clock that never goes back. */
+  monotonicMs(): number
+}

@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import { lstatSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { succeed } from './process.ts'
+
+export interface ImageContents {
+  /** The image config as the document has it. */
+  readonly config: Record<string, unknown>
+  readonly layers: number
+  /** What each path of the flattened root filesystem is, by path. */
+  readonly tree: ReadonlyMap<string, string>
+}
+
+/**
+ * Reads an image with tools that are not ours: skopeo fetches, umoci unpacks. Needs root.
+ * @param source as skopeo names it: `docker://127.0.0.1:5000/app:1`, `docker-archive:app.tar`, `oci:dir:tag`
+ */
+export async function readImage(source: string, scratch: string): Promise<ImageContents> {
+  const layout = join(scratch, 'layout')
+  const bundle = join(scratch, 'bundle')
+  rmSync(scratch, { recursive: true, force: true })
+  await succeed('skopeo', [
+    '--insecure-policy',
+    'copy',
+    '--src-tls-verify=false',
+    source,
+    `oci:${layout}:image`,
+  ])
+  await succeed('umoci', ['unpack', '--image', `${layout}:image`, bundle])
+  const config = JSON.parse(await succeed('skopeo', ['inspect', '--config', '--raw', `oci:${layout}:image`]))
+  const tree = await readTree(join(bundle, 'rootfs'))
+  rmSync(scratch, { recursive: true, force: true })
+  return { config, layers: config.rootfs.diff_ids.length, tree }
+}
+
+/** One line per path: type, mode, owner, and what the type adds; names of one file share a link group. */
+export async function readTree(root: string): Promise<ReadonlyMap<string, string>> {
+  const xattrs = await readXattrs(root)
+  const tree = new Map<string, string>()
+  const firstNames = new Map<bigint, string>()
+  const visit = (path: string): void => {
+    const stats = lstatSync(join(root, path), { bigint: true })
+    const mode = Number(stats.mode)
+    const parts = [typeName(mode), (mode & 0o7777).toString(8), `${stats.uid}:${stats.gid}`]
+    if (stats.isFile()) {
+      parts.push(
+        createHash('sha256')
+          .update(readFileSync(join(root, path)))
+          .digest('hex')
+          .slice(0, 16),
+      )
+      if (stats.nlink > 1n) {
+        const first = firstNames.get(stats.ino) ?? path
+        firstNames.set(stats.ino, first)
+        parts.push(`linked with ${first}`)
+      }
+    }
+    if (stats.isSymbolicLink()) parts.push(`-> ${readlinkSync(join(root, path))}`)
+    if (stats.isCharacterDevice() || stats.isBlockDevice()) parts.push(`device ${stats.rdev}`)
+    parts.push(...(xattrs.get(path) ?? []))
+    tree.set(path, parts.join(' '))
+    if (!stats.isDirectory()) return
+    for (const name of readdirSync(join(root, path)).sort()) visit(path === '' ? name : `${path}/${name}`)
+  }
+  visit('')
+  return tree
+}
+
+/** Extended attributes by path relative to the root, each as `name=value` in hex, sorted. */
+async function readXattrs(root: string): Promise<Map<string, string[]>> {
+  const text = await succeed('getfattr', [
+    '-R',
+    '-P',
+    '-h',
+    '-d',
+    '-m',
+    '-',
+    '-e',
+    'hex',
+    '--absolute-names',
+    root,
+  ])
+  const found = new Map<string, string[]>()
+  for (const block of text.split('\n\n')) {
+    const [file, ...attributes] = block.trim().split('\n')
+    if (file === undefined || !file.startsWith('# file: ')) continue
+    // umoci marks its work with attributes of its own, and the unpacking file system may add SELinux labels.
+    const kept = attributes.filter(
+      line => !line.startsWith('user.rootlesscontainers') && !line.startsWith('security.selinux'),
+    )
+    found.set(file.slice('# file: '.length + root.length + 1), kept.sort())
+  }
+  return found
+}
+
+function typeName(mode: number): string {
+  const names: Record<number, string> = {
+    16807: 'file',
+    9604: 'directory',
+    21609: 'symlink',
+    4802: 'character',
+    14406: 'block',
+    2401: 'fifo',
+    26411: 'socket',
+  }
+  return names[mode & 0o170000] ?? 'unknown'
+}
