@@ -1,0 +1,162 @@
+/**
+ * The HTTP face of a repository store. One route takes everything below `/v2/`; the path is read by `parseTarget`,
+ * because repository names hold slashes. A request is three steps: parse the target, call its handler, write the
+ * answer. Errors are thrown, and translated once, here.
+ *
+ * Fastify's own body parsing is off: manifests must keep their exact bytes, blobs are streamed.
+ */
+import { Readable } from 'node:stream'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { drainUnread, watchClient } from './client-connection.ts'
+import { answerOf, isFault, RegistryError } from './errors.ts'
+import type { Answer, Handlers } from './exchange.ts'
+import type { RegistryLog, RequestLine } from './log.ts'
+import type { RepositoryStore } from './repository-store.ts'
+import { parseTarget, type Target } from './route.ts'
+import { blobHandlers } from './routes/blobs.ts'
+import { catalogHandlers } from './routes/catalog.ts'
+import { badTagHandlers, manifestHandlers } from './routes/manifests.ts'
+import { pingHandlers } from './routes/ping.ts'
+import { referrersHandlers } from './routes/referrers.ts'
+import { tagsHandlers } from './routes/tags.ts'
+import { uploadHandlers, uploadsHandlers } from './routes/uploads.ts'
+
+export interface RegistryAppDeps {
+  readonly repositories: RepositoryStore
+  /** Without one, causes of faults are lost. */
+  readonly log?: RegistryLog
+}
+
+/** A connection on which nothing moves for so long is given up; a slow one is not. */
+const IDLE_CONNECTION_MS = 5 * 60 * 1000
+
+export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
+  const app = fastify({
+    exposeHeadRoutes: false,
+    requestTimeout: 0,
+    connectionTimeout: IDLE_CONNECTION_MS,
+    frameworkErrors: (error, request, reply) => {
+      sendError(deps, new RegistryError('name-invalid', `Cannot read path: ${error.message}`), request, reply)
+    },
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  app.decorateRequest('contentType', undefined)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('Docker-Distribution-API-Version', 'registry/2.0')
+    reply.header('X-Content-Type-Options', 'nosniff')
+    hideContentType(request)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    drainUnread(request.raw)
+    deps.log?.answered?.({
+      method: request.method,
+      url: request.url,
+      status: reply.statusCode,
+      elapsedMs: reply.elapsedTime,
+    })
+  })
+  app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply))
+  // Other methods and other paths end up here, and are answered 405 or 404 by the same three steps.
+  app.setNotFoundHandler((request, reply) => serve(deps, request, reply))
+  for (const url of ['/v2', '/v2/*']) {
+    app.route({
+      method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+      url,
+      handler: (request, reply) => serve(deps, request, reply),
+    })
+  }
+  return app
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** As sent; Fastify itself never sees it. */
+    contentType: string | undefined
+  }
+}
+
+/** Fastify answers 415 to a `Content-Type` that it cannot read, before any handler is asked. */
+function hideContentType(request: FastifyRequest): void {
+  request.contentType = request.raw.headers['content-type']
+  delete request.raw.headers['content-type']
+}
+
+async function serve(
+  deps: RegistryAppDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const [path = '', ...search] = request.raw.url?.split('?') ?? []
+  const handlers = handlersOf(parseTarget(path))
+  const handler = new Map(Object.entries(handlers)).get(request.method)
+  if (handler === undefined) {
+    reply.header('Allow', Object.keys(handlers).join(', '))
+    throw new RegistryError(
+      'method-unsupported',
+      `Cannot ${request.method} ${path.slice(0, 300)}: not supported here`,
+    )
+  }
+  const answer = await handler({
+    repositories: deps.repositories,
+    query: new URLSearchParams(search.join('?')),
+    headers: request.headers,
+    contentType: request.contentType,
+    ...watchClient(request.raw, reply.raw),
+  })
+  return send(deps, answer, request, reply)
+}
+
+function handlersOf(target: Target): Handlers {
+  switch (target.kind) {
+    case 'ping':
+      return pingHandlers()
+    case 'catalog':
+      return catalogHandlers()
+    case 'tags':
+      return tagsHandlers(target.name)
+    case 'manifest':
+      return manifestHandlers(target.name, target.reference)
+    case 'bad-tag':
+      return badTagHandlers(target.name, target.text)
+    case 'referrers':
+      return referrersHandlers(target.name, target.digest)
+    case 'blob':
+      return blobHandlers(target.name, target.digest)
+    case 'uploads':
+      return uploadsHandlers(target.name)
+    case 'upload':
+      return uploadHandlers(target.name, target.id)
+  }
+}
+
+function send(
+  deps: RegistryAppDeps,
+  answer: Answer,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const { status, headers, body } = answer
+  reply.code(status)
+  for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
+  // The headers are out by then, so a body that fails can only be cut; the client sees the missing bytes.
+  if (body instanceof Readable) body.once('error', error => deps.log?.failed(requestLine(request), error))
+  return reply.send(body)
+}
+
+function sendError(
+  deps: RegistryAppDeps,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  if (isFault(error) && !request.raw.destroyed) deps.log?.failed(requestLine(request), error)
+  if (error instanceof RegistryError && error.code === 'range-unsatisfiable')
+    reply.header('Content-Range', error.detail)
+  const { status, body } = answerOf(error)
+  return reply.code(status).header('Content-Type', 'application/json').send(body)
+}
+
+function requestLine({ method, url }: FastifyRequest): RequestLine {
+  return { method, url }
+}

@@ -1,0 +1,37 @@
+/**
+ * The request's body as handlers read it. A handler may stop reading half way (a chunk is too long, the disk is
+ * full) and still has an answer to give; Node would close the connection under that answer, or wait for ever with
+ * unread bytes in front of the next request. So a body is left open when its reader stops, and what nobody read is
+ * drained after the answer.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** A client that goes on sending for longer after a refusal loses its connection. */
+const MAX_DRAINED_BYTES = 16 * 1024 * 1024
+
+export interface ClientConnection {
+  readonly body: AsyncIterable<Uint8Array>
+  /** Aborted when the client is gone before its answer was. */
+  readonly signal: AbortSignal
+}
+
+export function watchClient(request: IncomingMessage, response: ServerResponse): ClientConnection {
+  const gone = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort()
+  })
+  return {
+    body: { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) },
+    signal: gone.signal,
+  }
+}
+
+/** After the answer: reads away the rest of the body, so that the connection can serve the next request. */
+export function drainUnread(request: IncomingMessage): void {
+  if (request.readableEnded || request.destroyed) return
+  let drained = 0
+  request.on('data', (chunk: Buffer) => {
+    drained += chunk.length
+    if (drained > MAX_DRAINED_BYTES) request.destroy()
+  })
+}

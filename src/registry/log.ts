@@ -1,0 +1,18 @@
+/** Where the registry tells what happened; who wires it decides on the form. */
+export interface RegistryLog {
+  /** A request failed by a fault of ours: the client was told so in general words, and this is the cause. */
+  failed(request: RequestLine, cause: unknown): void
+  /** Every answered request. Left out, nothing is spent on it. */
+  readonly answered?: (request: AnsweredRequest) => void
+}
+
+export interface RequestLine {
+  readonly method: string
+  /** Path and query, escaped as they came. */
+  readonly url: string
+}
+
+export interface AnsweredRequest extends RequestLine {
+  readonly status: number
+  readonly elapsedMs: number
+}

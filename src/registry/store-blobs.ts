@@ -1,0 +1,36 @@
+import type { RepositoryName } from '../oci/reference.ts'
+import { RegistryError } from './errors.ts'
+import type { RepositoryBlobs } from './repository-store.ts'
+import type { RegistryStore, RequireOurs } from './store-repositories.ts'
+
+/**
+ * The blobs that are linked into one repository. Content of the store without a link does not exist here: else
+ * whoever guesses a digest could read what was pushed to a repository of others.
+ */
+export function createRepositoryBlobs(
+  { content, metadata }: RegistryStore,
+  name: RepositoryName,
+  requireOurs: RequireOurs,
+): RepositoryBlobs {
+  return {
+    stat: async digest => (metadata.isBlobLinked(name, digest) ? content.stat(digest) : undefined),
+
+    async open(digest, range) {
+      if (metadata.isBlobLinked(name, digest)) return content.open(digest, range)
+      throw new RegistryError('blob-unknown', `Cannot read ${digest}: ${name} has no such blob`)
+    },
+
+    async delete(digest) {
+      requireOurs('delete from')
+      if (metadata.unlinkBlob(name, digest)) return
+      throw new RegistryError('blob-unknown', `Cannot delete ${digest}: ${name} has no such blob`)
+    },
+
+    async mount(digest, from) {
+      requireOurs('push to')
+      if (!metadata.isBlobLinked(from, digest) || (await content.stat(digest)) === undefined) return false
+      metadata.linkBlob(name, digest)
+      return true
+    },
+  }
+}

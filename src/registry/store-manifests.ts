@@ -1,0 +1,168 @@
+import type { Descriptor } from '../oci/descriptor.ts'
+import { type Digest, digestAlgorithm, digestHex, digestOf } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { graphSource, readContent, successors } from '../oci/graph.ts'
+import { type Manifest, parseManifest } from '../oci/manifest.ts'
+import { isNonDistributable } from '../oci/media-type.ts'
+import { isTag, type RepositoryName } from '../oci/reference.ts'
+import { StoreError } from '../store/errors.ts'
+import type { ManifestRecord } from '../store/metadata.ts'
+import { RegistryError } from './errors.ts'
+import type { ManifestReference, NewManifest, RepositoryStore } from './repository-store.ts'
+import type { RegistryStore } from './store-repositories.ts'
+
+interface Manifests {
+  readonly stat: RepositoryStore['statManifest']
+  readonly get: RepositoryStore['getManifest']
+  readonly put: RepositoryStore['putManifest']
+  readonly listReferrers: RepositoryStore['listReferrers']
+}
+
+/** Manifests over the store: what may be put, and what refers to what. */
+export function createManifests(store: RegistryStore): Manifests {
+  const { content, metadata } = store
+
+  const find = (name: RepositoryName, reference: ManifestReference): ManifestRecord | undefined => {
+    const digest = 'digest' in reference ? reference.digest : metadata.getTag(name, reference.tag)?.digest
+    return digest === undefined ? undefined : metadata.getManifest(name, digest)
+  }
+  const get: Manifests['get'] = async (name, reference) => {
+    const record = find(name, reference)
+    return record && { ...record, bytes: await readManifest(store, record) }
+  }
+
+  return {
+    stat: async (name, reference) => find(name, reference),
+    get,
+    async put(name, given) {
+      const digest = verifyDigest(given)
+      const manifest = parseManifest(given.bytes, given.mediaType)
+      const record = recordOf(manifest, digest, given.bytes.length)
+      requireReferences(store, name, record)
+      await using ingest = await content.begin()
+      try {
+        await ingest.append(once(given.bytes), new AbortController().signal)
+        await ingest.commit({ digest, size: given.bytes.length })
+      } catch (error) {
+        await ingest.abort()
+        throw error
+      }
+      putRecord(store, name, record, given)
+      return { digest, ...(record.subject !== undefined && { subject: record.subject }) }
+    },
+    async listReferrers(name, subject) {
+      const listed = metadata.listReferrers(name, subject).map(descriptorOf)
+      const known = new Set(listed.map(descriptor => descriptor.digest))
+      const tagged = await get(name, fallbackReference(subject))
+      return [...listed, ...fallbackReferrers(tagged?.bytes).filter(({ digest }) => !known.has(digest))]
+    },
+  }
+}
+
+function verifyDigest({ bytes, digest }: NewManifest): Digest {
+  const actual = digestOf(bytes, digest && digestAlgorithm(digest))
+  if (digest === undefined || digest === actual) return actual
+  throw new RegistryError('digest-invalid', `Cannot store manifest: want ${digest}, got ${actual}`)
+}
+
+function recordOf(manifest: Manifest, digest: Digest, size: number): ManifestRecord {
+  const children = successors(manifest)
+  const optional = children.filter(child => isNonDistributable(child.mediaType)).map(child => child.digest)
+  const artifactType = artifactTypeOf(manifest)
+  return {
+    digest,
+    mediaType: manifest.mediaType,
+    size,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(manifest.subject !== undefined && { subject: manifest.subject.digest }),
+    ...(manifest.annotations !== undefined && { annotations: manifest.annotations }),
+    references: [...new Set(children.map(child => child.digest))],
+    ...(optional.length > 0 && { optional: [...new Set(optional)] }),
+  }
+}
+
+/** As the referrers API shows it (distribution-spec "Listing Referrers"): an image without one has its config's type. */
+function artifactTypeOf(manifest: Manifest): string | undefined {
+  if (manifest.artifactType !== undefined) return manifest.artifactType
+  return manifest.kind === 'image' ? manifest.config.mediaType : undefined
+}
+
+/** What a manifest points at must be in the same repository; a subject may be missing for ever. */
+function requireReferences({ metadata }: RegistryStore, name: RepositoryName, record: ManifestRecord): void {
+  const optional = new Set(record.optional)
+  const missing = record.references.filter(
+    digest =>
+      !optional.has(digest) &&
+      !metadata.isBlobLinked(name, digest) &&
+      metadata.getManifest(name, digest) === undefined,
+  )
+  if (missing.length > 0) throw referencesMissing(name, missing)
+}
+
+/** The check and the write are two steps: content may be collected between them, and the write finds out. */
+function putRecord(
+  { metadata }: RegistryStore,
+  name: RepositoryName,
+  record: ManifestRecord,
+  { tags }: NewManifest,
+): void {
+  try {
+    metadata.putManifest(name, record, tags)
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'content-missing')
+      throw referencesMissing(name, error.detail)
+    throw error
+  }
+}
+
+/** Names the first hundred: the answer to a hostile manifest is not as long as the manifest. */
+function referencesMissing(name: RepositoryName, missing: unknown): RegistryError {
+  const digests = Array.isArray(missing) ? missing : []
+  return new RegistryError(
+    'manifest-blob-unknown',
+    `Cannot store manifest: ${name} lacks ${digests.slice(0, 3).join(', ')}${digests.length > 3 ? ' ...' : ''}; push that first`,
+    { detail: { digests: digests.slice(0, 100) } },
+  )
+}
+
+/** A damaged manifest is not served: clients that asked by tag could not tell. */
+async function readManifest({ content }: RegistryStore, record: ManifestRecord): Promise<Buffer> {
+  try {
+    return await readContent(graphSource(content), record)
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error
+    throw new RegistryError('content-corrupt', `Cannot read manifest ${record.digest}: it is damaged`, {
+      cause: error,
+    })
+  }
+}
+
+function descriptorOf(record: ManifestRecord): Descriptor {
+  const { mediaType, digest, size, artifactType, annotations } = record
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(annotations !== undefined && { annotations }),
+  }
+}
+
+/**
+ * Clients of registries without referrers keep them in an index under the tag `sha256-<hex>`; what such a tag lists
+ * belongs to the answer too (distribution-spec "Referrers Tag Schema": algorithm cut to 32, hash to 64 characters).
+ */
+function fallbackReference(subject: Digest): ManifestReference {
+  const tag = `${digestAlgorithm(subject).slice(0, 32)}-${digestHex(subject).slice(0, 64)}`
+  return isTag(tag) ? { tag } : { digest: subject }
+}
+
+function fallbackReferrers(bytes: Buffer | undefined): readonly Descriptor[] {
+  if (bytes === undefined) return []
+  const manifest = parseManifest(bytes)
+  return manifest.kind === 'index' ? manifest.manifests : []
+}
+
+async function* once(bytes: Buffer): AsyncIterable<Buffer> {
+  yield bytes
+}
