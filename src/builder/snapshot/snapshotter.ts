@@ -1,6 +1,9 @@
 import type { Digest } from '../../oci/digest.ts'
 
-/** One mount, as mount(2) takes it. */
+/**
+ * One mount, as mount(2) takes it; but each lower directory of an overlay is an option of its own, `lowerdir+=PATH`,
+ * topmost first, and no path is escaped.
+ */
 export interface Mount {
   readonly type: 'overlay' | 'bind'
   readonly source: string

@@ -1,0 +1,88 @@
+import { type BigIntStats, lstatSync } from 'node:fs'
+import { isLinuxError } from '../../linux/errors.ts'
+import type { Linux } from '../../linux/linux.ts'
+import { isErrno } from '../../oci/errors.ts'
+
+/** A file in the layers below. */
+export interface LowerNode {
+  /** Where it lies on this machine. */
+  readonly path: Buffer
+  readonly stats: BigIntStats
+}
+
+/** The `fs` directories of committed snapshots, merged as overlayfs merges them. */
+export interface LowerLayers {
+  /** @param path clean, relative, one character per byte. Symlinks are not followed. Undefined for nothing there. */
+  find(path: string): LowerNode | undefined
+}
+
+interface Merged {
+  readonly node: LowerNode
+  /** Directories that together make up this directory, topmost first; empty for all but directories. */
+  readonly parts: readonly string[]
+}
+
+/** @param directories topmost first */
+export function openLowerLayers(linux: Linux, directories: readonly string[]): LowerLayers {
+  const known = new Map<string, Merged | undefined>()
+
+  function findMerged(path: string): Merged | undefined {
+    if (known.has(path)) return known.get(path)
+    const slash = path.lastIndexOf('/')
+    const parts =
+      path === ''
+        ? directories.map(directory => Buffer.from(directory).toString('latin1'))
+        : (findMerged(path.slice(0, Math.max(0, slash)))?.parts ?? []).map(
+            part => `${part}/${path.slice(slash + 1)}`,
+          )
+    const merged = merge(linux, parts)
+    if (merged === undefined || merged.parts.length > 0) known.set(path, merged)
+    return merged
+  }
+  return { find: path => findMerged(path)?.node }
+}
+
+/** A whiteout is how overlayfs stores a deletion: a character device 0:0. */
+export function isWhiteout(stats: BigIntStats): boolean {
+  return stats.isCharacterDevice() && stats.rdev === 0n
+}
+
+export const OPAQUE_XATTR = 'trusted.overlay.opaque'
+
+export function isOpaque(linux: Linux, directory: Buffer): boolean {
+  try {
+    return linux.lgetxattr(directory, OPAQUE_XATTR).toString('latin1') === 'y'
+  } catch (error) {
+    if (isLinuxError(error, 'ENODATA', 'ENOTSUP')) return false
+    throw error
+  }
+}
+
+/** Merges what each layer holds at one path; a layer's file or whiteout ends it, as does an opaque directory. */
+function merge(linux: Linux, candidates: readonly string[]): Merged | undefined {
+  let node: LowerNode | undefined
+  const parts: string[] = []
+  for (const candidate of candidates) {
+    const path = Buffer.from(candidate, 'latin1')
+    const stats = statIfThere(path)
+    if (stats === undefined) continue
+    if (!stats.isDirectory()) {
+      if (node === undefined && !isWhiteout(stats)) node = { path, stats }
+      break
+    }
+    node ??= { path, stats }
+    parts.push(candidate)
+    if (isOpaque(linux, path)) break
+  }
+  return node && { node, parts }
+}
+
+function statIfThere(path: Buffer): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  } catch (error) {
+    // No file can be there: nothing unpacked has such a name.
+    if (isErrno(error, 'ENAMETOOLONG')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Snapshots as overlayfs layers:
+ *
+ * ```
+ * snapshots/<boot>/<hex of the chainID>/fs       what the layer adds, with whiteouts and opaque directories
+ *                                      /parent   hex of the chainID below; empty for the lowest layer
+ * snapshots/<boot>/tmp-<id>/{fs,parent,work}     being written, becomes one of the above by rename
+ * ```
+ *
+ * `<boot>` is the kernel's boot id. Nothing is synced to disk (containers even run on a `volatile` overlay): after
+ * a crash of the machine files may be empty, so snapshots of another boot are not trusted but removed. They are a cache.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { type Linux, loadLinux } from '../../linux/linux.ts'
+import { type Digest, digestHex } from '../../oci/digest.ts'
+import { isErrno } from '../../oci/errors.ts'
+import { BuildError } from '../errors.ts'
+import { applyLayer } from './apply.ts'
+import { copyRootMetadata } from './node-metadata.ts'
+import { createOwnedDirectory, type OwnedDirectory } from './owned-directory.ts'
+import { removeTree } from './remove-tree.ts'
+import type { ActiveSnapshot, Mount, Snapshotter } from './snapshotter.ts'
+import { bootDirectory, removeStaleState } from './stale-state.ts'
+
+/** @param root of the store, absolute */
+export function createOverlaySnapshotter({ root }: { readonly root: string }): Snapshotter {
+  let opened: Promise<{ linux: Linux; directory: string }> | undefined
+
+  /** Only a snapshotter that writes loads what it needs, and cleans up after processes that were killed. */
+  function open() {
+    opened ??= (async () => {
+      await removeStaleState(root)
+      return { linux: await loadLinux(), directory: await bootDirectory(root) }
+    })()
+    return opened
+  }
+
+  return {
+    async has(name) {
+      return findChain(await bootDirectory(root), name) !== undefined
+    },
+
+    async apply(name, parent, tar, signal) {
+      const { linux, directory } = await open()
+      const chain = needChain(directory, parent)
+      if (findChain(directory, name) !== undefined) return
+      await using work = createSnapshotDirectory(linux, directory, parent)
+      await applyLayer(tar, { linux, directory: `${work.path}/fs`, lower: chain, signal })
+      await work.publish(snapshotPath(directory, name))
+    },
+
+    async prepare(parent) {
+      const { linux, directory } = await open()
+      const chain = needChain(directory, parent)
+      const work = createSnapshotDirectory(linux, directory, parent)
+      copyRootMetadata(linux, chain[0], `${work.path}/fs`)
+      return openActive(work, directory, chain)
+    },
+  }
+}
+
+function openActive(work: OwnedDirectory, directory: string, chain: readonly string[]): ActiveSnapshot {
+  const upperDirectory = `${work.path}/fs`
+  const workDirectory = `${work.path}/work`
+  mkdirSync(workDirectory)
+  return {
+    mounts: [
+      chain.length === 0 ? bindMount(upperDirectory) : overlayMount(upperDirectory, workDirectory, chain),
+    ],
+    upperDirectory,
+    async commit(name) {
+      await removeTree(workDirectory)
+      await work.publish(snapshotPath(directory, name))
+    },
+    [Symbol.asyncDispose]: () => work[Symbol.asyncDispose](),
+  }
+}
+
+/** Overlayfs wants a lower layer: over nothing, the directory itself is the root. */
+function bindMount(directory: string): Mount {
+  return { type: 'bind', source: directory, options: [] }
+}
+
+/** Without redirects and metadata-only copies: the upper directory must tell the whole change. */
+function overlayMount(upper: string, work: string, lower: readonly string[]): Mount {
+  return {
+    type: 'overlay',
+    source: 'overlay',
+    options: [
+      ...lower.map(directory => `lowerdir+=${directory}`),
+      `upperdir=${upper}`,
+      `workdir=${work}`,
+      'index=off',
+      'redirect_dir=off',
+      'metacopy=off',
+      'volatile',
+    ],
+  }
+}
+
+function createSnapshotDirectory(
+  linux: Linux,
+  directory: string,
+  parent: Digest | undefined,
+): OwnedDirectory {
+  const work = createOwnedDirectory(linux, directory)
+  mkdirSync(`${work.path}/fs`, { mode: 0o755 })
+  writeFileSync(`${work.path}/parent`, parent === undefined ? '' : digestHex(parent))
+  return work
+}
+
+function snapshotPath(directory: string, name: Digest): string {
+  return `${directory}/${digestHex(name)}`
+}
+
+/** The `fs` directories of the snapshot and all below it, topmost first. Undefined when any is missing. */
+function findChain(directory: string, name: Digest): readonly string[] | undefined {
+  const chain: string[] = []
+  for (let hex = digestHex(name); hex !== ''; ) {
+    const parent = readParent(`${directory}/${hex}`)
+    if (parent === undefined) return undefined
+    chain.push(`${directory}/${hex}/fs`)
+    hex = parent
+  }
+  return chain
+}
+
+function needChain(directory: string, name: Digest | undefined): readonly string[] {
+  const chain = name === undefined ? [] : findChain(directory, name)
+  if (chain !== undefined) return chain
+  throw new BuildError('run-failed', `Cannot prepare root filesystem: the snapshot of ${name} is missing`)
+}
+
+function readParent(snapshot: string): string | undefined {
+  try {
+    return readFileSync(`${snapshot}/parent`, 'utf8')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { type Linux, loadLinux } from '../../linux/linux.ts'
+import { isErrno } from '../../oci/errors.ts'
+import { BuildError } from '../errors.ts'
+import { unmountOrDetach } from './mounting.ts'
+import { removeAbandoned } from './owned-directory.ts'
+import { removeTree } from './remove-tree.ts'
+
+/** Where snapshots of this boot of the machine live. */
+export async function bootDirectory(storeRoot: string): Promise<string> {
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+  return `${storeRoot}/snapshots/${boot.trim()}`
+}
+
+/** Where containers that run have their directories, one each, named as the container. */
+export function runDirectory(storeRoot: string): string {
+  return `${storeRoot}/run`
+}
+
+/**
+ * Removes what processes that were killed have left behind: containers that still run, their mounts and files,
+ * snapshots half written, and snapshots of an earlier boot. What belongs to a living process stays.
+ */
+export async function removeStaleState(storeRoot: string): Promise<void> {
+  const linux = await loadLinux()
+  const current = await bootDirectory(storeRoot)
+  await removeAbandoned(linux, runDirectory(storeRoot), async path => {
+    await deleteContainer(path)
+    unmountBelow(linux, path)
+  })
+  await removeAbandoned(linux, current, async path => unmountBelow(linux, path))
+  for (const name of entries(`${storeRoot}/snapshots`)) {
+    const path = `${storeRoot}/snapshots/${name}`
+    if (path !== current) await removeTree(path)
+  }
+}
+
+/**
+ * Ends a container with all its processes and the runtime's state of it; none there is success.
+ * @param directory its run directory; the file `runtime` in it holds the path of the runtime
+ */
+export async function deleteContainer(directory: string): Promise<void> {
+  const runtime = readIfThere(`${directory}/runtime`)
+  if (runtime === undefined) return
+  const id = directory.slice(directory.lastIndexOf('/') + 1)
+  const child = spawn(runtime, ['--root', `${directory}/state`, 'delete', '--force', id], { stdio: 'ignore' })
+  await new Promise<void>((resolve, reject) => {
+    child.once('close', () => resolve())
+    child.once('error', error => (isErrno(error, 'ENOENT') ? resolve() : reject(error)))
+  })
+}
+
+/** @throws BuildError `run-failed` when a mount stays: nothing below may be deleted then */
+export function unmountBelow(linux: Linux, directory: string): void {
+  const prefix = `${directory}/`
+  for (const point of mountPoints().reverse()) if (point.startsWith(prefix)) unmountOrDetach(linux, point)
+  const left = mountPoints().find(point => point.startsWith(prefix))
+  if (left !== undefined) throw new BuildError('run-failed', `Cannot clean up: "${left}" is still mounted`)
+}
+
+/** In the order in which they were mounted. */
+function mountPoints(): string[] {
+  return readFileSync('/proc/self/mountinfo', 'latin1')
+    .split('\n')
+    .flatMap(line => line.split(' ')[4] ?? [])
+    .map(unescapeMountPoint)
+}
+
+/** The kernel writes space, tab, newline and backslash as octal escapes. */
+function unescapeMountPoint(text: string): string {
+  const bytes = text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  )
+  return Buffer.from(bytes, 'latin1').toString()
+}
+
+function entries(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,297 @@
+import { closeSync, constants, copyFileSync, lstatSync, readlinkSync } from 'node:fs'
+import { isLinuxError } from '../../linux/errors.ts'
+import { openDirectoryInRoot, pathInRoot } from '../../linux/in-root.ts'
+import { type FileTime, fdPath, type Linux, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/linux.ts'
+import { readXattrs } from '../../linux/xattrs.ts'
+import { type ByteString, bytesOf, displayText } from '../../oci/byte-string.ts'
+import { OciError } from '../../oci/errors.ts'
+import type { TocEntry } from '../../oci/layer/toc.ts'
+import { isWhiteout, type LowerLayers, type LowerNode, OPAQUE_XATTR } from './lower-layers.ts'
+import { clearXattrs, metadataOf, type NodeMetadata, setMetadata } from './node-metadata.ts'
+import { removeTree } from './remove-tree.ts'
+
+interface Place {
+  /** Open directory. */
+  readonly parent: number
+  readonly name: Buffer
+}
+
+const EPOCH: FileTime = { seconds: 0, nanoseconds: 0 }
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+
+/** A directory that the image never says anything about: as every tool makes one, at a time that does not vary. */
+const IMPLIED_DIRECTORY: NodeMetadata = {
+  type: 'other',
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  time: EPOCH,
+  xattrs: new Map(),
+}
+
+/**
+ * The directory that one layer is unpacked to, in overlayfs' format, and the one door to it: a parent is resolved as
+ * if the directory were `/`, the last component is never followed, and what a layer wrote is replaced, not written
+ * through.
+ *
+ * A parent that this layer does not name comes from the layers below with its mode, owner and attributes; where
+ * it is a symlink there, the symlink is copied up and followed.
+ */
+export class UnpackTarget implements Disposable {
+  readonly #linux: Linux
+  readonly #lower: LowerLayers
+  readonly #root: number
+  /** Times of directories by inode: set at the end, as every new child changes them. */
+  readonly #directories = new Map<bigint, { readonly path: Buffer; readonly time: FileTime }>()
+  #lastParent: { readonly path: string; readonly descriptor: number } | undefined
+
+  constructor(linux: Linux, root: number, lower: LowerLayers) {
+    this.#linux = linux
+    this.#root = root
+    this.#lower = lower
+    const below = lower.find('')
+    const metadata = below === undefined ? IMPLIED_DIRECTORY : this.#metadataBelow(below)
+    setMetadata(linux, root, Buffer.from('.'), metadata)
+    this.#rememberTime(root, metadata.time)
+  }
+
+  [Symbol.dispose](): void {
+    this.#forgetParent()
+  }
+
+  /** Ends the unpacking: sets the times of the directories. */
+  finish(): void {
+    for (const [inode, { path, time }] of this.#directories) {
+      const directory = this.#openDirectory(path)
+      try {
+        // A directory that was replaced since is another inode.
+        if (inodeOf(directory) === inode) this.#linux.utimensat(directory, '.', time)
+      } finally {
+        closeSync(directory)
+      }
+    }
+  }
+
+  /** Makes an empty file and opens it for writing; `setFileMetadata` comes after its content. */
+  async createFile(path: ByteString): Promise<number> {
+    return this.#replace(path, ({ parent, name }) => this.#linux.openat(parent, name, NEW_FILE, 0o600))
+  }
+
+  setFileMetadata(entry: TocEntry): void {
+    const { parent, name } = this.#placeOf(entry.path)
+    setMetadata(this.#linux, parent, name, metadataFor(entry))
+  }
+
+  async makeDirectory(entry: TocEntry): Promise<void> {
+    const metadata = metadataFor(entry)
+    if (entry.path === '') {
+      this.#updateDirectory(this.#root, Buffer.from('.'), metadata)
+      return
+    }
+    const place = this.#placeOf(entry.path)
+    const existing = statAt(place.parent, place.name)
+    if (existing?.isDirectory()) {
+      this.#updateDirectory(place.parent, place.name, metadata)
+      return
+    }
+    await this.#replace(entry.path, ({ parent, name }) => {
+      this.#linux.mkdirat(parent, name, 0o700)
+      // The layer deletes what was here and makes it anew: nothing from below shows in it.
+      if (existing !== undefined && isWhiteout(existing)) this.#markOpaque(parent, name)
+      this.#updateDirectory(parent, name, metadata)
+    })
+  }
+
+  /** A symlink, device or FIFO. */
+  async makeSpecial(entry: TocEntry): Promise<void> {
+    await this.#replace(entry.path, ({ parent, name }) => {
+      if (entry.type === 'symlink') {
+        this.#linux.symlinkat(bytesOf(entry.linkPath ?? ('' as ByteString)), parent, name)
+      } else {
+        const type = entry.type === 'fifo' ? S_IFIFO : entry.type === 'block' ? S_IFBLK : S_IFCHR
+        this.#linux.mknodat(parent, name, type | 0o600, entry.deviceMajor ?? 0, entry.deviceMinor ?? 0)
+      }
+      setMetadata(this.#linux, parent, name, metadataFor(entry))
+    })
+  }
+
+  /** @throws OciError `layer-invalid` when the target is nothing, or a directory */
+  async makeHardLink(entry: TocEntry): Promise<void> {
+    const targetPath = entry.linkPath ?? ('' as ByteString)
+    const target = this.#findLinkTarget(targetPath)
+    if (target === undefined)
+      throw invalid(entry.path, `it is a hard link to "${displayText(targetPath)}", which is not a file`)
+    try {
+      const place = this.#placeOf(entry.path)
+      if (isSameFile(target, place)) return
+      await this.#replace(entry.path, ({ parent, name }) =>
+        this.#linux.linkat(target.parent, target.name, parent, name),
+      )
+    } finally {
+      closeSync(target.parent)
+    }
+  }
+
+  /** Hides what the layers below have at the path; what this layer has there stays. */
+  hideLower(path: ByteString): void {
+    if (path === '' || this.#lower.find(path) === undefined) return
+    const { parent, name } = this.#placeOf(path)
+    const existing = statAt(parent, name)
+    if (existing === undefined) this.#linux.mknodat(parent, name, S_IFCHR, 0, 0)
+    else if (existing.isDirectory()) this.#markOpaque(parent, name)
+  }
+
+  /** Hides the content that the layers below have in the directory. */
+  hideLowerContent(path: ByteString): void {
+    if (!this.#lower.find(path)?.stats.isDirectory()) return
+    const place = path === '' ? { parent: this.#root, name: Buffer.from('.') } : this.#placeOf(path)
+    if (statAt(place.parent, place.name) === undefined) this.#makeMissing(place.parent, place.name)
+    if (statAt(place.parent, place.name)?.isDirectory()) this.#markOpaque(place.parent, place.name)
+  }
+
+  /** Runs `make`; when something is in the way, removes that and runs it again. */
+  async #replace<T>(path: ByteString, make: (place: Place) => T): Promise<T> {
+    if (path === '') throw invalid(path, 'the root is not a directory')
+    try {
+      return make(this.#placeOf(path))
+    } catch (error) {
+      if (!isLinuxError(error, 'EEXIST')) throw error
+    }
+    const { parent, name } = this.#placeOf(path)
+    await removeTree(fdPath(parent, name))
+    // The last parent may have been reached through what is now gone.
+    this.#forgetParent()
+    return make(this.#placeOf(path))
+  }
+
+  #placeOf(path: string): Place {
+    const slash = path.lastIndexOf('/')
+    const parent = path.slice(0, Math.max(0, slash))
+    const name = Buffer.from(path.slice(slash + 1), 'latin1')
+    if (this.#lastParent?.path !== parent) {
+      this.#forgetParent()
+      this.#lastParent = { path: parent, descriptor: this.#openDirectory(Buffer.from(parent, 'latin1')) }
+    }
+    return { parent: this.#lastParent.descriptor, name }
+  }
+
+  #forgetParent(): void {
+    if (this.#lastParent !== undefined) closeSync(this.#lastParent.descriptor)
+    this.#lastParent = undefined
+  }
+
+  #openDirectory(path: Buffer): number {
+    try {
+      return openDirectoryInRoot(this.#linux, this.#root, path, (parent, name) =>
+        this.#makeMissing(parent, name),
+      )
+    } catch (error) {
+      if (!isLinuxError(error, 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
+      throw invalid(path.toString('latin1') as ByteString, `it cannot be a directory (${error.code})`, error)
+    }
+  }
+
+  #makeMissing(parent: number, name: Buffer): void {
+    const above = pathInRoot(this.#root, parent).toString('latin1')
+    const path = above === '' ? name.toString('latin1') : `${above}/${name.toString('latin1')}`
+    const below = this.#lower.find(path)
+    if (below !== undefined && !below.stats.isDirectory()) {
+      this.#copyUp(below, parent, name)
+      return
+    }
+    this.#linux.mkdirat(parent, name, 0o700)
+    const metadata = below === undefined ? IMPLIED_DIRECTORY : this.#metadataBelow(below)
+    this.#updateDirectory(parent, name, metadata)
+  }
+
+  /** Of a file in this layer, or of one below that is then copied up. The caller closes `parent`. */
+  #findLinkTarget(path: string): Place | undefined {
+    const slash = path.lastIndexOf('/')
+    const name = Buffer.from(path.slice(slash + 1), 'latin1')
+    const parent = this.#openDirectory(Buffer.from(path.slice(0, Math.max(0, slash)), 'latin1'))
+    try {
+      if (name.length > 0 && statAt(parent, name) === undefined) this.#copyUpTarget(parent, name)
+      const found = name.length > 0 ? statAt(parent, name) : undefined
+      if (found !== undefined && !found.isDirectory() && !isWhiteout(found)) return { parent, name }
+    } catch (error) {
+      closeSync(parent)
+      throw error
+    }
+    closeSync(parent)
+    return undefined
+  }
+
+  #copyUpTarget(parent: number, name: Buffer): void {
+    const above = pathInRoot(this.#root, parent).toString('latin1')
+    const below = this.#lower.find(
+      above === '' ? name.toString('latin1') : `${above}/${name.toString('latin1')}`,
+    )
+    if (below !== undefined && !below.stats.isDirectory()) this.#copyUp(below, parent, name)
+  }
+
+  #copyUp(below: LowerNode, parent: number, name: Buffer): void {
+    const { stats, path } = below
+    if (stats.isSymbolicLink()) this.#linux.symlinkat(readlinkSync(path, 'buffer'), parent, name)
+    else if (stats.isFile())
+      copyFileSync(path, fdPath(parent, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+    else this.#linux.mknodat(parent, name, Number(stats.mode) & ~0o7777, ...deviceOf(stats.rdev))
+    setMetadata(this.#linux, parent, name, this.#metadataBelow(below))
+  }
+
+  #metadataBelow(below: LowerNode): NodeMetadata {
+    return metadataOf(below, readXattrs(this.#linux, below.path))
+  }
+
+  #updateDirectory(parent: number, name: Buffer, metadata: NodeMetadata): void {
+    clearXattrs(this.#linux, fdPath(parent, name))
+    setMetadata(this.#linux, parent, name, metadata)
+    const directory = this.#linux.openat(parent, name, constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    try {
+      this.#rememberTime(directory, metadata.time)
+    } finally {
+      closeSync(directory)
+    }
+  }
+
+  #rememberTime(directory: number, time: FileTime): void {
+    this.#directories.set(inodeOf(directory), { path: pathInRoot(this.#root, directory), time })
+  }
+
+  #markOpaque(parent: number, name: Buffer): void {
+    this.#linux.lsetxattr(fdPath(parent, name), OPAQUE_XATTR, Buffer.from('y'))
+  }
+}
+
+function metadataFor(entry: TocEntry): NodeMetadata {
+  return {
+    type: entry.type === 'symlink' ? 'symlink' : 'other',
+    mode: entry.mode & 0o7777,
+    uid: entry.uid,
+    gid: entry.gid,
+    time: { seconds: entry.mtime, nanoseconds: entry.mtimeNanoseconds ?? 0 },
+    xattrs: entry.xattrs ?? new Map(),
+  }
+}
+
+function statAt(parent: number, name: Buffer) {
+  return lstatSync(fdPath(parent, name), { bigint: true, throwIfNoEntry: false })
+}
+
+function inodeOf(directory: number): bigint {
+  return lstatSync(fdPath(directory, Buffer.from('.')), { bigint: true }).ino
+}
+
+function isSameFile(a: Place, b: Place): boolean {
+  return a.name.equals(b.name) && inodeOf(a.parent) === inodeOf(b.parent)
+}
+
+/** glibc's `major` and `minor`. */
+function deviceOf(device: bigint): [number, number] {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)
+  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn)
+  return [Number(major), Number(minor)]
+}
+
+function invalid(path: ByteString, problem: string, cause?: unknown): OciError {
+  return new OciError('layer-invalid', `Cannot unpack "${displayText(path)}": ${problem}`, { cause })
+}
