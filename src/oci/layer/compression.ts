@@ -1,0 +1,157 @@
+/**
+ * Compression of layers. The compressed bytes are a function of the uncompressed ones (and of the zlib and zstd in
+ * Node): not of how they arrive in chunks, nor of how many threads work.
+ *
+ * Both formats are made of fixed blocks that the thread pool compresses side by side:
+ *
+ * - gzip: one member. Each block is deflated with the 32 KiB before it as dictionary and flushed to a byte
+ *   boundary, so that the joined blocks are one deflate stream; an empty last block ends it.
+ * - zstd: a frame per block. A file of several frames is a zstd file (RFC 8878, section 3).
+ */
+import { promisify } from 'node:util'
+import { constants, crc32, deflateRaw, zstdCompress } from 'node:zlib'
+import type { Compression } from '../media-type.ts'
+
+export { decompress } from './decompression.ts'
+
+export function compress(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+): AsyncGenerator<Buffer, void, undefined> {
+  return COMPRESSORS[compression](source)
+}
+
+/** By the first bytes: six are enough. What is not known counts as not compressed. */
+export function detectCompression(head: Uint8Array): 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2' {
+  const text = Buffer.from(head.buffer, head.byteOffset, head.byteLength).toString('latin1', 0, 6)
+  const known = MAGICS.find(([, magic]) => text.startsWith(magic))
+  if (known !== undefined) return known[0]
+  return ZSTD_SKIPPABLE_FRAME.test(text) ? 'zstd' : 'none'
+}
+
+const MAGICS = [
+  ['gzip', '\x1f\x8b\x08'],
+  ['zstd', '\x28\xb5\x2f\xfd'],
+  ['xz', '\xfd7zXZ\0'],
+  ['bzip2', 'BZh'],
+] as const
+
+const ZSTD_SKIPPABLE_FRAME = /^[\x50-\x5f]\*M\cX/
+
+const COMPRESSORS: Readonly<
+  Record<Compression, (source: AsyncIterable<Uint8Array>) => AsyncGenerator<Buffer, void, undefined>>
+> = { none: passThrough, gzip, zstd }
+
+const KIB = 1024
+const GZIP_BLOCK_BYTES = 512 * KIB
+/** How far deflate looks back. */
+const GZIP_WINDOW_BYTES = 32 * KIB
+const GZIP_LEVEL = 6
+/** Large against the window of the level (2 MiB), because frames do not see each other. */
+const ZSTD_BLOCK_BYTES = 4 * KIB * KIB
+const ZSTD_LEVEL = 3
+/** Enough for libuv's four threads; bounds what is held in memory. */
+const GZIP_BLOCKS_IN_FLIGHT = 8
+const ZSTD_BLOCKS_IN_FLIGHT = 4
+
+/** Deflate, no flags, mtime 0, no extra flags, system unknown (RFC 1952, section 2.3.1). */
+const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
+/** A last block of fixed codes that holds nothing. */
+const DEFLATE_END = Buffer.from([3, 0])
+
+async function* passThrough(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+}
+
+async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+  let checksum = 0
+  let size = 0
+  let dictionary: Buffer | undefined
+  const deflateNext = (block: Buffer): Promise<Buffer> => {
+    const deflated = deflateBlock(block, dictionary)
+    checksum = crc32(block, checksum)
+    size += block.length
+    dictionary = block.subarray(-GZIP_WINDOW_BYTES)
+    return deflated
+  }
+  yield GZIP_HEADER
+  yield* inParallel(blocksOf(source, GZIP_BLOCK_BYTES), deflateNext, GZIP_BLOCKS_IN_FLIGHT)
+  const trailer = Buffer.alloc(8)
+  trailer.writeUInt32LE(checksum, 0)
+  trailer.writeUInt32LE(size % 2 ** 32, 4)
+  yield Buffer.concat([DEFLATE_END, trailer])
+}
+
+async function* zstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+  let isEmpty = true
+  const compressNext = (block: Buffer): Promise<Buffer> => {
+    isEmpty = false
+    return zstdFrame(block)
+  }
+  yield* inParallel(blocksOf(source, ZSTD_BLOCK_BYTES), compressNext, ZSTD_BLOCKS_IN_FLIGHT)
+  if (isEmpty) yield zstdFrame(Buffer.alloc(0))
+}
+
+const deflateRawAsync = promisify(deflateRaw)
+const zstdCompressAsync = promisify(zstdCompress)
+
+function deflateBlock(block: Buffer, dictionary: Buffer | undefined): Promise<Buffer> {
+  return deflateRawAsync(block, {
+    level: GZIP_LEVEL,
+    finishFlush: constants.Z_SYNC_FLUSH,
+    // One trip to the thread pool per block, whose output is hardly ever larger than its input.
+    chunkSize: GZIP_BLOCK_BYTES + KIB,
+    ...(dictionary !== undefined && { dictionary }),
+  })
+}
+
+function zstdFrame(block: Buffer): Promise<Buffer> {
+  return zstdCompressAsync(block, {
+    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
+    chunkSize: ZSTD_BLOCK_BYTES + 64 * KIB,
+  })
+}
+
+/** The same bytes in blocks of this size, the last one smaller; none for no bytes. */
+async function* blocksOf(
+  source: AsyncIterable<Uint8Array>,
+  size: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  let block = Buffer.allocUnsafe(size)
+  let filled = 0
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; ) {
+      const taken = Math.min(chunk.length - at, size - filled)
+      block.set(chunk.subarray(at, at + taken), filled)
+      at += taken
+      filled += taken
+      if (filled < size) continue
+      yield block
+      block = Buffer.allocUnsafe(size)
+      filled = 0
+    }
+  }
+  if (filled > 0) yield block.subarray(0, filled)
+}
+
+/** Results in the order of the blocks. However it ends, no work is left running. */
+async function* inParallel(
+  blocks: AsyncIterable<Buffer>,
+  work: (block: Buffer) => Promise<Buffer>,
+  limit: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  const running: Promise<Buffer>[] = []
+  try {
+    for await (const block of blocks) {
+      const result = work(block)
+      // It may fail while an earlier one is awaited: that must not count as unhandled.
+      Promise.allSettled([result])
+      running.push(result)
+      const oldest = running.length >= limit ? running.shift() : undefined
+      if (oldest !== undefined) yield oldest
+    }
+    for (let oldest = running.shift(); oldest !== undefined; oldest = running.shift()) yield oldest
+  } finally {
+    await Promise.allSettled(running)
+  }
+}
