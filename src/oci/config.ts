@@ -1,6 +1,6 @@
 import { type Digest, isDigest } from './digest.ts'
 import { OciError } from './errors.ts'
-import { isJsonObject, isStringArray, isStringMap, type JsonObject, parseJson } from './json.ts'
+import { describeJson, isJsonObject, isStringArray, isStringMap, type JsonObject, parseJson } from './json.ts'
 import type { Platform } from './platform.ts'
 
 /** Health check of Docker's config; durations in nanoseconds, 0 inherits. */
@@ -64,7 +64,7 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   if (!isJsonObject(rootfs) || !Array.isArray(rootfs.diff_ids)) throw invalid('rootfs.diff_ids is missing')
   const diffIDs = rootfs.diff_ids.map(id => {
     if (typeof id === 'string' && isDigest(id)) return id
-    throw invalid(`rootfs.diff_ids holds ${JSON.stringify(id)}`)
+    throw invalid(`rootfs.diff_ids holds ${describeJson(id)}`)
   })
   const { 'os.version': osVersion, 'os.features': osFeatures, ...unknown } = rest
   return {
@@ -129,7 +129,7 @@ function parseRuntimeConfig(value: unknown): RuntimeConfig {
   const kept = Object.entries(value).filter(([, item]) => item !== null)
   for (const [name, item] of kept) {
     if (name in FIELDS && !FIELDS[name as keyof RuntimeConfig](item))
-      throw invalid(`config.${name} is ${JSON.stringify(item)?.slice(0, 80)}`)
+      throw invalid(`config.${name} is ${describeJson(item)}`)
   }
   return Object.fromEntries(kept)
 }

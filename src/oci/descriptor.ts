@@ -1,6 +1,6 @@
 import { type Digest, isDigest } from './digest.ts'
 import { OciError } from './errors.ts'
-import { isJsonObject, isStringArray, isStringMap, type JsonObject } from './json.ts'
+import { describeJson, isJsonObject, isStringArray, isStringMap, type JsonObject } from './json.ts'
 import type { Platform } from './platform.ts'
 
 /** Points at content: what it is, how long, and its digest (image-spec `descriptor.md`). */
@@ -26,9 +26,9 @@ export function parseDescriptor(value: unknown, where: string): Descriptor {
   const { mediaType, digest, size, urls, annotations, platform, artifactType, data } = value
   if (typeof mediaType !== 'string' || mediaType === '') throw invalid(where, 'mediaType is missing')
   if (typeof digest !== 'string' || !isDigest(digest))
-    throw invalid(where, `digest ${JSON.stringify(digest)} is not a digest`)
+    throw invalid(where, `digest ${describeJson(digest)} is not a digest`)
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
-    throw invalid(where, `size ${JSON.stringify(size)} is not a number of bytes`)
+    throw invalid(where, `size ${describeJson(size)} is not a number of bytes`)
   return {
     mediaType,
     digest,

@@ -25,6 +25,14 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
+/** A value of unknown size and depth in the words of an error message. */
+export function describeJson(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}...` : value)
+  if (Array.isArray(value)) return 'an array'
+  return isJsonObject(value) ? 'an object' : String(value)
+}
+
 /** The bytes under which we store JSON that we make ourselves: keys in the order given, no spaces. */
 export function jsonBytes(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value), 'utf8')

@@ -1,6 +1,6 @@
 import { type Descriptor, parseDescriptor } from './descriptor.ts'
 import { OciError } from './errors.ts'
-import { isJsonObject, isStringMap, type JsonObject, jsonBytes, parseJson } from './json.ts'
+import { describeJson, isJsonObject, isStringMap, type JsonObject, jsonBytes, parseJson } from './json.ts'
 import { isImageManifest, isIndex, MANIFEST_MEDIA_TYPES, MEDIA_TYPE } from './media-type.ts'
 
 /** Manifests beyond this are refused everywhere (distribution-spec "Pushing Manifests": at least 4 MiB). */
@@ -44,7 +44,7 @@ export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest {
     )
   }
   if (value.schemaVersion !== 2)
-    throw invalid(`schemaVersion is ${JSON.stringify(value.schemaVersion)}, want 2`)
+    throw invalid(`schemaVersion is ${describeJson(value.schemaVersion)}, want 2`)
   const type = mediaTypeOf(value, mediaType)
   const common = parseCommon(value, type)
   if (isIndex(type)) {
@@ -76,10 +76,10 @@ function mediaTypeOf(value: JsonObject, told: string | undefined): string {
   const own = value.mediaType
   if (own !== undefined && typeof own !== 'string') throw invalid('mediaType is not a string')
   if (told !== undefined && own !== undefined && told !== own)
-    throw invalid(`it says ${own}, but was sent as ${told}`)
+    throw invalid(`it says ${describeJson(own)}, but was sent as ${describeJson(told)}`)
   const type = told ?? own ?? ('manifests' in value ? MEDIA_TYPE.ociIndex : MEDIA_TYPE.ociManifest)
   if (isImageManifest(type) || isIndex(type)) return type
-  throw invalid(`media type ${JSON.stringify(type)} is not one of ${MANIFEST_MEDIA_TYPES.join(', ')}`)
+  throw invalid(`media type ${describeJson(type)} is not one of ${MANIFEST_MEDIA_TYPES.join(', ')}`)
 }
 
 function parseCommon(value: JsonObject, mediaType: string): ManifestCommon {
