@@ -1,5 +1,6 @@
+import type { ContentIngester, ContentProvider } from '../oci/content.ts'
 import { isHost, isRepositoryPath, type RepositoryName } from '../oci/reference.ts'
-import type { Store } from '../store/store.ts'
+import type { Metadata } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
 import type { NamePage, RepositoryStore } from './repository-store.ts'
 import { createRepositoryBlobs } from './store-blobs.ts'
@@ -7,7 +8,10 @@ import { createManifests } from './store-manifests.ts'
 import { createRepositoryUploads } from './store-uploads.ts'
 
 /** What of the store the registry uses. */
-export type RegistryStore = Pick<Store, 'content' | 'metadata'>
+export interface RegistryStore {
+  readonly content: ContentProvider & ContentIngester
+  readonly metadata: Metadata
+}
 
 /**
  * Serves the content store. Repositories whose first part is a host (`docker.io/library/debian`) hold images from

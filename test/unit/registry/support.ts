@@ -48,7 +48,7 @@ export function createMemoryStore(): MemoryStore {
     async abort() {
       ingests.delete(id)
     },
-    async [Symbol.asyncDispose]() {},
+    [Symbol.asyncDispose]: () => Promise.resolve(),
   })
 
   const store: MemoryStore = {
@@ -74,10 +74,6 @@ export function createMemoryStore(): MemoryStore {
       async resume(id) {
         if (!ingests.has(id)) throw new StoreError('ingest-unknown', `Cannot resume ${id}`)
         return openIngest(id)
-      },
-      async *list() {},
-      async delete(digest) {
-        blobs.delete(digest)
       },
     },
   }
