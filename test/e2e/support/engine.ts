@@ -11,6 +11,8 @@ import { findProgram, type Outcome, type RunOptions, run, succeed } from './proc
 export interface Engine extends AsyncDisposable {
   docker(args: readonly string[], options?: RunOptions): Promise<string>
   tryDocker(args: readonly string[], options?: RunOptions): Promise<Outcome>
+  /** What skopeo needs to read `docker-daemon:` images of this engine. */
+  readonly skopeoArguments: readonly string[]
   /** `docker build` by the engine's BuildKit; returns what it printed. */
   build(args: readonly string[]): Promise<string>
 }
@@ -53,6 +55,7 @@ export async function startEngine(): Promise<Engine> {
   const client = existsSync('/usr/bin/docker') ? '/usr/bin/docker' : 'docker'
   const env = { DOCKER_HOST: socket, DOCKER_CONFIG: join(folder, 'config'), DOCKER_BUILDKIT: '1' }
   const engine: Engine = {
+    skopeoArguments: ['--src-daemon-host', socket],
     docker: (args, options = {}) => succeed(client, args, { ...options, env: { ...env, ...options.env } }),
     tryDocker: (args, options = {}) => run(client, args, { ...options, env: { ...env, ...options.env } }),
     async build(args) {

@@ -14,18 +14,17 @@ export interface ImageContents {
 /**
  * Reads an image with tools that are not ours: skopeo fetches, umoci unpacks. Needs root.
  * @param source as skopeo names it: `docker://127.0.0.1:5000/app:1`, `docker-archive:app.tar`, `oci:dir:tag`
+ * @param options of skopeo for this source
  */
-export async function readImage(source: string, scratch: string): Promise<ImageContents> {
+export async function readImage(
+  source: string,
+  scratch: string,
+  options: readonly string[] = ['--src-tls-verify=false'],
+): Promise<ImageContents> {
   const layout = join(scratch, 'layout')
   const bundle = join(scratch, 'bundle')
   rmSync(scratch, { recursive: true, force: true })
-  await succeed('skopeo', [
-    '--insecure-policy',
-    'copy',
-    '--src-tls-verify=false',
-    source,
-    `oci:${layout}:image`,
-  ])
+  await succeed('skopeo', ['--insecure-policy', 'copy', ...options, source, `oci:${layout}:image`])
   await succeed('umoci', ['unpack', '--image', `${layout}:image`, bundle])
   const config = JSON.parse(await succeed('skopeo', ['inspect', '--config', '--raw', `oci:${layout}:image`]))
   const tree = await readTree(join(bundle, 'rootfs'))
