@@ -5,6 +5,7 @@
  * Paths are text or bytes and go to the kernel as they are. `*at` calls take a directory's file descriptor and a
  * name in it. A path below an open directory for calls without an `at` form is `fdPath(fd, name)`.
  */
+import { deviceNumber } from './device-number.ts'
 import { LinuxError } from './errors.ts'
 
 export type Path = string | Uint8Array
@@ -155,7 +156,7 @@ export async function loadLinux(): Promise<Linux> {
       mkdirat(directory, cString(name), mode)
     },
     mknodat(directory, name, mode, major, minor) {
-      mknodat(directory, cString(name), mode, deviceNumber(major, minor))
+      mknodat(directory, cString(name), mode, Number(deviceNumber(major, minor)))
     },
     symlinkat(target, directory, name) {
       symlinkat(cString(target), directory, cString(name))
@@ -219,12 +220,6 @@ function cString(path: Path): Buffer {
   bytes.copy(text)
   text[bytes.length] = 0
   return text
-}
-
-/** glibc's `makedev`. */
-function deviceNumber(major: number, minor: number): number {
-  const [maj, min] = [BigInt(major), BigInt(minor)]
-  return Number((min & 0xffn) | ((maj & 0xfffn) << 8n) | ((min & ~0xffn) << 12n) | ((maj & ~0xfffn) << 32n))
 }
 
 function describe(argument: number | Buffer | undefined): string {

@@ -1,4 +1,5 @@
 import { closeSync, constants, copyFileSync, lstatSync, readlinkSync } from 'node:fs'
+import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import { isLinuxError } from '../../linux/errors.ts'
 import { openDirectoryInRoot, pathInRoot } from '../../linux/in-root.ts'
 import { type FileTime, fdPath, type Linux, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/linux.ts'
@@ -234,7 +235,10 @@ export class UnpackTarget implements Disposable {
     if (stats.isSymbolicLink()) this.#linux.symlinkat(readlinkSync(path, 'buffer'), parent, name)
     else if (stats.isFile())
       copyFileSync(path, fdPath(parent, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-    else this.#linux.mknodat(parent, name, Number(stats.mode) & ~0o7777, ...deviceOf(stats.rdev))
+    else {
+      const { rdev } = stats
+      this.#linux.mknodat(parent, name, Number(stats.mode) & ~0o7777, deviceMajor(rdev), deviceMinor(rdev))
+    }
     setMetadata(this.#linux, parent, name, this.#metadataBelow(below))
   }
 
@@ -283,13 +287,6 @@ function inodeOf(directory: number): bigint {
 
 function isSameFile(a: Place, b: Place): boolean {
   return a.name.equals(b.name) && inodeOf(a.parent) === inodeOf(b.parent)
-}
-
-/** glibc's `major` and `minor`. */
-function deviceOf(device: bigint): [number, number] {
-  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)
-  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn)
-  return [Number(major), Number(minor)]
 }
 
 function invalid(path: ByteString, problem: string, cause?: unknown): OciError {

@@ -1,0 +1,136 @@
+/**
+ * What a step wrote, as a layer. The upper directory of an overlay holds more than the change: files copied up and
+ * then left as they were (dropped here), and deletions in overlayfs' form (whiteouts here, also for what an opaque
+ * directory hides: markers for opaque directories are read differently by different tools).
+ */
+import { type BigIntStats, lstatSync, readdirSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
+import { loadLinux } from '../../linux/linux.ts'
+import {
+  type ByteString,
+  byteStringFrom,
+  bytesOf,
+  compareByteStrings,
+  displayText,
+} from '../../oci/byte-string.ts'
+import { isErrno } from '../../oci/errors.ts'
+import { isReservedName, whiteoutPath } from '../../oci/layer/whiteout.ts'
+import type { TarEntry } from '../../oci/tar/entry.ts'
+import type { TarItem } from '../../oci/tar/writer.ts'
+import { BuildError } from '../errors.ts'
+import type { FileTree } from '../tree/file-tree.ts'
+import { isOpaque, isWhiteout } from './lower-layers.ts'
+import { isUnchanged, readBody, type UpperFile, upperFile } from './upper-file.ts'
+
+interface Directory {
+  readonly path: ByteString
+  /** Not yet visited, sorted backwards. */
+  readonly names: ByteString[]
+  /** Nothing of the layers below shows in it. */
+  readonly hidden: boolean
+}
+
+const ENTRIES_PER_TURN = 200
+
+/**
+ * The changes as tar items, in an order that depends on names alone: a directory before its content, names by
+ * bytes. Hard links follow the first name that is in the layer. Times are whole seconds. Sockets are left out; so
+ * is the root directory, as in BuildKit's layers.
+ * @param upperDirectory not mounted any more
+ * @throws BuildError `run-failed` for a file named like a whiteout (`.wh.*`): a layer cannot hold it, and silence
+ *   would turn it into a deletion
+ */
+export async function* readChanges(
+  upperDirectory: string,
+  lower: FileTree,
+  signal: AbortSignal,
+): AsyncGenerator<TarItem, void, undefined> {
+  const linux = await loadLinux()
+  const firstNames = new Map<bigint, ByteString>()
+  const stack = [await openDirectory('' as ByteString, isOpaque(linux, Buffer.from(upperDirectory)))]
+  let visited = 0
+
+  for (let directory = stack.at(-1); directory !== undefined; directory = stack.at(-1)) {
+    const name = directory.names.pop()
+    if (name === undefined) {
+      stack.pop()
+      continue
+    }
+    if (++visited % ENTRIES_PER_TURN === 0) await setImmediate()
+    signal.throwIfAborted()
+    const path = join(directory.path, name)
+    const stats = statUpper(path)
+    if (stats === undefined || isWhiteout(stats) || stats.isSocket()) {
+      if ((await lower.stat(path)) !== undefined) yield whiteout(path)
+      continue
+    }
+    refuseReserved(path, name)
+    const file = upperFile(linux, hostPath(path), path, stats)
+    if (!(await isUnchanged(file, lower))) yield itemFor(file, firstNames)
+    if (stats.isDirectory())
+      stack.push(await openDirectory(path, directory.hidden || isOpaque(linux, file.hostPath)))
+  }
+
+  function hostPath(path: ByteString): Buffer {
+    return path === ''
+      ? Buffer.from(upperDirectory)
+      : Buffer.concat([Buffer.from(`${upperDirectory}/`), bytesOf(path)])
+  }
+
+  async function openDirectory(path: ByteString, hidden: boolean): Promise<Directory> {
+    const upper = readdirSync(hostPath(path), 'buffer').map(byteStringFrom)
+    const names = hidden ? [...new Set([...upper, ...(await lower.list(path))])] : upper
+    return { path, names: names.sort(compareByteStrings).reverse(), hidden }
+  }
+
+  function statUpper(path: ByteString): BigIntStats | undefined {
+    try {
+      return lstatSync(hostPath(path), { bigint: true, throwIfNoEntry: false })
+    } catch (error) {
+      if (!isErrno(error, 'ENAMETOOLONG')) throw error
+      const message = `Cannot commit layer: "${displayText(path).slice(0, 80)}..." is nested too deep`
+      throw new BuildError('run-failed', message, { cause: error })
+    }
+  }
+}
+
+function itemFor(file: UpperFile, firstNames: Map<bigint, ByteString>): TarItem {
+  const { entry, stats } = file
+  if (entry.type === 'directory' || stats.nlink === 1n) return withBody(file)
+  const first = firstNames.get(stats.ino)
+  if (first === undefined) {
+    firstNames.set(stats.ino, entry.path)
+    return withBody(file)
+  }
+  const { xattrs: _xattrs, deviceMajor: _major, deviceMinor: _minor, ...rest } = entry
+  return { entry: { ...rest, type: 'link', linkPath: first, size: 0 } }
+}
+
+function withBody(file: UpperFile): TarItem {
+  return file.entry.size === 0 ? { entry: file.entry } : { entry: file.entry, body: readBody(file) }
+}
+
+function whiteout(path: ByteString): TarItem {
+  const entry: TarEntry = {
+    type: 'file',
+    path: whiteoutPath(path),
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    mtime: 0,
+  }
+  return { entry }
+}
+
+function refuseReserved(path: ByteString, name: ByteString): void {
+  if (!isReservedName(name)) return
+  throw new BuildError(
+    'run-failed',
+    `Cannot commit layer: the name of "${displayText(path)}" means a deletion in a layer, so no layer can hold it`,
+  )
+}
+
+function join(directory: ByteString, name: ByteString): ByteString {
+  return (directory === '' ? name : `${directory}/${name}`) as ByteString
+}

@@ -1,0 +1,133 @@
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
+import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
+import type { Linux } from '../../linux/linux.ts'
+import { readXattrs } from '../../linux/xattrs.ts'
+import { type ByteString, byteStringFrom } from '../../oci/byte-string.ts'
+import { type Digest, Digester } from '../../oci/digest.ts'
+import type { TarEntry } from '../../oci/tar/entry.ts'
+import type { FileTree, TreeNode } from '../tree/file-tree.ts'
+import { isLayerXattr } from './node-metadata.ts'
+
+/** A file in an upper directory, and what a layer says of it. */
+export interface UpperFile {
+  readonly hostPath: Buffer
+  readonly stats: BigIntStats
+  readonly entry: TarEntry
+}
+
+const CHUNK_BYTES = 1024 * 1024
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW
+const SECOND = 1_000_000_000n
+
+export function upperFile(linux: Linux, hostPath: Buffer, path: ByteString, stats: BigIntStats): UpperFile {
+  const type = typeOf(stats)
+  const xattrs = new Map([...readXattrs(linux, hostPath)].filter(([name]) => isLayerXattr(name)))
+  const isDevice = type === 'character' || type === 'block'
+  const entry: TarEntry = {
+    type,
+    path,
+    mode: type === 'symlink' ? 0o777 : Number(stats.mode) & 0o7777,
+    uid: Number(stats.uid),
+    gid: Number(stats.gid),
+    size: type === 'file' ? Number(stats.size) : 0,
+    mtime: Number((stats.mtimeNs - nanosecondsOf(stats)) / SECOND),
+    ...(type === 'symlink' && { linkPath: byteStringFrom(readlinkSync(hostPath, 'buffer')) }),
+    ...(isDevice && { deviceMajor: deviceMajor(stats.rdev), deviceMinor: deviceMinor(stats.rdev) }),
+    ...(xattrs.size > 0 && { xattrs }),
+  }
+  return { hostPath, stats, entry }
+}
+
+/**
+ * True when the layers below have the very same file. Layers keep whole seconds: where they say no more, files of
+ * the same second are told apart by their content, which is compared in any case.
+ */
+export async function isUnchanged(file: UpperFile, lower: FileTree): Promise<boolean> {
+  const { entry } = file
+  const below = await lower.stat(entry.path)
+  if (below === undefined || !isSameMetadata(file, below)) return false
+  if (entry.type !== 'file' || entry.size === 0) return true
+  return (await digestFile(file)) === (await lower.digest(entry.path))
+}
+
+/** Small files at once, large ones piece by piece. */
+export function readBody(file: UpperFile): Buffer | AsyncIterable<Buffer> {
+  return file.entry.size <= CHUNK_BYTES
+    ? readFileSync(file.hostPath, { flag: READ })
+    : readPieces(file.hostPath)
+}
+
+function isSameMetadata({ entry, stats }: UpperFile, below: TreeNode): boolean {
+  const nanoseconds = below.mtimeNanoseconds ?? 0
+  return (
+    entry.type === below.type &&
+    (entry.type === 'symlink' || entry.mode === below.mode) &&
+    entry.uid === below.uid &&
+    entry.gid === below.gid &&
+    entry.size === below.size &&
+    entry.mtime === below.mtime &&
+    (nanoseconds === 0 || BigInt(nanoseconds) === nanosecondsOf(stats)) &&
+    entry.linkPath === below.linkPath &&
+    (entry.deviceMajor ?? 0) === (below.deviceMajor ?? 0) &&
+    (entry.deviceMinor ?? 0) === (below.deviceMinor ?? 0) &&
+    isSameXattrs(entry.xattrs ?? new Map(), below.xattrs ?? new Map())
+  )
+}
+
+type Xattrs = ReadonlyMap<string, Uint8Array>
+
+function isSameXattrs(upper: Xattrs, below: Xattrs): boolean {
+  const kept = [...below].filter(([name]) => isLayerXattr(name))
+  if (kept.length !== upper.size) return false
+  return kept.every(([name, value]) => {
+    const other = upper.get(name)
+    return other !== undefined && Buffer.compare(other, value) === 0
+  })
+}
+
+/** 0 to 999,999,999, also before the epoch. */
+function nanosecondsOf(stats: BigIntStats): bigint {
+  return ((stats.mtimeNs % SECOND) + SECOND) % SECOND
+}
+
+async function digestFile(file: UpperFile): Promise<Digest> {
+  const digester = new Digester()
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, file.entry.size))
+  const descriptor = openSync(file.hostPath, READ)
+  try {
+    for (let length = readSync(descriptor, buffer); length > 0; length = readSync(descriptor, buffer)) {
+      digester.update(buffer.subarray(0, length))
+      if (length === CHUNK_BYTES) await setImmediate()
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+  return digester.digest()
+}
+
+async function* readPieces(path: Buffer): AsyncGenerator<Buffer> {
+  await using file = await open(path, READ)
+  for (;;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+function typeOf(stats: BigIntStats): Exclude<TarEntry['type'], 'link'> {
+  if (stats.isFile()) return 'file'
+  if (stats.isDirectory()) return 'directory'
+  if (stats.isSymbolicLink()) return 'symlink'
+  if (stats.isFIFO()) return 'fifo'
+  return stats.isBlockDevice() ? 'block' : 'character'
+}
