@@ -63,7 +63,7 @@ export function readFlags<const Spec extends Record<string, FlagKind>>(
       throw invalid(`Cannot read ${instruction}: the flag --${name} is given twice`, span)
     values.set(name, [...(given ?? []), checkValue(name, value, kind, instruction, span)])
   }
-  const entries = Object.entries(spec).map(([name, kind]) => [name, valueOf(values.get(name), kind)])
+  const entries = Object.entries(spec).map(([name, kind]) => [name, flagValue(values.get(name), kind)])
   return Object.fromEntries(entries) as FlagValues<Spec>
 }
 
@@ -92,7 +92,7 @@ function checkValue(
   )
 }
 
-function valueOf(given: readonly string[] | undefined, kind: FlagKind): unknown {
+function flagValue(given: readonly string[] | undefined, kind: FlagKind): unknown {
   if (kind === 'texts') return given ?? []
   const value = given?.[0]
   if (kind === 'boolean') return value === undefined ? undefined : value === 'true'

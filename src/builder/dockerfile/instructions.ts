@@ -70,22 +70,20 @@ interface Placed {
   readonly original: string
 }
 
-/**
- * What to run. `script` goes to the shell in force; `args` are run as they are; `file` is a heredoc with a `#!`
- * line, to be made executable at `/dev/pipes/<name>` and run.
- */
+/** What to run: `script` goes to the shell in force; `args` are run as they are. */
 export type Command =
   | { readonly form: 'shell'; readonly script: string }
   | { readonly form: 'exec'; readonly args: readonly string[] }
 
+/** `file` is a heredoc that begins with `#!`: an executable `/dev/pipes/<name>` to be run, and not part of the result. */
 export type RunForm = Command | { readonly form: 'file'; readonly name: string; readonly content: string }
 
 export interface RunInstruction extends Placed {
   readonly kind: 'run'
   readonly command: RunForm
-  /** The text as history shows it: the script, or the heredoc's opening and its first lines in parentheses. */
+  /** The instruction for people; of a heredoc, its first line in parentheses: `RUN <<EOF (apt-get update...)`. */
   readonly title: string
-  /** Values of `--mount`, in order. Read by `parseRunMount` after (or before) expansion. */
+  /** Values of `--mount`, in order. Read by `parseRunMount`, which expands them. */
   readonly mounts: readonly string[]
   readonly network?: 'default' | 'none' | 'host'
   readonly security?: 'sandbox' | 'insecure'
@@ -164,7 +162,7 @@ export interface UserInstruction extends Placed {
 
 export interface ExposeInstruction extends Placed {
   readonly kind: 'expose'
-  /** Each expands with `expandWords`, then goes to `parsePorts`. */
+  /** Sorted. Each expands with `expandWords`, then goes to `parsePorts`. */
   readonly ports: readonly string[]
 }
 

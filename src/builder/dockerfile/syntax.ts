@@ -36,15 +36,25 @@ export interface SyntaxTree {
   readonly nodes: readonly SyntaxNode[]
 }
 
-/** @throws BuildError `dockerfile-invalid` for wrong directives, heredocs without an end, and files beyond the limits */
+/** Makes the place of lines, both inclusive, counted from 1. */
+export type PlaceLines = (startLine: number, endLine: number) => SourceSpan
+
+/** @throws BuildError `dockerfile-invalid` for wrong directives, heredocs without an end, and text beyond the limits */
 export function parseSyntax(source: DockerfileSource): SyntaxTree {
   const text = source.text.replace(/^\ufeff/, '')
-  checkLimits(text, source)
-  const lines = text.split('\n').map(trimCarriageReturns)
-  const directives = parseDirectives(lines, source)
-  const reader = createNodeReader({ source, lines, rawLines: text.split('\n'), escape: directives.escape })
+  const place: PlaceLines = (startLine, endLine) => ({ source, startLine, endLine })
+  const directives = parseDirectives(text.split('\n', 4).map(trimCarriageReturns), place)
+  return { directives, nodes: readNodes(text, directives.escape, place) }
+}
+
+/** The nodes of text without directives. */
+export function readNodes(text: string, escapeCharacter: Escape, place: PlaceLines): readonly SyntaxNode[] {
+  checkLimits(text, place)
+  const rawLines = text.split('\n')
+  const lines = rawLines.map(trimCarriageReturns)
+  const reader = createNodeReader({ place, lines, rawLines, escape: escapeCharacter })
   for (const start of [...instructionStarts(text), lines.length]) reader.readTo(start)
-  return { directives, nodes: reader.nodes }
+  return reader.nodes
 }
 
 /** Keyword, flags and the rest of an instruction on one line. */
@@ -59,16 +69,15 @@ const MAX_TEXT_LENGTH = 4 * 1024 * 1024
 /** BuildKit reads lines with a scanner that takes no longer ones, in bytes. */
 const MAX_LINE_BYTES = 65535
 
-function checkLimits(text: string, source: DockerfileSource): void {
+function checkLimits(text: string, place: PlaceLines): void {
   if (text.length > MAX_TEXT_LENGTH)
-    throw invalid(`Cannot read ${source.name}: it is longer than ${MAX_TEXT_LENGTH} characters`, undefined)
+    throw invalid(`Cannot read the Dockerfile: it is longer than ${MAX_TEXT_LENGTH} characters`, undefined)
   for (const [index, line] of text.split('\n').entries()) {
     if (line.length <= MAX_LINE_BYTES / 3 || Buffer.byteLength(line) <= MAX_LINE_BYTES) continue
-    throw invalid(`Cannot read ${source.name}: a line is longer than ${MAX_LINE_BYTES} bytes`, {
-      source,
-      startLine: index + 1,
-      endLine: index + 1,
-    })
+    throw invalid(
+      `Cannot read the line: it is longer than ${MAX_LINE_BYTES} bytes`,
+      place(index + 1, index + 1),
+    )
   }
 }
 
@@ -79,7 +88,7 @@ function instructionStarts(text: string): readonly number[] {
 }
 
 interface NodeReaderInput {
-  readonly source: DockerfileSource
+  readonly place: PlaceLines
   /** Without line ends. */
   readonly lines: readonly string[]
   /** With their carriage returns, for the content of heredocs. */
@@ -94,14 +103,14 @@ interface NodeReader {
 }
 
 function createNodeReader(input: NodeReaderInput): NodeReader {
-  const { source, lines, escape: escapeCharacter } = input
+  const { place, lines, escape: escapeCharacter } = input
   const nodes: SyntaxNode[] = []
   let cursor = 0
 
   function readNode(): void {
     const startLine = cursor + 1
     const { text, next, hasBlank } = readLogicalLine(lines, cursor, escapeCharacter)
-    const opening = { source, startLine, endLine: next }
+    const opening = place(startLine, next)
     const parts = splitInstruction(text)
     const heredocs: Heredoc[] = []
     cursor = next
@@ -112,7 +121,7 @@ function createNodeReader(input: NodeReaderInput): NodeReader {
         cursor = end
       }
     }
-    const span = { source, startLine, endLine: cursor }
+    const span = place(startLine, cursor)
     nodes.push({ ...parts, heredocs, original: text, span, hasBlankContinuation: hasBlank })
   }
 

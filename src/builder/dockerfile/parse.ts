@@ -1,0 +1,47 @@
+import type { ArgInstruction, Dockerfile, Instruction, Stage, Warning } from './instructions.ts'
+import { invalid } from './invalid.ts'
+import { readFrom } from './read-from.ts'
+import { readInstruction } from './read-instruction.ts'
+import type { DockerfileSource } from './source.ts'
+import { parseSyntax, type SyntaxNode } from './syntax.ts'
+
+/** Text to typed instructions. @throws BuildError `dockerfile-invalid` at the place of the first thing wrong */
+export function parseDockerfile(source: DockerfileSource): Dockerfile {
+  const { directives, nodes } = parseSyntax(source)
+  if (nodes.length === 0) throw invalid(`Cannot build ${source.name}: it holds no instructions`, undefined)
+  const warnings: Warning[] = []
+  const reading = { escape: directives.escape, warn: (warning: Warning) => warnings.push(warning) }
+  const metaArgs: ArgInstruction[] = []
+  const stages: (Stage & { readonly instructions: Instruction[] })[] = []
+  for (const node of nodes) {
+    if (node.hasBlankContinuation) warnings.push(blankContinuation(node))
+    if (node.keyword.toLowerCase() === 'from') {
+      stages.push({ ...readFrom(node, stages, reading), instructions: [] })
+      continue
+    }
+    const instruction = readInstruction(node, reading)
+    const stage = stages.at(-1)
+    if (stage !== undefined) stage.instructions.push(instruction)
+    else if (instruction.kind === 'arg') metaArgs.push(instruction)
+    else throw beforeFrom(node)
+  }
+  if (stages.length === 0)
+    throw invalid(
+      `Cannot build ${source.name}: it holds no stage`,
+      nodes.at(-1)?.span,
+      'add a FROM instruction',
+    )
+  return { source, directives, metaArgs, stages, warnings }
+}
+
+function beforeFrom(node: SyntaxNode): Error {
+  return invalid(
+    `Cannot read ${node.keyword.toUpperCase()}: no build stage has begun`,
+    node.span,
+    'only ARG may stand before the first FROM',
+  )
+}
+
+function blankContinuation(node: SyntaxNode): Warning {
+  return { rule: 'NoEmptyContinuation', message: 'Empty continuation line', span: node.span }
+}

@@ -1,0 +1,57 @@
+import { readFlags } from './flags.ts'
+import type { Stage } from './instructions.ts'
+import { invalid } from './invalid.ts'
+import type { Reading } from './reading.ts'
+import type { SyntaxNode } from './syntax.ts'
+import { splitFields } from './words.ts'
+
+const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/
+
+/** Names that mean something else where a stage could be named. */
+const RESERVED_NAMES: readonly string[] = ['scratch', 'context']
+
+/** FROM, as the stage that follows `earlier`. */
+export function readFrom(
+  node: SyntaxNode,
+  earlier: readonly Stage[],
+  reading: Reading,
+): Omit<Stage, 'instructions'> {
+  const { span, original } = node
+  const words = splitFields(node.rest)
+  const [base, as, written] = words
+  const name = written?.toLowerCase()
+  if (base === undefined || (words.length !== 1 && (words.length !== 3 || as?.toLowerCase() !== 'as')))
+    throw invalid('Cannot read FROM: want "FROM <image>" or "FROM <image> AS <name>"', span)
+  if (name !== undefined) checkName(name, earlier, node, reading)
+  const { platform } = readFlags(node.flags, { platform: 'text' }, 'FROM', span)
+  return {
+    index: earlier.length,
+    ...(name !== undefined && { name }),
+    base,
+    ...(platform !== undefined && { platform }),
+    span,
+    original,
+  }
+}
+
+/** @param name in lower case (semantics 16) */
+function checkName(name: string, earlier: readonly Stage[], node: SyntaxNode, reading: Reading): void {
+  const { span } = node
+  if (!STAGE_NAME.test(name))
+    throw invalid(
+      `Cannot name a stage ${JSON.stringify(name)}: a name is a letter, then letters, digits, "-", "_" or "."`,
+      span,
+    )
+  if (RESERVED_NAMES.includes(name))
+    reading.warn({
+      rule: 'ReservedStageName',
+      message: `Stage name should not use the same name as reserved stage ${JSON.stringify(name)}`,
+      span,
+    })
+  if (earlier.some(stage => stage.name === name))
+    reading.warn({
+      rule: 'DuplicateStageName',
+      message: `Duplicate stage name ${JSON.stringify(name)}, stage names should be unique`,
+      span,
+    })
+}
