@@ -1,4 +1,4 @@
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
 import { storeErrorFrom } from './errors.ts'
 
 /** How long a call waits for other processes; their transactions last milliseconds. */
@@ -35,11 +35,12 @@ export class Database {
 
   /** The first row. Rows are ours: `Row` is what the statement selects. */
   one<Row>(sql: string, ...values: readonly SQLInputValue[]): Row | undefined {
-    return this.#named(() => this.#statement(sql).get(...values)) as Row | undefined
+    const row = this.#named(() => this.#statement(sql).get(...values))
+    return row === undefined ? undefined : plain<Row>(row)
   }
 
   all<Row>(sql: string, ...values: readonly SQLInputValue[]): readonly Row[] {
-    return this.#named(() => this.#statement(sql).all(...values)) as readonly Row[]
+    return this.#named(() => this.#statement(sql).all(...values)).map(row => plain<Row>(row))
   }
 
   /** Tells how many rows changed. */
@@ -58,6 +59,10 @@ export class Database {
     return this.#transaction(action, 'ROLLBACK')
   }
 
+  get isInTransaction(): boolean {
+    return this.#connection.isOpen && this.#connection.isTransaction
+  }
+
   /** Safe to call twice. */
   close(): void {
     if (this.#connection.isOpen) this.#connection.close()
@@ -72,7 +77,7 @@ export class Database {
       return result
     } catch (error) {
       // SQLite has already rolled back after some errors (a full disk among them).
-      if (this.#connection.isOpen && this.#connection.isTransaction) this.exec('ROLLBACK')
+      if (this.isInTransaction) this.exec('ROLLBACK')
       throw error
     }
   }
@@ -98,4 +103,9 @@ export class Database {
       throw storeErrorFrom(error, `Cannot use the store's database ${this.path}`)
     }
   }
+}
+
+/** SQLite's rows have no prototype; ours are objects like any other. */
+function plain<Row>(row: Record<string, SQLOutputValue>): Row {
+  return { ...row } as Row
 }

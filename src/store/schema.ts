@@ -103,12 +103,12 @@ const MIGRATIONS: readonly string[] = [
  * @param prepare runs in the transaction that turns an empty database into a store, before it is one
  * @throws StoreError `store-invalid` for a newer version, or for a database that is not ours
  */
-export function migrate(database: Database, prepare: () => void = () => {}): void {
+export function migrate(database: Database, prepare?: () => void): void {
   if (checkVersion(database) === MIGRATIONS.length) return
   database.write(() => {
     // Another process may have been here since.
     const version = checkVersion(database)
-    if (version === 0) prepare()
+    if (version === 0) prepare?.()
     for (const migration of MIGRATIONS.slice(version)) database.exec(migration)
     database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}`)
   })

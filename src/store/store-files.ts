@@ -4,7 +4,7 @@
  *
  * Those that end in `Sync` are short and run inside a database transaction, where nothing may be awaited.
  */
-import { closeSync, constants, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import { chmodSync, closeSync, constants, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
 import { type FileHandle, open, unlink, writeFile } from 'node:fs/promises'
 import { isErrno } from '../oci/errors.ts'
 
@@ -18,6 +18,7 @@ export interface StoreFiles {
   /** A file that is not there is no error. */
   unlink(path: string): Promise<void>
   renameSync(from: string, to: string): void
+  setModeSync(path: string, mode: number): void
   /** A folder that is already there is no error. */
   makeFolderSync(path: string): void
   /** Makes the names in a folder durable. */
@@ -30,7 +31,6 @@ export interface StoreFile {
   /** Fewer bytes than the buffer holds only at the end of the file. */
   read(buffer: Uint8Array, position: number): Promise<number>
   size(): Promise<number>
-  makeReadOnly(): Promise<void>
   /** Makes the bytes durable. */
   sync(): Promise<void>
   /** Safe to call twice. */
@@ -49,6 +49,7 @@ export const nodeStoreFiles: StoreFiles = {
     }
   },
   renameSync,
+  setModeSync: chmodSync,
   makeFolderSync(path) {
     try {
       mkdirSync(path, 0o700)
@@ -80,7 +81,6 @@ function storeFile(handle: FileHandle): StoreFile {
       return filled
     },
     size: async () => (await handle.stat()).size,
-    makeReadOnly: () => handle.chmod(0o444),
     sync: () => handle.sync(),
     close() {
       closing ??= handle.close()

@@ -1,0 +1,179 @@
+/**
+ * Removes what nobody needs, while everybody works on.
+ *
+ * Needed is: what a tag points at, with all that it references and all manifests whose subject it is; the layers of
+ * cache records; and whatever was touched (stored, asked for, linked) within the grace period, with what it
+ * references. Everything is decided where it can no longer change, inside short transactions: per repository for
+ * manifests and links, per few hundred blobs for content. Rows go first, bytes later (`publish.ts` says why a
+ * push at the same time is safe).
+ */
+import type { Dirent, Stats } from 'node:fs'
+import { lstat, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { BlobInfo, IngestID } from '../oci/content.ts'
+import type { Digest } from '../oci/digest.ts'
+import { isErrno } from '../oci/errors.ts'
+import { findBlob } from './blob-rows.ts'
+import { storeErrorFrom } from './errors.ts'
+import { sweepBlobs, sweepRepositories, sweepTocs } from './gc-rows.ts'
+import type { IngestLocks } from './ingest-locks.ts'
+import { type PublishDeps, removeBytes } from './publish.ts'
+import type { Store } from './store.ts'
+import { digestOfPath, ingestOfName } from './store-layout.ts'
+
+export interface GarbageOptions {
+  /**
+   * The grace: what was touched within it stays. Under `TOUCH_INTERVAL_MS`, content that an upload under way counts
+   * on may go, and the upload fails; nothing that is whole is ever damaged.
+   */
+  readonly olderThanMs: number
+  /** Reports what would go, and removes nothing. */
+  readonly dryRun: boolean
+  readonly now: () => number
+  readonly signal: AbortSignal
+}
+
+export interface GarbageReport {
+  /** Content that went, in byte order. */
+  readonly digests: readonly Digest[]
+  /** Freed on disk, abandoned ingests and orphaned files included. */
+  readonly bytes: number
+  readonly ingests: readonly IngestID[]
+}
+
+/** A store whose garbage can be collected: one on disk. */
+export interface CollectableStore extends Store {
+  readonly disk: PublishDeps & { readonly locks: IngestLocks }
+}
+
+/** @throws StoreError; what was removed before stays removed, and the next run takes the rest */
+export async function collectGarbage(
+  store: CollectableStore,
+  options: GarbageOptions,
+): Promise<GarbageReport> {
+  const { disk } = store
+  const { dryRun, signal } = options
+  const cutoff = options.now() - options.olderThanMs
+  try {
+    const swept = dryRun ? rehearseRows(disk, cutoff) : await sweepRows(disk, cutoff, signal)
+    const digests = swept.map(blob => blob.digest)
+    if (!dryRun) await removeBytes(disk, digests)
+    const orphans = await sweepOrphans(disk, cutoff, new Set(digests), options)
+    const ingests = await sweepIngests(disk, cutoff, options)
+    return {
+      digests,
+      bytes: sum(swept.map(blob => blob.size)) + orphans + ingests.bytes,
+      ingests: ingests.ids,
+    }
+  } catch (error) {
+    throw storeErrorFrom(error, 'Cannot collect garbage')
+  }
+}
+
+async function sweepRows(disk: PublishDeps, cutoff: number, signal: AbortSignal): Promise<BlobInfo[]> {
+  const swept: BlobInfo[] = []
+  for (const _ of sweepRepositories(disk.database, cutoff)) {
+    signal.throwIfAborted()
+    await nextTurn()
+  }
+  for (const blobs of sweepBlobs(disk.database, cutoff)) {
+    swept.push(...blobs)
+    // Bytes whose rows are gone would otherwise wait for the next run.
+    if (signal.aborted)
+      await removeBytes(
+        disk,
+        swept.map(blob => blob.digest),
+      )
+    signal.throwIfAborted()
+    await nextTurn()
+  }
+  sweepTocs(disk.database)
+  return swept
+}
+
+/** The same statements, taken back: a dry run cannot tell anything else than what a run would do. */
+function rehearseRows({ database }: PublishDeps, cutoff: number): BlobInfo[] {
+  return database.rehearse(() => {
+    for (const _ of sweepRepositories(database, cutoff));
+    return [...sweepBlobs(database, cutoff)].flat()
+  })
+}
+
+/** Files without a row, left by a process that was killed between a rename and its commit. Returns their bytes. */
+async function sweepOrphans(
+  disk: PublishDeps,
+  cutoff: number,
+  swept: ReadonlySet<Digest>,
+  { dryRun, signal }: GarbageOptions,
+): Promise<number> {
+  let bytes = 0
+  for (const folder of disk.layout.blobFolders()) {
+    signal.throwIfAborted()
+    const orphans: Digest[] = []
+    for (const { name } of await entriesOf(folder)) {
+      const digest = digestOfPath(join(folder, name))
+      if (digest === undefined || swept.has(digest) || findBlob(disk.database, digest) !== undefined) continue
+      const stats = await statsOf(join(folder, name))
+      if (stats === undefined || stats.mtimeMs >= cutoff) continue
+      orphans.push(digest)
+      bytes += stats.size
+    }
+    if (!dryRun) await removeBytes(disk, orphans)
+  }
+  return bytes
+}
+
+async function sweepIngests(
+  { database, files, layout, locks }: CollectableStore['disk'],
+  cutoff: number,
+  { dryRun, signal }: GarbageOptions,
+): Promise<{ ids: IngestID[]; bytes: number }> {
+  const ids = new Set<IngestID>()
+  let bytes = 0
+  for (const { name } of await entriesOf(layout.ingests)) {
+    signal.throwIfAborted()
+    const path = join(layout.ingests, name)
+    const id = ingestOfName(name)
+    const stats = await statsOf(path)
+    if (stats === undefined) continue
+    if (id !== 'trash' && (stats.mtimeMs >= cutoff || locks.isHeld(id))) continue
+    if (id !== 'trash' && name === id) ids.add(id)
+    bytes += stats.size
+    if (!dryRun) await files.unlink(path)
+  }
+  if (!dryRun) forgetIngests()
+  return { ids: [...ids].sort(), bytes }
+
+  /** Rows about ingests that are no more. */
+  function forgetIngests(): void {
+    database.write(() => {
+      for (const id of ids) database.run('DELETE FROM uploads WHERE id = ?', id)
+      for (const id of ids) database.run('DELETE FROM ingest_locks WHERE id = ?', id)
+    }, 'relaxed')
+  }
+}
+
+async function entriesOf(folder: string): Promise<readonly Dirent[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true })
+    return entries.filter(entry => entry.isFile())
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}
+
+/** Undefined for a file that another process has taken meanwhile. */
+async function statsOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

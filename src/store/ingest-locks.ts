@@ -1,0 +1,46 @@
+/**
+ * One writer per ingest, over all processes. A lock is a row that names its owner's process; the lock of a process
+ * that has ended is free for the taking, so nothing has to be cleaned up after a `kill -9`. Taking and freeing are
+ * transactions, so two that find the same dead owner cannot both win.
+ */
+import type { IngestID } from '../oci/content.ts'
+import type { Database } from './database.ts'
+import { isProcessAlive, ownProcessIdentity } from './process-identity.ts'
+
+export interface IngestLocks {
+  /** False when somebody else, in this process or another, holds it. */
+  take(id: IngestID): boolean
+  free(id: IngestID): void
+  /** True while a living process holds it. */
+  isHeld(id: IngestID): boolean
+}
+
+export function createIngestLocks(database: Database): IngestLocks {
+  const self = ownProcessIdentity()
+  const held = new Set<IngestID>()
+
+  const isHeld = (id: IngestID): boolean => {
+    if (held.has(id)) return true
+    const row = database.one<{ owner: string }>('SELECT owner FROM ingest_locks WHERE id = ?', id)
+    return row !== undefined && row.owner !== self && isProcessAlive(row.owner)
+  }
+
+  return {
+    isHeld,
+    take: id =>
+      database.write(() => {
+        if (isHeld(id)) return false
+        database.run(
+          'INSERT INTO ingest_locks (id, owner) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET owner = excluded.owner',
+          id,
+          self,
+        )
+        held.add(id)
+        return true
+      }, 'relaxed'),
+    free(id) {
+      if (!held.delete(id)) return
+      database.write(() => database.run('DELETE FROM ingest_locks WHERE id = ?', id), 'relaxed')
+    },
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Writes under way: `ingest/<id>` holds the bytes, `<id>.state` what is needed to go on hashing them.
+ *
+ * ```
+ * begin ── append ─ append ─ commit ──> content            one handle, one process
+ *            └ dispose   └ resume ─ append ...             another handle, perhaps another process
+ * ```
+ * A handle takes the ingest's lock when it first writes and frees it when it is closed, so that looking at the offset
+ * of an upload never waits for its writer. Bytes are verified by the hash that runs along while they are written; see
+ * `ingest-hashes.ts` for how it survives. Nothing here is durable before the commit.
+ */
+import { randomUUID } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import type { BlobInfo, Ingest, IngestID } from '../oci/content.ts'
+import { type Digest, Digester, digestAlgorithm } from '../oci/digest.ts'
+import { isErrno, OciError } from '../oci/errors.ts'
+import { untilAborted } from './abortable.ts'
+import { BatchWriter } from './batch-writer.ts'
+import { StoreError, storeErrorFrom } from './errors.ts'
+import { catchUp, type IngestHashes } from './ingest-hashes.ts'
+import type { IngestLocks } from './ingest-locks.ts'
+import { type PublishDeps, publish } from './publish.ts'
+import type { RunningHash } from './running-hash.ts'
+import type { StoreFile } from './store-files.ts'
+import { isIngestID } from './store-layout.ts'
+
+export interface IngestDeps extends PublishDeps {
+  readonly hashes: IngestHashes
+  readonly locks: IngestLocks
+}
+
+/** An ingest that can tell the digest of its bytes, for content whose digest nobody knows beforehand. */
+export interface DiskIngest extends Ingest {
+  /** SHA-256 of all bytes so far. */
+  digest(): Promise<Digest>
+}
+
+export async function beginIngest(deps: IngestDeps): Promise<DiskIngest> {
+  const id = randomUUID() as string as IngestID
+  const file = await named(id, () => deps.files.create(deps.layout.ingest(id)))
+  return new FileIngest(deps, id, 0, file)
+}
+
+/** @throws StoreError `ingest-unknown` */
+export async function resumeIngest(deps: IngestDeps, id: IngestID): Promise<DiskIngest> {
+  if (!isIngestID(id)) throw unknownIngest(id)
+  const { size } = await named(id, () => stat(deps.layout.ingest(id)))
+  return new FileIngest(deps, id, size)
+}
+
+class FileIngest implements DiskIngest {
+  readonly id: IngestID
+  readonly #deps: IngestDeps
+  #offset: number
+  #file: StoreFile | undefined
+  /** Of the bytes up to the offset; undefined when not known here and now. */
+  #hash: RunningHash | undefined
+  #state: 'idle' | 'locked' | 'appending' | 'ended' = 'idle'
+
+  constructor(deps: IngestDeps, id: IngestID, offset: number, file?: StoreFile) {
+    this.#deps = deps
+    this.id = id
+    this.#offset = offset
+    this.#file = file
+  }
+
+  get offset(): number {
+    return this.#offset
+  }
+
+  async append(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+    const file = await named(this.id, () => this.#lock())
+    this.#state = 'appending'
+    try {
+      await this.#write(file, source, signal)
+    } finally {
+      // An abort of the same handle may have ended it meanwhile.
+      if (this.#state === 'appending') this.#state = 'locked'
+    }
+    return this.#offset
+  }
+
+  digest(): Promise<Digest> {
+    return named(this.id, async () => this.#sha256(await this.#lock()))
+  }
+
+  commit(expected: { readonly digest: Digest; readonly size?: number }): Promise<BlobInfo> {
+    return named(this.id, async () => {
+      const file = await this.#lock()
+      const blob = { digest: expected.digest, size: this.#offset }
+      if (expected.size !== undefined && expected.size !== blob.size)
+        throw mismatch('size-mismatch', `want ${expected.size} bytes, got ${blob.size}`)
+      const got = await this.#digestLike(file, expected.digest)
+      if (got !== expected.digest) throw mismatch('digest-mismatch', `want ${expected.digest}, got ${got}`)
+      await publish(this.#deps, { id: this.id, file }, blob)
+      await this.#end()
+      return blob
+    })
+  }
+
+  abort(): Promise<void> {
+    return named(this.id, async () => {
+      if (this.#state === 'ended') return
+      const { database, files, layout } = this.#deps
+      await files.unlink(layout.ingest(this.id))
+      database.write(() => database.run('DELETE FROM uploads WHERE id = ?', this.id), 'relaxed')
+      await this.#end()
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'ended') return
+    await named(this.id, async () => {
+      try {
+        if (this.#hash !== undefined && this.#hash.offset === this.#offset)
+          await this.#deps.hashes.keep(this.id, this.#hash)
+      } finally {
+        await this.#close()
+      }
+    })
+  }
+
+  /** Makes this handle the only writer. */
+  async #lock(): Promise<StoreFile> {
+    if (this.#state === 'ended') throw unknownIngest(this.id)
+    if (this.#state === 'appending') throw busyIngest(this.id, 'it is being written to')
+    const { locks, files, layout } = this.#deps
+    if (this.#state === 'idle') {
+      if (!locks.take(this.id)) throw busyIngest(this.id, 'another request or process is writing to it')
+      this.#state = 'locked'
+    }
+    this.#file ??= await files.open(layout.ingest(this.id))
+    const size = await this.#file.size()
+    if (size === this.#offset) return this.#file
+    throw busyIngest(this.id, `it has grown from ${this.#offset} to ${size} bytes meanwhile`)
+  }
+
+  async #write(file: StoreFile, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    const { id } = this
+    signal.throwIfAborted()
+    this.#hash ??= await named(id, () => this.#deps.hashes.forAppend(id, file, this.#offset, signal))
+    const hash = this.#hash
+    const writer = new BatchWriter(
+      (chunks, position) => named(id, () => file.write(chunks, position)),
+      this.#offset,
+    )
+    try {
+      for await (const chunk of untilAborted(source, signal)) {
+        hash.update(chunk)
+        this.#offset = hash.offset
+        await writer.add(chunk)
+      }
+    } finally {
+      await this.#settle(file, writer)
+    }
+  }
+
+  /** After a failed write the hash is ahead of the file: what counts is what the file holds. */
+  async #settle(file: StoreFile, writer: BatchWriter): Promise<void> {
+    try {
+      await writer.finish()
+    } finally {
+      if (writer.failed) {
+        this.#hash = undefined
+        this.#offset = await file.size()
+      }
+    }
+  }
+
+  async #sha256(file: StoreFile): Promise<Digest> {
+    return this.#hash?.digest() ?? this.#deps.hashes.digest(this.id, file, this.#offset)
+  }
+
+  /** SHA-256 ran along; for any other algorithm the file is read once more. */
+  async #digestLike(file: StoreFile, digest: Digest): Promise<Digest> {
+    const algorithm = digestAlgorithm(digest)
+    if (algorithm === 'sha256') return this.#sha256(file)
+    const digester = new Digester(algorithm)
+    const position = {
+      get offset() {
+        return digester.size
+      },
+      update: (chunk: Uint8Array) => digester.update(chunk),
+    }
+    await catchUp(position, file, this.#offset)
+    return digester.digest()
+  }
+
+  async #end(): Promise<void> {
+    this.#state = 'ended'
+    try {
+      await this.#deps.hashes.forget(this.id)
+    } finally {
+      await this.#close()
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'ended'
+    this.#deps.locks.free(this.id)
+    await this.#file?.close()
+  }
+}
+
+/** What a failure of the disk means for an ingest. Never around the source, whose failures are its own. */
+async function named<T>(id: IngestID, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) throw unknownIngest(id, error)
+    throw storeErrorFrom(error, `Cannot write ingest ${id}`)
+  }
+}
+
+function unknownIngest(id: IngestID, cause?: unknown): StoreError {
+  return new StoreError(
+    'ingest-unknown',
+    `Cannot use ingest ${JSON.stringify(id.slice(0, 100))}: there is none`,
+    {
+      cause,
+    },
+  )
+}
+
+function busyIngest(id: IngestID, state: string): StoreError {
+  return new StoreError('ingest-busy', `Cannot write ingest ${id}: ${state}`)
+}
+
+function mismatch(code: 'size-mismatch' | 'digest-mismatch', state: string): OciError {
+  return new OciError(code, `Cannot commit ingest: ${state}`)
+}

@@ -1,0 +1,150 @@
+import type { Readable } from 'node:stream'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { type Digest, Digester, DigestVerifier, digestAlgorithm } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
+import { compress, decompress, detectCompression } from '../oci/layer/compression.ts'
+import { packToc, TocRecorder, unpackToc } from '../oci/layer/toc.ts'
+import { type Compression, MEDIA_TYPE } from '../oci/media-type.ts'
+import type { DiskContent } from './blobs.ts'
+import { StoreError } from './errors.ts'
+import type { Layers } from './layers.ts'
+import type { LayerRecord, Metadata } from './metadata.ts'
+
+export interface LayersDeps {
+  readonly content: Pick<DiskContent, 'begin' | 'open' | 'stat'>
+  readonly metadata: Pick<Metadata, 'getLayer' | 'putLayer' | 'getToc'>
+}
+
+const MEDIA_TYPES: Readonly<Record<Compression, string>> = {
+  none: MEDIA_TYPE.ociLayer,
+  gzip: MEDIA_TYPE.ociLayerGzip,
+  zstd: MEDIA_TYPE.ociLayerZstd,
+}
+
+/** Layers over content and metadata. Every layer is read once, as a stream, however large; memory holds its table. */
+export function createLayers({ content, metadata }: LayersDeps): Layers {
+  return {
+    async ingest(tar, compression, signal) {
+      const reading = new LayerReading('sha256')
+      await using ingest = await content.begin()
+      try {
+        await ingest.append(compress(reading.read(tar), compression), signal)
+        const { diffID, uncompressedSize, toc } = reading.finish()
+        const { digest, size } = await ingest.commit({ digest: await ingest.digest() })
+        const layer = { digest, mediaType: MEDIA_TYPES[compression], size, diffID, uncompressedSize }
+        metadata.putLayer(layer, toc)
+        return layer
+      } catch (error) {
+        await ingest.abort()
+        throw error
+      }
+    },
+
+    async inspect(descriptor, diffID, signal) {
+      const known = metadata.getLayer(descriptor.digest)
+      if (known !== undefined) return checkDiffID(known, diffID)
+      const blob = await content.open(descriptor.digest)
+      const reading = new LayerReading(digestAlgorithm(diffID))
+      for await (const _ of reading.read(decompressed(verified(blob, descriptor)))) signal.throwIfAborted()
+      const { toc, ...facts } = reading.finish()
+      const { digest, mediaType, size } = descriptor
+      const layer = checkDiffID({ digest, mediaType, size, ...facts }, diffID)
+      metadata.putLayer(layer, toc)
+      return layer
+    },
+
+    toc(layer) {
+      const packed = metadata.getToc(layer.diffID)
+      if (packed !== undefined) return unpackToc(packed)
+      throw new StoreError(
+        'content-missing',
+        `Cannot read layer ${layer.digest}: its table of contents is not stored`,
+        {
+          detail: [layer.digest],
+        },
+      )
+    },
+
+    async openTar(layer) {
+      return verifiedTar(decompressed(await content.open(layer.digest)), layer)
+    },
+  }
+}
+
+/** What can be learnt from an uncompressed tar while it passes. */
+class LayerReading {
+  readonly #digester: Digester
+  readonly #recorder = new TocRecorder()
+
+  constructor(algorithm: 'sha256' | 'sha512') {
+    this.#digester = new Digester(algorithm)
+  }
+
+  async *read(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of tar) {
+      this.#recorder.update(chunk)
+      this.#digester.update(chunk)
+      yield chunk
+    }
+  }
+
+  /** @throws OciError when it was no whole tar, or no layer */
+  finish(): { readonly diffID: Digest; readonly uncompressedSize: number; readonly toc: Buffer } {
+    const toc = packToc(this.#recorder.finish())
+    const uncompressedSize = this.#digester.size
+    return { diffID: this.#digester.digest(), uncompressedSize, toc }
+  }
+}
+
+function checkDiffID(layer: LayerRecord, diffID: Digest): LayerRecord {
+  if (layer.diffID === diffID) return layer
+  throw new OciError(
+    'digest-mismatch',
+    `Cannot use layer ${layer.digest}: the image config promises the diffID ${diffID}, and it has ${layer.diffID}`,
+    { detail: { want: diffID, got: layer.diffID } },
+  )
+}
+
+function verified(blob: Readable, { digest, size }: Descriptor): Readable {
+  return blob.compose(new DigestVerifier({ digest, size }))
+}
+
+/** By the bytes, not by the media type: there are registries full of layers that are labelled wrongly. */
+async function* decompressed(blob: Readable): AsyncGenerator<Buffer> {
+  const chunks: AsyncIterator<Buffer> = blob[Symbol.asyncIterator]()
+  try {
+    const first = await chunks.next()
+    const head = first.done ? Buffer.alloc(0) : first.value
+    const compression = detectCompression(head)
+    if (compression === 'xz' || compression === 'bzip2')
+      throw new OciError('layer-invalid', `Cannot read layer: ${compression} is no compression of layers`)
+    yield* decompress(prepend(head, chunks), compression)
+  } finally {
+    blob.destroy()
+  }
+}
+
+async function* prepend(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  yield head
+  yield* { [Symbol.asyncIterator]: () => rest }
+}
+
+/** Stops at the first byte too many, and fails after the last one unless all of them were the layer's. */
+async function* verifiedTar(tar: AsyncIterable<Buffer>, layer: LayerRecord): AsyncGenerator<Buffer> {
+  const { diffID, uncompressedSize } = layer
+  const digester = new Digester(digestAlgorithm(diffID))
+  for await (const chunk of tar) {
+    digester.update(chunk)
+    if (digester.size > uncompressedSize) break
+    yield chunk
+  }
+  const got = digester.digest()
+  if (got === diffID) return
+  throw new OciError(
+    'digest-mismatch',
+    `Cannot read layer ${layer.digest}: its tar is not the one of ${diffID}`,
+    {
+      detail: { want: diffID, got },
+    },
+  )
+}

@@ -1,0 +1,97 @@
+import { mkdirSync, readdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createDiskContent, type DiskContent } from './blobs.ts'
+import { Database } from './database.ts'
+import { StoreError, storeErrorFrom } from './errors.ts'
+import type { CollectableStore } from './gc.ts'
+import { createIngestHashes } from './ingest-hashes.ts'
+import { createIngestLocks } from './ingest-locks.ts'
+import { createLayers } from './layers-on-disk.ts'
+import { migrate } from './schema.ts'
+import { createSqliteMetadata } from './sqlite-metadata.ts'
+import { nodeStoreFiles, type StoreFiles } from './store-files.ts'
+import { makeFolders, type StoreLayout, storeLayout } from './store-layout.ts'
+
+export interface OpenStoreOptions {
+  /** Made when it is not there. Any path; messages show it absolute. */
+  readonly root: string
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** For tests that inject faults. */
+  readonly files?: StoreFiles
+}
+
+/** The store on disk, with what garbage collection needs to know of it. */
+export interface DiskStore extends CollectableStore {
+  readonly content: DiskContent
+}
+
+/**
+ * Opens a store, or makes one in an empty or missing folder. Reads a few bytes and scans nothing, whatever the size;
+ * there is nothing to repair after a crash.
+ *
+ * A new store is one when its database says so, in one transaction, after its folders are durable: a process that
+ * is killed on the way leaves an empty database, and the next one goes on.
+ * @throws StoreError `store-invalid` for a folder that holds something else or belongs to a newer version
+ */
+export async function openStore({ root, now, files = nodeStoreFiles }: OpenStoreOptions): Promise<DiskStore> {
+  const layout = storeLayout(resolve(root))
+  let database: Database | undefined
+  try {
+    makeRoot(layout, files)
+    database = new Database(layout.database)
+    await startWriteAheadLog(database)
+    migrate(database, () => makeFolders(layout, files))
+  } catch (error) {
+    database?.close()
+    throw storeErrorFrom(error, `Cannot open store ${layout.root}`)
+  }
+  return assemble(layout, database, files, now)
+}
+
+function assemble(layout: StoreLayout, database: Database, files: StoreFiles, now: () => number): DiskStore {
+  const locks = createIngestLocks(database)
+  const hashes = createIngestHashes({ files, layout })
+  const disk = { database, files, layout, now, locks }
+  const content = createDiskContent({ ...disk, hashes })
+  const metadata = createSqliteMetadata({ database, now })
+  return {
+    root: layout.root,
+    content,
+    metadata,
+    layers: createLayers({ content, metadata }),
+    disk,
+    [Symbol.dispose]: () => database.close(),
+  }
+}
+
+/** The database is the first thing in a new store, so a folder with other things and without one is not ours. */
+function makeRoot(layout: StoreLayout, files: StoreFiles): void {
+  const { root } = layout
+  const made = mkdirSync(root, { recursive: true, mode: 0o700 })
+  if (made !== undefined) {
+    for (let folder = root; folder !== dirname(made); folder = dirname(folder))
+      files.syncFolderSync(dirname(folder))
+    return
+  }
+  const names = readdirSync(root).filter(name => name !== 'lost+found')
+  if (names.length === 0 || names.includes('metadata.db')) return
+  throw new StoreError(
+    'store-invalid',
+    `Cannot open store ${root}: the folder is not empty, and not a store`,
+    { hint: 'name an empty or new folder with --root' },
+  )
+}
+
+/** SQLite does not wait by itself when another process is switching the same new database. */
+async function startWriteAheadLog(database: Database): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return database.exec('PRAGMA journal_mode = WAL')
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'store-busy') || attempt === 100) throw error
+      await delay(20)
+    }
+  }
+}

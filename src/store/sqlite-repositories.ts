@@ -1,0 +1,331 @@
+import type { Digest } from '../oci/digest.ts'
+import type { RepositoryName, Tag } from '../oci/reference.ts'
+import { findBlob, requireBlobs } from './blob-rows.ts'
+import type { Database } from './database.ts'
+import type { ManifestRecord, Metadata, Page, TagRecord } from './metadata.ts'
+import { isTouchDue, touch } from './touch.ts'
+
+/** The part of `Metadata` that is about repositories: manifests, tags, referrers, linked blobs. */
+export type RepositoryMetadata = Pick<
+  Metadata,
+  | 'getManifest'
+  | 'getTag'
+  | 'putManifest'
+  | 'deleteManifest'
+  | 'deleteTag'
+  | 'listTags'
+  | 'listRepositories'
+  | 'listAllTags'
+  | 'listReferrers'
+  | 'linkBlob'
+  | 'isBlobLinked'
+  | 'unlinkBlob'
+>
+
+interface ManifestRow {
+  readonly id: number
+  readonly digest: Digest
+  readonly mediaType: string
+  readonly size: number
+  readonly artifactType: string | null
+  readonly subject: Digest | null
+  readonly annotations: string | null
+  readonly touchedAt: number
+}
+
+interface ReferenceRow {
+  readonly digest: Digest
+  readonly optional: number
+}
+
+const MANIFEST_COLUMNS = `m.id, m.digest, m.media_type AS mediaType, m.size, m.artifact_type AS artifactType,
+  m.subject, m.annotations, m.touched_at AS touchedAt`
+
+const TAGS = `SELECT r.name AS repository, t.tag, m.digest, m.media_type AS mediaType, t.updated_at AS updatedAt
+  FROM tags t JOIN manifests m ON m.id = t.manifest JOIN repositories r ON r.id = t.repository`
+
+export function createRepositoryMetadata(database: Database, now: () => number): RepositoryMetadata {
+  return {
+    getManifest(repository, digest) {
+      const row = findManifest(database, repository, digest)
+      if (row === undefined) return undefined
+      touchManifest(database, row, now())
+      return manifestRecord(database, row)
+    },
+
+    getTag: (repository, tag) =>
+      database.one<TagRecord>(`${TAGS} WHERE r.name = ? AND t.tag = ?`, repository, tag),
+
+    putManifest(repository, manifest, tags) {
+      if (isUnchanged(database, repository, manifest, tags)) return
+      database.write(() => insertManifest(database, repository, manifest, tags, now()))
+    },
+
+    deleteManifest: (repository, digest) =>
+      deleteFrom(
+        database,
+        repository,
+        'DELETE FROM manifests WHERE digest = ?1 AND repository = (SELECT id FROM repositories WHERE name = ?2)',
+        digest,
+      ),
+
+    deleteTag: (repository, tag) =>
+      deleteFrom(
+        database,
+        repository,
+        'DELETE FROM tags WHERE tag = ?1 AND repository = (SELECT id FROM repositories WHERE name = ?2)',
+        tag,
+      ),
+
+    listTags(repository, page = {}) {
+      if (repositoryID(database, repository) === undefined) return undefined
+      return database.all<TagRecord>(
+        `${TAGS} WHERE r.name = ? AND t.tag > ? ORDER BY t.tag LIMIT ?`,
+        repository,
+        ...cursor(page),
+      )
+    },
+
+    listRepositories: (page = {}) =>
+      database
+        .all<{ name: RepositoryName }>(
+          'SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?',
+          ...cursor(page),
+        )
+        .map(row => row.name),
+
+    listAllTags: () => database.all<TagRecord>(`${TAGS} ORDER BY t.updated_at DESC, r.name, t.tag`),
+
+    listReferrers: (repository, subject) =>
+      database
+        .all<ManifestRow>(
+          `SELECT ${MANIFEST_COLUMNS} FROM manifests m JOIN repositories r ON r.id = m.repository
+           WHERE r.name = ? AND m.subject = ? ORDER BY m.id`,
+          repository,
+          subject,
+        )
+        .map(row => manifestRecord(database, row)),
+
+    linkBlob(repository, digest) {
+      if (isLinked(database, repository, digest, now())) return
+      database.write(() => {
+        requireBlobs(database, [digest], `Cannot link content into ${repository}`)
+        putLinks(database, addRepository(database, repository), [digest], now())
+      })
+    },
+
+    isBlobLinked: (repository, digest) => isLinked(database, repository, digest, now()),
+
+    unlinkBlob: (repository, digest) =>
+      deleteFrom(
+        database,
+        repository,
+        'DELETE FROM links WHERE digest = ?1 AND repository = (SELECT id FROM repositories WHERE name = ?2)',
+        digest,
+      ),
+  }
+}
+
+/** SQLite's own "no limit" is -1. */
+function cursor(page: Page): [after: string, limit: number] {
+  return [page.after ?? '', page.limit ?? -1]
+}
+
+function repositoryID(database: Database, repository: RepositoryName): number | undefined {
+  return database.one<{ id: number }>('SELECT id FROM repositories WHERE name = ?', repository)?.id
+}
+
+function addRepository(database: Database, repository: RepositoryName): number {
+  const row = database.one<{ id: number }>(
+    'INSERT INTO repositories (name) VALUES (?) ON CONFLICT DO UPDATE SET name = name RETURNING id',
+    repository,
+  )
+  if (row === undefined) throw new Error('an upsert returns its row')
+  return row.id
+}
+
+/** Repositories that hold nothing are not listed: their row goes with the last thing in it. */
+export function dropEmptyRepository(database: Database, id: number): void {
+  database.run(
+    `DELETE FROM repositories WHERE id = ?1
+     AND NOT EXISTS (SELECT 1 FROM manifests WHERE repository = ?1)
+     AND NOT EXISTS (SELECT 1 FROM links WHERE repository = ?1)`,
+    id,
+  )
+}
+
+/** @param sql takes the item and the repository's name */
+function deleteFrom(database: Database, repository: RepositoryName, sql: string, item: string): boolean {
+  return database.write(() => {
+    const id = repositoryID(database, repository)
+    if (id === undefined || database.run(sql, item, repository) === 0) return false
+    dropEmptyRepository(database, id)
+    return true
+  })
+}
+
+function findManifest(
+  database: Database,
+  repository: RepositoryName,
+  digest: Digest,
+): ManifestRow | undefined {
+  return database.one<ManifestRow>(
+    `SELECT ${MANIFEST_COLUMNS} FROM manifests m JOIN repositories r ON r.id = m.repository
+     WHERE r.name = ? AND m.digest = ?`,
+    repository,
+    digest,
+  )
+}
+
+function manifestRecord(database: Database, row: ManifestRow): ManifestRecord {
+  const references = database.all<ReferenceRow>(
+    'SELECT digest, optional FROM manifest_references WHERE manifest = ? ORDER BY position',
+    row.id,
+  )
+  const optional = references.filter(reference => reference.optional === 1)
+  return {
+    digest: row.digest,
+    mediaType: row.mediaType,
+    size: row.size,
+    references: references.map(reference => reference.digest),
+    ...(optional.length > 0 && { optional: optional.map(reference => reference.digest) }),
+    ...(row.artifactType !== null && { artifactType: row.artifactType }),
+    ...(row.subject !== null && { subject: row.subject }),
+    ...(row.annotations !== null && { annotations: JSON.parse(row.annotations) }),
+  }
+}
+
+function touchManifest(database: Database, row: ManifestRow, now: number): void {
+  if (!isTouchDue(row.touchedAt, now)) return
+  touch(database, () => database.run('UPDATE manifests SET touched_at = ? WHERE id = ?', now, row.id))
+}
+
+/** A put that changes nothing writes nothing: the tags already keep the manifest and what it needs. */
+function isUnchanged(
+  database: Database,
+  repository: RepositoryName,
+  manifest: ManifestRecord,
+  tags: readonly Tag[],
+): boolean {
+  const row = findManifest(database, repository, manifest.digest)
+  if (row === undefined || row.mediaType !== manifest.mediaType || tags.length === 0) return false
+  const pointsHere = (tag: Tag): boolean =>
+    database.one(
+      'SELECT 1 FROM tags t JOIN repositories r ON r.id = t.repository WHERE r.name = ? AND t.tag = ? AND t.manifest = ?',
+      repository,
+      tag,
+      row.id,
+    ) !== undefined
+  const isLinkedOrAbsent = (digest: Digest): boolean =>
+    findLink(database, repository, digest) !== undefined || findBlob(database, digest) === undefined
+  return tags.every(pointsHere) && manifest.references.every(isLinkedOrAbsent)
+}
+
+/** The references without which the manifest is not whole. */
+function neededBy(manifest: ManifestRecord): readonly Digest[] {
+  const optional = new Set(manifest.optional)
+  return manifest.references.filter(digest => !optional.has(digest))
+}
+
+function insertManifest(
+  database: Database,
+  repository: RepositoryName,
+  manifest: ManifestRecord,
+  tags: readonly Tag[],
+  now: number,
+): void {
+  const { digest, mediaType, size, artifactType, subject, annotations, references } = manifest
+  requireBlobs(database, [digest, ...neededBy(manifest)], `Cannot put manifest ${digest} into ${repository}`)
+  const repositoryRow = addRepository(database, repository)
+  const row = database.one<{ id: number }>(
+    `INSERT INTO manifests (repository, digest, media_type, size, artifact_type, subject, annotations, touched_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (repository, digest) DO UPDATE SET media_type = excluded.media_type, size = excluded.size,
+       artifact_type = excluded.artifact_type, subject = excluded.subject, annotations = excluded.annotations,
+       touched_at = excluded.touched_at
+     RETURNING id`,
+    repositoryRow,
+    digest,
+    mediaType,
+    size,
+    artifactType ?? null,
+    subject ?? null,
+    annotations === undefined ? null : JSON.stringify(annotations),
+    now,
+  )
+  if (row === undefined) throw new Error('an upsert returns its row')
+  putReferences(database, row.id, references, new Set(manifest.optional))
+  putLinks(database, repositoryRow, references, now)
+  for (const tag of tags) putTag(database, repositoryRow, tag, row.id, now)
+}
+
+function putReferences(
+  database: Database,
+  manifest: number,
+  references: readonly Digest[],
+  optional: ReadonlySet<Digest>,
+): void {
+  database.run('DELETE FROM manifest_references WHERE manifest = ?', manifest)
+  for (const [position, digest] of references.entries())
+    database.run(
+      'INSERT INTO manifest_references (manifest, position, digest, optional) VALUES (?, ?, ?, ?)',
+      manifest,
+      position,
+      digest,
+      optional.has(digest) ? 1 : 0,
+    )
+}
+
+/** Links those of the digests that are stored. */
+function putLinks(database: Database, repository: number, digests: readonly Digest[], now: number): void {
+  for (const digest of digests)
+    database.run(
+      `INSERT INTO links (repository, digest, touched_at) SELECT ?, digest, ? FROM blobs WHERE digest = ?
+       ON CONFLICT (repository, digest) DO UPDATE SET touched_at = excluded.touched_at`,
+      repository,
+      now,
+      digest,
+    )
+}
+
+/** A tag that already points there keeps its time. */
+function putTag(database: Database, repository: number, tag: Tag, manifest: number, now: number): void {
+  database.run(
+    `INSERT INTO tags (repository, tag, manifest, updated_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (repository, tag) DO UPDATE SET manifest = excluded.manifest, updated_at = excluded.updated_at
+     WHERE manifest <> excluded.manifest`,
+    repository,
+    tag,
+    manifest,
+    now,
+  )
+}
+
+interface LinkRow {
+  readonly repository: number
+  readonly touchedAt: number
+}
+
+function findLink(database: Database, repository: RepositoryName, digest: Digest): LinkRow | undefined {
+  return database.one<LinkRow>(
+    `SELECT l.repository, l.touched_at AS touchedAt FROM links l JOIN repositories r ON r.id = l.repository
+     WHERE r.name = ? AND l.digest = ?`,
+    repository,
+    digest,
+  )
+}
+
+function isLinked(database: Database, repository: RepositoryName, digest: Digest, now: number): boolean {
+  const link = findLink(database, repository, digest)
+  if (link === undefined) return false
+  if (isTouchDue(link.touchedAt, now))
+    touch(database, () =>
+      database.run(
+        'UPDATE links SET touched_at = ? WHERE repository = ? AND digest = ?',
+        now,
+        link.repository,
+        digest,
+      ),
+    )
+  return true
+}

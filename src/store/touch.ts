@@ -1,0 +1,24 @@
+import type { Database } from './database.ts'
+import { StoreError } from './errors.ts'
+
+/**
+ * How late a touch may be recorded: reads write at most this often per row. Garbage collection with less grace
+ * than this may take content that somebody has just asked for.
+ */
+export const TOUCH_INTERVAL_MS = 5 * 60_000
+
+/** True when a row last touched at this time is due to be touched again. */
+export function isTouchDue(touchedAt: number, now: number, intervalMs = TOUCH_INTERVAL_MS): boolean {
+  return touchedAt <= now - intervalMs
+}
+
+/** Writes that a row was used. A read must not fail because this could not be noted, say on a full disk. */
+export function touch(database: Database, action: () => void): void {
+  try {
+    database.write(action, 'relaxed')
+  } catch (error) {
+    if (!(error instanceof StoreError && UNABLE.has(error.code))) throw error
+  }
+}
+
+const UNABLE: ReadonlySet<string> = new Set(['store-full', 'store-denied', 'store-busy'])
