@@ -1,7 +1,32 @@
-import type { ByteString } from '../../oci/byte-string.ts'
-import type { FileTree } from '../tree/file-tree.ts'
+/**
+ * A build context on disk as COPY sees it. Every file is looked at once: the first look fixes its stamp, and content
+ * read later must be of a file that still has it, so that the cache key and the layer tell of the same bytes.
+ *
+ * Nothing leads out of the context. A path is looked at only below real directories; since one may be swapped for a
+ * symlink meanwhile, an opened file is asked for its own path before a byte of it is used.
+ */
+import type { BigIntStats, Dirent } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs'
+import { realpath } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type ByteString, byteStringFrom, byteStringOf, bytesOf, displayText } from '../../oci/byte-string.ts'
+import { type Digest, Digester } from '../../oci/digest.ts'
+import { isErrno } from '../../oci/errors.ts'
+import { BuildError } from '../errors.ts'
+import type { FileTree, TreeNode } from '../tree/file-tree.ts'
+import { joinPath, parentPath } from '../tree/walk.ts'
 import type { IgnoreRules } from './ignore.ts'
-import type { StatCache } from './stat-cache.ts'
+import type { FileStamp, StatCache } from './stat-cache.ts'
 
 export interface LocalContextOptions {
   /** As the user named it. */
@@ -17,7 +42,300 @@ export interface LocalContext extends FileTree {
   isIgnored(path: ByteString): boolean
 }
 
-/** @throws BuildError `context-invalid` unless the directory can be read */
-export async function openLocalContext(_options: LocalContextOptions): Promise<LocalContext> {
-  throw new Error('not yet')
+/**
+ * Owners are 0:0, sockets do not show, modes are kept with setuid, times are whole seconds.
+ * @throws BuildError `context-invalid` unless the directory is there; later from every method, when a file cannot be
+ *   read or has changed since the tree first looked at it
+ */
+export async function openLocalContext(options: LocalContextOptions): Promise<LocalContext> {
+  const root = await realpath(options.directory).catch((error: unknown) => {
+    throw unreadable(`"${options.directory}"`, error)
+  })
+  if (!lstatSync(root).isDirectory())
+    throw new BuildError(
+      'context-invalid',
+      `Cannot read build context "${options.directory}": not a directory`,
+    )
+  return new DiskContext(byteStringOf(root), options)
+}
+
+interface Seen {
+  readonly node: TreeNode
+  readonly stamp: FileStamp
+}
+
+const WHOLE_BYTES = 1024 * 1024
+const STREAM_BYTES = 1024 * 1024
+/** Synchronous work after which other work gets a turn. */
+const TURN_BYTES = 8 * 1024 * 1024
+const TURN_CALLS = 1000
+
+class DiskContext implements LocalContext {
+  readonly #root: ByteString
+  readonly #ignore: IgnoreRules | undefined
+  readonly #cache: StatCache
+  readonly #readXattrs: LocalContextOptions['readXattrs']
+  readonly #seen = new Map<ByteString, Seen | undefined>()
+  readonly #shownDirectories = new Map<ByteString, boolean>()
+  #calls = 0
+  #bytes = 0
+
+  constructor(root: ByteString, options: LocalContextOptions) {
+    this.#root = root
+    this.#ignore = options.ignore
+    this.#cache = options.fileDigests
+    this.#readXattrs = options.readXattrs
+  }
+
+  isIgnored(path: ByteString): boolean {
+    return this.#ignore?.isIgnored(path) ?? false
+  }
+
+  async stat(path: ByteString): Promise<TreeNode | undefined> {
+    if (++this.#calls > TURN_CALLS) await this.#giveTurn()
+    const node = this.#look(path)?.node
+    return node !== undefined && this.#isShown(path, node) ? node : undefined
+  }
+
+  async list(path: ByteString): Promise<readonly ByteString[]> {
+    if (this.#look(path)?.node.type !== 'directory') return []
+    const names = this.#names(path)
+    if (this.#ignore === undefined) return names
+    return names.filter(name => {
+      const child = joinPath(path, name)
+      if (!this.isIgnored(child)) return true
+      const node = this.#look(child)?.node
+      return node !== undefined && this.#isShown(child, node)
+    })
+  }
+
+  async digest(path: ByteString): Promise<Digest> {
+    const { stamp, node } = this.#file(path)
+    const known = this.#cache.get(path, stamp)?.digest
+    if (known !== undefined) return known
+    const content = this.#open(path)
+    const digester = new Digester()
+    if (content instanceof Uint8Array) {
+      digester.update(content)
+      this.#bytes += node.size
+      if (this.#bytes > TURN_BYTES) await this.#giveTurn()
+    } else for await (const chunk of content) digester.update(chunk)
+    const digest = digester.digest()
+    this.#cache.put(path, stamp, { digest })
+    return digest
+  }
+
+  async prepare(): Promise<void> {
+    // Files of a directory need no preparation.
+  }
+
+  async open(path: ByteString): Promise<Buffer | Readable> {
+    const content = this.#open(path)
+    return content instanceof Uint8Array ? content : Readable.from(content, { objectMode: false })
+  }
+
+  async #giveTurn(): Promise<void> {
+    this.#calls = 0
+    this.#bytes = 0
+    await nextTurn()
+  }
+
+  #absolute(path: ByteString): Buffer {
+    return bytesOf(joinPath(this.#root, path))
+  }
+
+  /** Below real directories only. Sockets are not there. */
+  #look(path: ByteString): Seen | undefined {
+    const known = this.#seen.get(path)
+    if (known !== undefined || this.#seen.has(path)) return known
+    const isReachable = path === '' || this.#look(parentPath(path))?.node.type === 'directory'
+    const seen = isReachable ? this.#lookOnDisk(path) : undefined
+    this.#seen.set(path, seen)
+    return seen
+  }
+
+  #lookOnDisk(path: ByteString): Seen | undefined {
+    try {
+      const stat = lstatSync(this.#absolute(path), { bigint: true, throwIfNoEntry: false })
+      if (stat === undefined || stat.isSocket()) return undefined
+      const { size, mtimeNs, ctimeNs, ino, dev } = stat
+      const stamp = { size, mtimeNs, ctimeNs, ino, dev }
+      return { stamp, node: this.#nodeOf(path, stat, stamp) }
+    } catch (error) {
+      if (isErrno(error, 'ENOTDIR', 'ENAMETOOLONG')) return undefined
+      throw unreadable(quoted(path), error)
+    }
+  }
+
+  #nodeOf(path: ByteString, stat: BigIntStats, stamp: FileStamp): TreeNode {
+    const type = typeOf(stat)
+    const xattrs = this.#xattrs(path, stamp)
+    return {
+      type,
+      mode: Number(stat.mode & 0o7777n),
+      uid: 0,
+      gid: 0,
+      size: type === 'file' ? Number(stat.size) : 0,
+      mtime: Number(stat.mtimeNs / 1_000_000_000n) - (stat.mtimeNs % 1_000_000_000n < 0n ? 1 : 0),
+      ...(type === 'symlink' && {
+        linkPath: byteStringFrom(readlinkSync(this.#absolute(path), { encoding: 'buffer' })),
+      }),
+      ...((type === 'character' || type === 'block') && deviceNumbers(stat.rdev)),
+      ...(xattrs !== undefined && xattrs.size > 0 && { xattrs }),
+      ...(type === 'file' && stat.nlink > 1n && { identity: `${stat.dev}:${stat.ino}` }),
+    }
+  }
+
+  #xattrs(path: ByteString, stamp: FileStamp): ReadonlyMap<string, Uint8Array> | undefined {
+    if (this.#readXattrs === undefined) return undefined
+    const known = this.#cache.get(path, stamp)?.xattrs
+    if (known !== undefined) return known
+    const xattrs = new Map(
+      [...this.#readXattrs(this.#absolute(path))].filter(
+        ([name]) => name !== 'security.selinux' && !name.startsWith('com.apple.'),
+      ),
+    )
+    this.#cache.put(path, stamp, { xattrs })
+    return xattrs
+  }
+
+  #names(path: ByteString): readonly ByteString[] {
+    let entries: readonly Dirent<Buffer>[]
+    try {
+      entries = readdirSync(this.#absolute(path), { encoding: 'buffer', withFileTypes: true })
+    } catch (error) {
+      throw unreadable(quoted(path), error)
+    }
+    return entries
+      .filter(entry => !entry.isSocket())
+      .map(entry => byteStringFrom(entry.name))
+      .sort()
+  }
+
+  /** An ignored directory shows only as the way to something that is not ignored. */
+  #isShown(path: ByteString, node: TreeNode): boolean {
+    if (this.#ignore === undefined || !this.#ignore.isIgnored(path)) return true
+    if (node.type !== 'directory' || !this.#ignore.mayIncludeBelow(path)) return false
+    const known = this.#shownDirectories.get(path)
+    if (known !== undefined) return known
+    const shown = this.#names(path).some(name => {
+      const child = joinPath(path, name)
+      const childNode = this.#look(child)?.node
+      return childNode !== undefined && this.#isShown(child, childNode)
+    })
+    this.#shownDirectories.set(path, shown)
+    return shown
+  }
+
+  #file(path: ByteString): Seen {
+    const seen = this.#look(path)
+    if (seen?.node.type === 'file') return seen
+    throw new BuildError('context-invalid', `Cannot read ${quoted(path)}: not a file of the build context`)
+  }
+
+  #open(path: ByteString): Buffer | AsyncIterable<Buffer> {
+    const { stamp, node } = this.#file(path)
+    if (node.size === 0) return Buffer.alloc(0)
+    if (node.size > WHOLE_BYTES) return this.#readPieces(path, stamp)
+    const file = this.#openFile(path, stamp)
+    try {
+      const bytes = Buffer.allocUnsafe(node.size)
+      readFully(file, bytes, path, 0)
+      checkUnchanged(file, path, stamp)
+      return bytes
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  async *#readPieces(path: ByteString, stamp: FileStamp): AsyncGenerator<Buffer> {
+    const file = this.#openFile(path, stamp)
+    try {
+      const size = Number(stamp.size)
+      for (let offset = 0; offset < size; offset += STREAM_BYTES) {
+        const piece = Buffer.allocUnsafe(Math.min(STREAM_BYTES, size - offset))
+        readFully(file, piece, path, offset)
+        yield piece
+        await nextTurn()
+      }
+      checkUnchanged(file, path, stamp)
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  #openFile(path: ByteString, stamp: FileStamp): number {
+    // Without O_NONBLOCK a FIFO that took the file's place would hold the build for ever.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+    let file: number
+    try {
+      file = openSync(this.#absolute(path), flags)
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR', 'ENXIO')) throw changed(path)
+      throw unreadable(quoted(path), error)
+    }
+    try {
+      checkUnchanged(file, path, stamp)
+      const opened = readlinkSync(`/proc/self/fd/${file}`, { encoding: 'buffer' })
+      if (!opened.equals(this.#absolute(path))) throw changed(path)
+      return file
+    } catch (error) {
+      closeSync(file)
+      throw error
+    }
+  }
+}
+
+function readFully(file: number, bytes: Buffer, path: ByteString, offset: number): void {
+  for (let filled = 0; filled < bytes.length; ) {
+    const count = readSync(file, bytes, filled, bytes.length - filled, offset + filled)
+    if (count === 0) throw changed(path)
+    filled += count
+  }
+}
+
+function checkUnchanged(file: number, path: ByteString, stamp: FileStamp): void {
+  const now = fstatSync(file, { bigint: true })
+  const isSame = now.size === stamp.size && now.mtimeNs === stamp.mtimeNs && now.ctimeNs === stamp.ctimeNs
+  if (!isSame || now.ino !== stamp.ino || now.dev !== stamp.dev) throw changed(path)
+}
+
+function typeOf(stat: BigIntStats): TreeNode['type'] {
+  if (stat.isFile()) return 'file'
+  if (stat.isDirectory()) return 'directory'
+  if (stat.isSymbolicLink()) return 'symlink'
+  if (stat.isFIFO()) return 'fifo'
+  return stat.isBlockDevice() ? 'block' : 'character'
+}
+
+/** As makedev(3) of Linux packs them. */
+function deviceNumbers(device: bigint): Pick<TreeNode, 'deviceMajor' | 'deviceMinor'> {
+  return {
+    deviceMajor: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
+    deviceMinor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
+  }
+}
+
+function quoted(path: ByteString): string {
+  return JSON.stringify(displayText(path))
+}
+
+function changed(path: ByteString): BuildError {
+  return new BuildError(
+    'context-invalid',
+    `Cannot read ${quoted(path)}: it changed while the build was reading it`,
+    { hint: 'build again; if something keeps writing to the build context, list it in .dockerignore' },
+  )
+}
+
+function unreadable(what: string, error: unknown): unknown {
+  if (isErrno(error, 'ENOENT'))
+    return new BuildError('context-invalid', `Cannot read build context ${what}: no such file or directory`)
+  if (isErrno(error, 'ENOTDIR'))
+    return new BuildError('context-invalid', `Cannot read build context ${what}: not a directory`)
+  if (isErrno(error, 'EACCES', 'EPERM'))
+    return new BuildError('context-invalid', `Cannot read ${what} of the build context: permission denied`, {
+      hint: 'if the image does not need it, list it in .dockerignore',
+    })
+  return error
 }

@@ -1,8 +1,14 @@
 import type { LayerOp } from '../solve/vertex.ts'
 import type { CopySpec } from './copy.ts'
 import type { LayerOpDeps } from './deps.ts'
+import { placeSelected } from './placement.ts'
+import { createTransferOp } from './transfer.ts'
+import { unpackArchive } from './unpack.ts'
 
 /** ADD of local files: COPY, but archives (told by their content) are unpacked into the destination. */
-export function createAddOp(_spec: CopySpec, _deps: LayerOpDeps): LayerOp {
-  throw new Error('not yet')
+export function createAddOp(spec: CopySpec, deps: LayerOpDeps): LayerOp {
+  return createTransferOp('add', spec, deps, async (placing, selected) => {
+    const isUnpacked = selected.node.type === 'file' && (await unpackArchive(placing, selected))
+    if (!isUnpacked) await placeSelected(placing, selected)
+  })
 }

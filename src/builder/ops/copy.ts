@@ -3,6 +3,8 @@ import type { TarEntryType } from '../../oci/tar/entry.ts'
 import type { LayerOp } from '../solve/vertex.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import type { LayerOpDeps } from './deps.ts'
+import { placeSelected } from './placement.ts'
+import { createTransferOp } from './transfer.ts'
 
 /** Where the paths of COPY and ADD are looked up. */
 export type CopyOrigin =
@@ -35,6 +37,6 @@ export interface CopySpec {
 }
 
 /** COPY, as one layer over the op's first input. */
-export function createCopyOp(_spec: CopySpec, _deps: LayerOpDeps): LayerOp {
-  throw new Error('not yet')
+export function createCopyOp(spec: CopySpec, deps: LayerOpDeps): LayerOp {
+  return createTransferOp('copy', spec, deps, placeSelected)
 }

@@ -1,21 +1,17 @@
+/** Names and numbers of users, by an image's own `/etc/passwd` and `/etc/group`: hostile files, read with bounds. */
+import { byteStringOf } from '../../oci/byte-string.ts'
+import { BuildError } from '../errors.ts'
 import type { FileTree } from '../tree/file-tree.ts'
+import { resolvePath } from '../tree/resolve.ts'
 
 /** Who a process of the image runs as. */
 export interface ResolvedUser {
   readonly uid: number
   readonly gid: number
+  /** The primary group first. */
   readonly additionalGids: readonly number[]
   /** Of the passwd entry; `/` for a user that has none. */
   readonly home: string
-}
-
-/**
- * Who `USER` means, by the tree's `/etc/passwd` and `/etc/group`. `text` is the config's `User`: empty (root),
- * `user` or `user:group`, names or numbers.
- * @throws BuildError `user-unknown` for a name that is not there
- */
-export async function resolveUser(_tree: FileTree, _text: string): Promise<ResolvedUser> {
-  throw new Error('not yet')
 }
 
 export interface Owner {
@@ -25,7 +21,147 @@ export interface Owner {
   readonly unknown: readonly string[]
 }
 
-/** Whom `--chown=text` means. Reads the tree only for names. */
-export async function resolveOwner(_openTree: () => Promise<FileTree>, _text: string): Promise<Owner> {
-  throw new Error('not yet')
+const MAX_FILE_BYTES = 8 * 1024 * 1024
+const MAX_LINE_LENGTH = 64 * 1024
+/** As many as the kernel takes (NGROUPS_MAX). */
+const MAX_GROUPS = 65_536
+const MAX_ID = 0xffff_fffe
+
+/**
+ * Who `USER` means, by the tree's `/etc/passwd` and `/etc/group`. `text` is the config's `User`: empty (root),
+ * `user` or `user:group`, names or numbers. With a group it is the only one; without, a user that is listed has the
+ * groups of the listing, and a number that is not has group 0.
+ * @throws BuildError `user-unknown` for a name that is not there
+ */
+export async function resolveUser(tree: FileTree, text: string): Promise<ResolvedUser> {
+  const [userText = '', groupText = ''] = splitOnce(text)
+  const passwd = await readPasswd(tree)
+  const number = parseID(userText === '' ? '0' : userText)
+  const entry = passwd.find(({ name, uid }) => (userText !== '' && name === userText) || uid === number)
+  const uid = entry?.uid ?? number
+  if (uid === undefined) throw unknown('user', userText, '/etc/passwd')
+  const home = entry?.home || '/'
+  if (groupText !== '') {
+    const gid = await resolveGroup(tree, groupText)
+    return { uid, gid, additionalGids: [gid], home }
+  }
+  const gid = entry?.gid ?? 0
+  // The empty user is root by number: nobody looks for root's groups.
+  if (entry === undefined || text === '')
+    return { uid, gid: text === '' ? 0 : gid, additionalGids: [0], home }
+  const groups = await readGroups(tree)
+  const supplementary = groups.filter(group => group.members.includes(entry.name)).map(group => group.gid)
+  return { uid, gid, additionalGids: [...new Set([gid, ...supplementary])].slice(0, MAX_GROUPS), home }
+}
+
+/**
+ * Whom `--chown=text` means: a number is itself (and the group of the same number, unless a group follows), a name is
+ * looked up. Asks for the tree only to look up names.
+ * @throws BuildError `user-unknown` for a number that is none
+ */
+export async function resolveOwner(openTree: () => Promise<FileTree>, text: string): Promise<Owner> {
+  const [userText = '', groupText] = splitOnce(text)
+  const missing: string[] = []
+  let uid = parseID(userText === '' ? '0' : userText)
+  let gid = uid
+  if (uid === undefined) {
+    const entry = (await readPasswd(await openTree())).find(({ name }) => name === userText)
+    if (entry === undefined) missing.push(userText)
+    uid = entry?.uid ?? 0
+    gid = entry?.gid ?? 0
+  }
+  if (groupText !== undefined && groupText !== '') {
+    gid = parseID(groupText)
+    if (gid === undefined) {
+      const entry = (await readGroups(await openTree())).find(({ name }) => name === groupText)
+      if (entry === undefined) missing.push(groupText)
+      gid = entry?.gid ?? 0
+    }
+  }
+  return { uid, gid: gid ?? 0, unknown: missing }
+}
+
+async function resolveGroup(tree: FileTree, text: string): Promise<number> {
+  const number = parseID(text)
+  const entry = (await readGroups(tree)).find(({ name, gid }) => name === text || gid === number)
+  const gid = entry?.gid ?? number
+  if (gid === undefined) throw unknown('group', text, '/etc/group')
+  return gid
+}
+
+function splitOnce(text: string): readonly string[] {
+  const colon = text.indexOf(':')
+  return colon === -1 ? [text] : [text.slice(0, colon), text.slice(colon + 1)]
+}
+
+/** Undefined for what is not a number. @throws BuildError `user-unknown` for one that no user can have */
+function parseID(text: string): number | undefined {
+  if (!/^[0-9]+$/.test(text)) return undefined
+  const id = Number(text)
+  if (id <= MAX_ID) return id
+  throw new BuildError('user-unknown', `Cannot use ID ${text.slice(0, 40)}: more than ${MAX_ID}`)
+}
+
+interface PasswdEntry {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  readonly home: string
+}
+
+async function readPasswd(tree: FileTree): Promise<readonly PasswdEntry[]> {
+  const entries: PasswdEntry[] = []
+  for (const [name = '', , uid, gid, , home = ''] of await readRows(tree, '/etc/passwd')) {
+    const ids = [listedID(uid), listedID(gid)]
+    if (ids[0] !== undefined && ids[1] !== undefined) entries.push({ name, uid: ids[0], gid: ids[1], home })
+  }
+  return entries
+}
+
+interface GroupEntry {
+  readonly name: string
+  readonly gid: number
+  readonly members: readonly string[]
+}
+
+async function readGroups(tree: FileTree): Promise<readonly GroupEntry[]> {
+  const entries: GroupEntry[] = []
+  for (const [name = '', , gidText, members = ''] of await readRows(tree, '/etc/group')) {
+    const gid = listedID(gidText)
+    if (gid !== undefined)
+      entries.push({ name, gid, members: members.split(',').map(member => member.trim()) })
+  }
+  return entries
+}
+
+/** A line whose numbers are none is no entry. */
+function listedID(text: string | undefined): number | undefined {
+  const id = text !== undefined && /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined
+  return id !== undefined && id <= MAX_ID ? id : undefined
+}
+
+/** Fields of the lines. No rows where there is no such file. @throws BuildError `user-unknown` for a file out of bounds */
+async function readRows(tree: FileTree, path: string): Promise<readonly (readonly string[])[]> {
+  const resolved = await resolvePath(tree, byteStringOf(path))
+  const node = resolved === undefined ? undefined : await tree.stat(resolved)
+  if (resolved === undefined || node?.type !== 'file') return []
+  if (node.size > MAX_FILE_BYTES)
+    throw new BuildError('user-unknown', `Cannot look up user: ${path} of the image has ${node.size} bytes`)
+  const content = await tree.open(resolved)
+  const chunks: Uint8Array[] = []
+  if (content instanceof Uint8Array) chunks.push(content)
+  else for await (const chunk of content) chunks.push(chunk)
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .split('\n')
+    .filter(line => line.length <= MAX_LINE_LENGTH && line.trim() !== '' && !line.startsWith('#'))
+    .map(line => line.trim().split(':'))
+}
+
+function unknown(what: 'user' | 'group', name: string, file: string): BuildError {
+  return new BuildError(
+    'user-unknown',
+    `Cannot find ${what} ${JSON.stringify(name)}: not in ${file} of the image`,
+    { detail: { name } },
+  )
 }

@@ -1,0 +1,119 @@
+/**
+ * What selected files put into a cache key: everything that the layer takes from them but times. One part per file,
+ * so that a changed key can name the file; many files are folded into one part per directory.
+ */
+import { type ByteString, displayText } from '../../oci/byte-string.ts'
+import { digestOf } from '../../oci/digest.ts'
+import type { CacheKey } from '../solve/vertex.ts'
+import type { FileTree, TreeNode } from '../tree/file-tree.ts'
+import { parentPath, walkBelow } from '../tree/walk.ts'
+import { createCacheKey } from './cache-key.ts'
+import type { Selection } from './sources.ts'
+
+type Part = CacheKey['parts'][number]
+
+const MAX_PARTS = 1000
+
+/** @throws the errors of the tree; the signal's reason */
+export async function sourceParts(
+  selections: readonly Selection[],
+  tree: FileTree,
+  signal: AbortSignal,
+): Promise<readonly Part[]> {
+  const parts: Part[] = []
+  const links = new Map<string, string>()
+  for (const selection of selections) parts.push(...(await selectionParts(selection, tree, links, signal)))
+  return parts
+}
+
+async function selectionParts(
+  selection: Selection,
+  tree: FileTree,
+  links: Map<string, string>,
+  signal: AbortSignal,
+): Promise<readonly Part[]> {
+  if ('content' in selection) {
+    const { name, content } = selection
+    return [
+      ['source', 'heredoc'],
+      [partName(name), digestOf(content)],
+    ]
+  }
+  const { name, path, node } = selection
+  if (node.type !== 'directory')
+    return [
+      ['source', 'file'],
+      [partName(name), await partValue(tree, path, name, node, links)],
+    ]
+  const files: FilePart[] = []
+  for await (const { path: below, node: child } of walkBelow(tree, path, signal)) {
+    const relative = (path === '' ? below : below.slice(path.length + 1)) as ByteString
+    files.push({ path: relative, value: await partValue(tree, below, relative, child, links) })
+  }
+  return [['source', `directory of ${files.length}`], ...foldParts(files)]
+}
+
+interface FilePart {
+  /** Below the source directory. */
+  readonly path: ByteString
+  readonly value: string
+}
+
+function foldParts(files: readonly FilePart[]): readonly Part[] {
+  if (files.length <= MAX_PARTS) return files.map(({ path, value }) => [partName(path), value])
+  const byDirectory = groupBy(files, parentPath)
+  if (byDirectory.size <= MAX_PARTS) return groupParts(byDirectory)
+  const byTopDirectory = groupBy(files, path => path.split('/', 1)[0] as ByteString)
+  return groupParts(byTopDirectory.size <= MAX_PARTS ? byTopDirectory : new Map([['' as ByteString, files]]))
+}
+
+function groupBy(
+  files: readonly FilePart[],
+  group: (path: ByteString) => ByteString,
+): ReadonlyMap<ByteString, readonly FilePart[]> {
+  return Map.groupBy(files, ({ path }) => group(path))
+}
+
+function groupParts(groups: ReadonlyMap<ByteString, readonly FilePart[]>): readonly Part[] {
+  return [...groups].map(([directory, files]) => [
+    `${partName(directory)}/`,
+    createCacheKey(
+      'files',
+      files.map(({ path, value }) => [partName(path), value]),
+    ).digest,
+  ])
+}
+
+/** A name that is not UTF-8 is told in hex, after a NUL, which no file name holds. */
+function partName(path: ByteString): string {
+  const text = displayText(path)
+  return Buffer.from(text, 'utf8').toString('latin1') === path
+    ? text
+    : `\0${Buffer.from(path, 'latin1').toString('hex')}`
+}
+
+/** `file 0644 0:0 12 sha256:...`; what may hold anything comes last. */
+async function partValue(
+  tree: FileTree,
+  path: ByteString,
+  shownPath: ByteString,
+  node: TreeNode,
+  links: Map<string, string>,
+): Promise<string> {
+  const fields = [node.type, `0${node.mode.toString(8)}`, `${node.uid}:${node.gid}`]
+  if (node.type === 'file') fields.push(`${node.size}`, await tree.digest(path))
+  if (node.deviceMajor !== undefined) fields.push(`device ${node.deviceMajor}:${node.deviceMinor ?? 0}`)
+  if (node.xattrs !== undefined) fields.push(`xattrs ${xattrsDigest(node.xattrs)}`)
+  if (node.identity !== undefined) {
+    const first = links.get(node.identity)
+    if (first === undefined) links.set(node.identity, `${links.size} ${JSON.stringify(partName(shownPath))}`)
+    else fields.push(`same as ${first}`)
+  }
+  if (node.linkPath !== undefined) fields.push(`-> ${partName(node.linkPath)}`)
+  return fields.join(' ')
+}
+
+function xattrsDigest(xattrs: ReadonlyMap<string, Uint8Array>): string {
+  const parts = [...xattrs].map(([name, value]): Part => [name, Buffer.from(value).toString('hex')])
+  return createCacheKey('xattrs', parts.sort()).digest
+}

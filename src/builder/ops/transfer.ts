@@ -1,0 +1,128 @@
+/** What COPY and ADD have in common: find the sources, make the key of them, put them into a layer. */
+import { writeTar } from '../../oci/tar/writer.ts'
+import type { LayerRecord } from '../../store/metadata.ts'
+import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
+import type { OpenTree } from '../tree/image-tree.ts'
+import { Spool } from '../tree/spool.ts'
+import { createCacheKey } from './cache-key.ts'
+import type { CopySpec } from './copy.ts'
+import type { LayerOpDeps } from './deps.ts'
+import { LayerDraft } from './layer-draft.ts'
+import { type Dress, dressed, type Placing, parseDestination, placeFile } from './placement.ts'
+import { sourceParts } from './source-key.ts'
+import { type Selected, type SelectedInline, selectSources } from './sources.ts'
+import { resolveOwner } from './users.ts'
+
+/**
+ * @param place puts what was selected from a tree into the draft
+ */
+export function createTransferOp(
+  kind: 'copy' | 'add',
+  spec: CopySpec,
+  deps: LayerOpDeps,
+  place: (placing: Placing, selected: Selected) => Promise<void>,
+): LayerOp {
+  return {
+    kind: 'layer',
+    async cacheKey(inputs, context) {
+      await using tree = await openSource(spec, inputs, deps, context.signal)
+      const selections = await selectSources(spec.sources, tree, spec.origin)
+      const parts = await sourceParts(selections, tree, context.signal)
+      return createCacheKey(kind, [...definitionParts(spec, inputs, deps), ...parts])
+    },
+    async exec(inputs, context) {
+      await using tree = await openSource(spec, inputs, deps, context.signal)
+      await using root = await deps.openTree(rootOf(inputs), context.signal)
+      await using spool = new Spool(deps.temporaryDirectory)
+      const draft = new LayerDraft(root)
+      const placing: Placing = {
+        draft,
+        tree,
+        destination: parseDestination(spec.workdir, spec.destination),
+        dress: await dressOf(spec, deps, root, context),
+        spool,
+        signal: context.signal,
+      }
+      for (const selection of await selectSources(spec.sources, tree, spec.origin)) {
+        if ('content' in selection) await placeInline(placing, selection)
+        else await place(placing, selection)
+      }
+      return ingestDraft(draft, deps, context.signal)
+    },
+  }
+}
+
+/** Stores what the draft holds as a layer; nothing is a layer too. */
+export function ingestDraft(draft: LayerDraft, deps: LayerOpDeps, signal: AbortSignal): Promise<LayerRecord> {
+  return deps.layers.ingest(writeTar(draft.items(signal)), deps.compression, signal)
+}
+
+/** The op's first input. */
+export function rootOf(inputs: readonly Result[]): Result {
+  const [root] = inputs
+  if (root === undefined) throw new Error('Cannot add a layer: the step has no input')
+  return root
+}
+
+/** Names in `--chown` mean what the parent's files say, which the parent's chainID stands for. */
+function definitionParts(spec: CopySpec, inputs: readonly Result[], deps: LayerOpDeps): CacheKey['parts'] {
+  const { path, isDirectory } = parseDestination(spec.workdir, spec.destination)
+  return [
+    ['parent', rootOf(inputs).chainID ?? 'scratch'],
+    ['destination', `/${path}${isDirectory && path !== '' ? '/' : ''}`],
+    ['chown', spec.chown ?? ''],
+    ['chmod', spec.chmod?.text ?? ''],
+    ['compression', deps.compression],
+  ]
+}
+
+async function openSource(
+  spec: CopySpec,
+  inputs: readonly Result[],
+  deps: LayerOpDeps,
+  signal: AbortSignal,
+): Promise<OpenTree> {
+  if (spec.origin.kind === 'context') return lend(spec.origin.tree)
+  const stage = inputs[1]
+  if (stage === undefined) throw new Error('Cannot copy from a stage: the step has no second input')
+  return deps.openTree(stage, signal)
+}
+
+/** A tree that belongs to someone else. */
+function lend(tree: Omit<OpenTree, typeof Symbol.asyncDispose>): OpenTree {
+  return {
+    stat: path => tree.stat(path),
+    list: path => tree.list(path),
+    digest: path => tree.digest(path),
+    prepare: (paths, signal) => tree.prepare(paths, signal),
+    open: path => tree.open(path),
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+}
+
+async function dressOf(
+  { chown, chmod }: CopySpec,
+  { createdAt }: LayerOpDeps,
+  root: OpenTree,
+  context: OpContext,
+): Promise<Dress> {
+  const dress = { createdAt, ...(chmod !== undefined && { chmod }) }
+  if (chown === undefined || chown === '') return dress
+  const { uid, gid, unknown } = await resolveOwner(async () => root, chown)
+  for (const name of unknown)
+    context.status(`--chown: ${JSON.stringify(name)} is not known in the image; its ID is taken as 0`)
+  return { ...dress, owner: { uid, gid } }
+}
+
+async function placeInline(placing: Placing, { name, content }: SelectedInline): Promise<void> {
+  const { dress } = placing
+  const node = {
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: content.length,
+    mtime: dress.createdAt,
+  } as const
+  await placeFile(placing, name, dressed(node, dress), { open: async () => content })
+}

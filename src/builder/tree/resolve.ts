@@ -1,0 +1,49 @@
+import type { ByteString } from '../../oci/byte-string.ts'
+import type { FileTree } from './file-tree.ts'
+import { joinPath, parentPath } from './walk.ts'
+
+/** As many as containerd's resolver follows. */
+const MAX_LINKS = 255
+const MAX_PENDING = 64 * 1024
+
+export interface ResolveOptions {
+  /** A directory of the tree (itself resolved) that stands for `/`: nothing leads out of it. */
+  readonly root?: ByteString
+  /** Keeps a symlink at the end of the path as it is. */
+  readonly keepLast?: boolean
+}
+
+/**
+ * Where a path leads inside the tree: symlinks followed, absolute ones from the root, `..` never above it. What does
+ * not exist is taken as it stands, so that it can be created there. The path may be absolute or relative to the root.
+ * Undefined for a loop of links.
+ */
+export async function resolvePath(
+  tree: Pick<FileTree, 'stat'>,
+  path: ByteString,
+  options: ResolveOptions = {},
+): Promise<ByteString | undefined> {
+  const root = options.root ?? ('' as ByteString)
+  const pending = (path.split('/') as ByteString[]).reverse()
+  let resolved = '' as ByteString
+  let links = 0
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (name === '' || name === '.') continue
+    if (name === '..') {
+      resolved = parentPath(resolved)
+      continue
+    }
+    const next = joinPath(resolved, name)
+    const isKept = options.keepLast === true && pending.every(rest => rest === '' || rest === '.')
+    const node = isKept ? undefined : await tree.stat(joinPath(root, next))
+    if (node?.type !== 'symlink') {
+      resolved = next
+      continue
+    }
+    const target = node.linkPath ?? ''
+    if (++links > MAX_LINKS || pending.length + target.length > MAX_PENDING) return undefined
+    if (target.startsWith('/')) resolved = '' as ByteString
+    pending.push(...(target.split('/') as ByteString[]).reverse())
+  }
+  return joinPath(root, resolved)
+}

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+
+/** Bytes that wait in a spool. */
+export interface Spooled {
+  readonly offset: number
+  readonly size: number
+}
+
+const WHOLE_BYTES = 1024 * 1024
+const WRITE_BYTES = 1024 * 1024
+
+/** A nameless file on disk to which contents are appended and read back; it is gone with the process. */
+export class Spool implements AsyncDisposable {
+  readonly #directory: string
+  #file: Promise<FileHandle> | undefined
+  #end = 0
+  #pending: Uint8Array[] = []
+  #pendingBytes = 0
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** One append at a time. */
+  async append(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Spooled> {
+    const offset = this.#end
+    for await (const chunk of source) {
+      this.#pending.push(chunk)
+      this.#pendingBytes += chunk.length
+      this.#end += chunk.length
+      if (this.#pendingBytes >= WRITE_BYTES) await this.#flush()
+    }
+    return { offset, size: this.#end - offset }
+  }
+
+  /** A stream where the bytes are many. */
+  async read({ offset, size }: Spooled): Promise<Buffer | Readable> {
+    if (size === 0) return Buffer.alloc(0)
+    await this.#flush()
+    const file = await this.#open()
+    if (size > WHOLE_BYTES)
+      return file.createReadStream({
+        start: offset,
+        end: offset + size - 1,
+        autoClose: false,
+        highWaterMark: WHOLE_BYTES,
+      })
+    const bytes = Buffer.allocUnsafe(size)
+    let filled = 0
+    while (filled < size) {
+      const { bytesRead } = await file.read(bytes, filled, size - filled, offset + filled)
+      if (bytesRead === 0) throw new Error(`Cannot read spool: it ends at ${offset + filled}`)
+      filled += bytesRead
+    }
+    return bytes
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const file = await this.#file
+    await file?.close()
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#pendingBytes === 0) return
+    const bytes = Buffer.concat(this.#pending)
+    this.#pending = []
+    this.#pendingBytes = 0
+    const file = await this.#open()
+    const start = this.#end - bytes.length
+    for (let written = 0; written < bytes.length; ) {
+      const { bytesWritten } = await file.write(bytes, written, bytes.length - written, start + written)
+      written += bytesWritten
+    }
+  }
+
+  #open(): Promise<FileHandle> {
+    this.#file ??= openNameless(this.#directory)
+    return this.#file
+  }
+}
+
+async function openNameless(directory: string): Promise<FileHandle> {
+  await mkdir(directory, { recursive: true })
+  const name = join(directory, `spool-${randomUUID()}`)
+  const file = await open(name, 'wx+', 0o600)
+  await unlink(name)
+  return file
+}

@@ -1,0 +1,51 @@
+import type { ByteString } from '../../oci/byte-string.ts'
+import { displayText } from '../../oci/byte-string.ts'
+import { BuildError } from '../errors.ts'
+import type { FileTree, TreeNode } from './file-tree.ts'
+
+export interface WalkedNode {
+  /** In the tree. */
+  readonly path: ByteString
+  readonly node: TreeNode
+}
+
+/**
+ * All that lies below a directory, parents before children, names in byte order. Follows nothing.
+ * @throws BuildError `context-invalid` when something vanishes meanwhile; the signal's reason
+ */
+export async function* walkBelow(
+  tree: FileTree,
+  directory: ByteString,
+  signal: AbortSignal,
+): AsyncGenerator<WalkedNode, void, undefined> {
+  const pending: ByteString[] = []
+  const push = async (parent: ByteString) => {
+    const names = await tree.list(parent)
+    for (let at = names.length - 1; at >= 0; at--) pending.push(joinPath(parent, names[at] as ByteString))
+  }
+  await push(directory)
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    signal.throwIfAborted()
+    const node = await tree.stat(path)
+    if (node === undefined)
+      throw new BuildError(
+        'context-invalid',
+        `Cannot read ${JSON.stringify(displayText(path))}: it vanished while the build was reading it`,
+      )
+    yield { path, node }
+    if (node.type === 'directory') await push(path)
+  }
+}
+
+export function joinPath(parent: ByteString, name: ByteString): ByteString {
+  return (parent === '' ? name : name === '' ? parent : `${parent}/${name}`) as ByteString
+}
+
+/** The root's parent is the root. */
+export function parentPath(path: ByteString): ByteString {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as ByteString
+}
+
+export function baseName(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf('/') + 1) as ByteString
+}
