@@ -10,7 +10,7 @@
  * `<boot>` is the kernel's boot id. Nothing is synced to disk (containers even run on a `volatile` overlay): after
  * a crash of the machine files may be empty, so snapshots of another boot are not trusted but removed. They are a cache.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { type Digest, digestHex } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
@@ -18,6 +18,7 @@ import { BuildError } from '../errors.ts'
 import { applyLayer } from './apply.ts'
 import { copyRootMetadata } from './node-metadata.ts'
 import { createOwnedDirectory, type OwnedDirectory } from './owned-directory.ts'
+import { requireRoot } from './privilege.ts'
 import { removeTree } from './remove-tree.ts'
 import type { ActiveSnapshot, Mount, Snapshotter } from './snapshotter.ts'
 import { bootDirectory, removeStaleState } from './stale-state.ts'
@@ -29,6 +30,7 @@ export function createOverlaySnapshotter({ root }: { readonly root: string }): S
   /** Only a snapshotter that writes loads what it needs, and cleans up after processes that were killed. */
   function open() {
     opened ??= (async () => {
+      requireRoot()
       await removeStaleState(root)
       return { linux: await loadLinux(), directory: await bootDirectory(root) }
     })()
@@ -104,7 +106,8 @@ function createSnapshotDirectory(
   parent: Digest | undefined,
 ): OwnedDirectory {
   const work = createOwnedDirectory(linux, directory)
-  mkdirSync(`${work.path}/fs`, { mode: 0o755 })
+  mkdirSync(`${work.path}/fs`)
+  chmodSync(`${work.path}/fs`, 0o755)
   writeFileSync(`${work.path}/parent`, parent === undefined ? '' : digestHex(parent))
   return work
 }

@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { isErrno } from '../../oci/errors.ts'
+import { BuildError } from '../errors.ts'
+import { deleteContainer } from '../snapshot/stale-state.ts'
+import type { ExecContext } from './executor.ts'
+
+export interface Container {
+  /** Absolute path of the OCI runtime. */
+  readonly runtime: string
+  /** The container's own, named as the container; holds its bundle, the runtime's state and log. */
+  readonly directory: string
+  readonly id: string
+  readonly spec: object
+}
+
+/**
+ * Runs a container to its end. Its standard input is empty. In whatever way this returns, no process of it is left.
+ * @returns the exit code of its process (128 and the signal's number when a signal ended it)
+ * @throws BuildError `run-failed` when the runtime could not start the process; the signal's reason when aborted
+ */
+export async function runContainer(container: Container, context: ExecContext): Promise<number> {
+  const { runtime, directory, id, spec } = container
+  const log = `${directory}/log`
+  writeFileSync(`${directory}/config.json`, JSON.stringify(spec))
+  // From here on whoever cleans up knows that there may be a container.
+  writeFileSync(`${directory}/runtime`, runtime)
+  context.signal.throwIfAborted()
+  const child = spawn(
+    runtime,
+    ['--root', `${directory}/state`, '--log', log, '--log-format', 'json', 'run', '--bundle', directory, id],
+    // In a session of its own, so that a terminal's Ctrl-C reaches us alone.
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+  )
+  child.stdout.on('data', chunk => context.output('stdout', chunk))
+  child.stderr.on('data', chunk => context.output('stderr', chunk))
+  const closed = once(child, 'close')
+  const kill = () => child.kill('SIGKILL')
+  context.signal.addEventListener('abort', kill)
+  try {
+    const [exitCode] = await once(child, 'exit')
+    // Only now: a runtime that still lives could start more. What is left also holds the output pipes open.
+    if (exitCode === null) await deleteContainer(directory)
+    await closed
+    context.signal.throwIfAborted()
+    if (exitCode === 0) return 0
+    const problem = readRuntimeError(log)
+    if (typeof exitCode === 'number' && problem === undefined) return exitCode
+    throw new BuildError('run-failed', `Cannot start container: ${problem ?? 'the runtime was killed'}`)
+  } finally {
+    context.signal.removeEventListener('abort', kill)
+  }
+}
+
+/** The last error that the runtime logged, in its own words. */
+function readRuntimeError(log: string): string | undefined {
+  const lines = readIfThere(log)
+    .split('\n')
+    .filter(line => line !== '')
+  for (const line of lines.reverse()) {
+    const message = errorMessage(line)
+    if (message !== undefined) return message
+  }
+  return undefined
+}
+
+function errorMessage(line: string): string | undefined {
+  try {
+    const { level, msg } = JSON.parse(line)
+    return level === 'error' && typeof msg === 'string' ? msg : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return ''
+    throw error
+  }
+}

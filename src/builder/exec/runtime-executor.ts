@@ -1,0 +1,141 @@
+/**
+ * Runs the processes of RUN steps in containers of an OCI runtime. Each has a directory of its own:
+ *
+ * ```
+ * run/tmp-<id>/rootfs                 where the root filesystem is mounted
+ *             /config.json            the bundle
+ *             /hosts  /resolv.conf    mounted into the container
+ *             /runtime  /state  /log  which runtime it is, what it keeps, what it complains about
+ * ```
+ *
+ * The directory is locked by its process: what a killed one leaves behind, the next one takes down.
+ */
+import { closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { arch } from 'node:os'
+import { isLinuxError } from '../../linux/errors.ts'
+import { type Linux, loadLinux, O_PATH } from '../../linux/linux.ts'
+import { BuildError } from '../errors.ts'
+import { mountRoot } from '../snapshot/mounting.ts'
+import { createOwnedDirectory, type OwnedDirectory } from '../snapshot/owned-directory.ts'
+import { requireRoot } from '../snapshot/privilege.ts'
+import type { Mount } from '../snapshot/snapshotter.ts'
+import { removeStaleState, runDirectory } from '../snapshot/stale-state.ts'
+import { runContainer } from './container.ts'
+import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
+import { writeHostFiles } from './host-files.ts'
+import { makeWorkingDirectory, openMountPoints } from './mount-points.ts'
+import { probeProgram } from './probe-program.ts'
+import { findRuntime } from './runtime.ts'
+import { type FileMount, runtimeSpec } from './spec.ts'
+
+export interface RuntimeExecutorOptions {
+  /** Of the store, absolute: containers that run have their directories below. */
+  readonly stateRoot: string
+  /** A name on the path, or a path; by default the first known runtime that works. */
+  readonly runtime?: string
+  /** Where to look for runtimes: directories separated by `:`. */
+  readonly path: string
+}
+
+/** Nothing is looked for, and no privilege is needed, before the first run. */
+export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor {
+  const directory = runDirectory(options.stateRoot)
+  let opened: Promise<{ linux: Linux; runtime: string }> | undefined
+
+  async function open() {
+    requireRoot()
+    await removeStaleState(options.stateRoot)
+    const linux = await loadLinux()
+    const runtime = await findRuntime({
+      directory,
+      runtime: options.runtime,
+      path: options.path,
+      works: candidate => probe(linux, directory, candidate),
+    })
+    return { linux, runtime }
+  }
+
+  return {
+    async run(process, rootfs, context) {
+      opened ??= open()
+      const { linux, runtime } = await opened
+      context.signal.throwIfAborted()
+      await using work = createOwnedDirectory(linux, directory)
+      const root = `${work.path}/rootfs`
+      mkdirSync(root)
+      using _mounted = mountOrExplain(linux, rootfs, root)
+      return { exitCode: await runInRoot(linux, runtime, work, process, context) }
+    },
+  }
+}
+
+/** Prepares the mounted root filesystem, runs the process, and takes back what was prepared. */
+async function runInRoot(
+  linux: Linux,
+  runtime: string,
+  work: OwnedDirectory,
+  process: ContainerProcess,
+  context: ExecContext,
+): Promise<number> {
+  const root = `${work.path}/rootfs`
+  const descriptor = openSync(root, O_PATH | constants.O_DIRECTORY)
+  const mountPoints = openMountPoints(linux, descriptor)
+  try {
+    makeWorkingDirectory(linux, descriptor, process.cwd, process.user)
+    const files = writeHostFiles(work.path, process).map(({ path, source }) => ({
+      source,
+      destination: mountPoints.fileAt(path),
+    }))
+    const spec = specFor(work.id, root, process, files)
+    return await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)
+  } finally {
+    mountPoints.removeStubs()
+    closeSync(descriptor)
+  }
+}
+
+/** A container with all of our walls and the least of programs. */
+async function probe(linux: Linux, directory: string, runtime: string): Promise<boolean> {
+  const program = probeProgram(arch())
+  // A machine that we know less of: the first run will tell.
+  if (program === undefined) return true
+  await using work = createOwnedDirectory(linux, directory)
+  const root = `${work.path}/rootfs`
+  mkdirSync(root)
+  writeFileSync(`${root}/probe`, program, { mode: 0o755 })
+  const spec = specFor(work.id, root, PROBE, [])
+  const context: ExecContext = { signal: new AbortController().signal, output: () => undefined }
+  try {
+    return (await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)) === 0
+  } catch (error) {
+    if (error instanceof BuildError && error.code === 'run-failed') return false
+    throw error
+  }
+}
+
+const PROBE: ContainerProcess = {
+  args: ['/probe'],
+  env: [],
+  cwd: '/',
+  user: { uid: 0, gid: 0, additionalGids: [] },
+  hostname: 'probe',
+  network: 'default',
+  extraHosts: [],
+}
+
+function specFor(id: string, root: string, process: ContainerProcess, files: readonly FileMount[]): object {
+  return runtimeSpec({ root, process, files, cgroupsPath: `/slipway/${id}`, machine: arch() })
+}
+
+function mountOrExplain(linux: Linux, rootfs: readonly Mount[], target: string): Disposable {
+  try {
+    return mountRoot(linux, rootfs, target)
+  } catch (error) {
+    if (!isLinuxError(error, 'EPERM')) throw error
+    throw new BuildError(
+      'privilege-missing',
+      'Cannot mount root filesystem: root here may not mount (CAP_SYS_ADMIN)',
+      { cause: error, hint: 'in a container, it needs --privileged' },
+    )
+  }
+}

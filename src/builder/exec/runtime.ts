@@ -1,0 +1,109 @@
+import { accessSync, constants, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { isErrno } from '../../oci/errors.ts'
+import { BuildError } from '../errors.ts'
+
+export interface RuntimeFinder {
+  /** A directory that may hold the remembered choice. */
+  readonly directory: string
+  /** As the user named it: a name on the path, or a path. Undefined: the first of the known ones that works. */
+  readonly runtime: string | undefined
+  /** Directories to search, separated by `:`. */
+  readonly path: string
+  /** Runs a container to see whether the runtime works on this machine. */
+  works(runtime: string): Promise<boolean>
+}
+
+/** Fastest first. */
+const KNOWN = ['crun', 'runc', 'youki']
+
+/** Where Debian and others put runtimes, though the PATH of many users lacks them. */
+const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+
+const INSTALL_HINT = 'install one, for example: apt-get install runc'
+
+/**
+ * The absolute path of the OCI runtime to use. Which of several works is tried once per machine and remembered until
+ * one of them changes.
+ * @throws BuildError `runtime-missing`
+ */
+export async function findRuntime(finder: RuntimeFinder): Promise<string> {
+  const { runtime, path, directory } = finder
+  if (runtime !== undefined) {
+    const found = runtime.includes('/') ? [runtime].find(isExecutable) : search(runtime, path)
+    if (found !== undefined) return found
+    throw missing(`Cannot run containers: the runtime "${runtime}" is not there, or not executable`)
+  }
+  const candidates = KNOWN.flatMap(name => search(name, path) ?? [])
+  if (candidates.length === 0)
+    throw missing(`Cannot run containers: found no OCI runtime (${KNOWN.join(', ')})`)
+  const fingerprint = candidates.map(fingerprintOf).join('\n')
+  const remembered = readChoice(`${directory}/runtime.json`)
+  if (remembered?.fingerprint === fingerprint && candidates.includes(remembered.runtime))
+    return remembered.runtime
+  for (const candidate of candidates) {
+    if (!(await finder.works(candidate))) continue
+    writeChoice(directory, { fingerprint, runtime: candidate })
+    return candidate
+  }
+  throw missing(`Cannot run containers: none of ${candidates.join(', ')} works on this machine`)
+}
+
+interface Choice {
+  readonly fingerprint: string
+  readonly runtime: string
+}
+
+function search(name: string, path: string): string | undefined {
+  return [...path.split(':'), ...SYSTEM_DIRECTORIES]
+    .filter(directory => directory.startsWith('/'))
+    .map(directory => `${directory}/${name}`)
+    .find(isExecutable)
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR', 'ELOOP')) return false
+    throw error
+  }
+}
+
+function fingerprintOf(path: string): string {
+  const { mtimeMs, size } = statSync(path)
+  return `${path} ${size} ${mtimeMs}`
+}
+
+function readChoice(file: string): Choice | undefined {
+  try {
+    const choice: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    return isChoice(choice) ? choice : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function isChoice(value: unknown): value is Choice {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'fingerprint' in value &&
+    typeof value.fingerprint === 'string' &&
+    'runtime' in value &&
+    typeof value.runtime === 'string'
+  )
+}
+
+/** Two processes may do this at once: each writes a whole file, and the last stays. */
+function writeChoice(directory: string, choice: Choice): void {
+  mkdirSync(directory, { recursive: true, mode: 0o711 })
+  const temporary = `${directory}/runtime.${performance.timeOrigin}.json`
+  writeFileSync(temporary, JSON.stringify(choice))
+  renameSync(temporary, `${directory}/runtime.json`)
+}
+
+function missing(message: string): BuildError {
+  return new BuildError('runtime-missing', message, { hint: INSTALL_HINT })
+}

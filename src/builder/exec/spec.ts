@@ -1,0 +1,112 @@
+import type { ContainerProcess } from './executor.ts'
+import { seccompProfile } from './seccomp.ts'
+
+/** A file of ours that the container sees, read-only. */
+export interface FileMount {
+  readonly source: string
+  /** Absolute in the container, without symlinks. */
+  readonly destination: string
+}
+
+export interface SpecOptions {
+  /** Absolute path of the mounted root filesystem. */
+  readonly root: string
+  readonly process: ContainerProcess
+  readonly files: readonly FileMount[]
+  /** Absolute in the hierarchy of control groups. */
+  readonly cgroupsPath: string
+  /** As `os.arch()` names it. */
+  readonly machine: string
+}
+
+/** Docker's default capabilities. */
+const CAPABILITIES = [
+  'CAP_AUDIT_WRITE',
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_MKNOD',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_NET_RAW',
+  'CAP_SETFCAP',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_SETUID',
+  'CAP_SYS_CHROOT',
+]
+
+const MASKED_PATHS = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+]
+
+const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+
+const KERNEL_MOUNTS = [
+  mount('/proc', 'proc', 'nosuid', 'noexec', 'nodev'),
+  mount('/dev', 'tmpfs', 'nosuid', 'strictatime', 'mode=755', 'size=65536k'),
+  mount('/dev/pts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'),
+  mount('/dev/shm', 'tmpfs', 'nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'),
+  mount('/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
+  mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', 'ro'),
+]
+
+const UMASK = 0o022
+
+/**
+ * The configuration of the container (runtime-spec `config.md`) in which a RUN step runs: Docker's walls, but the
+ * network of the host unless the mode is `none` (then one of its own, with only the loopback device).
+ */
+export function runtimeSpec({ root, process, files, cgroupsPath, machine }: SpecOptions): object {
+  const { uid, gid, additionalGids } = process.user
+  const namespaces = ['pid', 'mount', 'uts', 'ipc', ...(process.network === 'none' ? ['network'] : [])]
+  const seccomp = seccompProfile(machine)
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      terminal: false,
+      user: { uid, gid, additionalGids, umask: UMASK },
+      args: process.args,
+      env: process.env,
+      cwd: process.cwd,
+      capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+      noNewPrivileges: false,
+    },
+    root: { path: root, readonly: false },
+    hostname: process.hostname,
+    mounts: [
+      ...KERNEL_MOUNTS,
+      ...files.map(({ source, destination }) => ({
+        destination,
+        type: 'bind',
+        source,
+        options: ['bind', 'ro', 'nosuid', 'noexec', 'nodev'],
+      })),
+    ],
+    linux: {
+      namespaces: namespaces.map(type => ({ type })),
+      cgroupsPath,
+      // The runtime allows its default devices on top, as well as making any node (not opening it).
+      resources: { devices: [{ allow: false, access: 'rwm' }] },
+      maskedPaths: MASKED_PATHS,
+      readonlyPaths: READONLY_PATHS,
+      ...(seccomp !== undefined && { seccomp }),
+    },
+  }
+}
+
+function mount(destination: string, type: string, ...options: readonly string[]): object {
+  return { destination, type, source: type, options }
+}
