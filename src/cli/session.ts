@@ -1,7 +1,6 @@
 import type { Platform } from '../oci/platform.ts'
 import { platformOfHost } from '../oci/platform.ts'
-import { openStore } from '../store/open.ts'
-import type { Store } from '../store/store.ts'
+import { type DiskStore, openStore } from '../store/open.ts'
 import type { Arguments } from './arguments.ts'
 import { loadSettings, type Settings } from './config.ts'
 import type { Terminal } from './terminal.ts'
@@ -9,7 +8,7 @@ import type { Terminal } from './terminal.ts'
 /** What most commands work with: the settings and the open store. Disposing closes the store. */
 export interface Session extends Disposable {
   readonly settings: Settings
-  readonly store: Store
+  readonly store: DiskStore
   readonly hostPlatform: Platform
 }
 

@@ -1,0 +1,43 @@
+import { usage } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { parseDuration } from '../duration.ts'
+import { openSession } from '../session.ts'
+import { formatBytes } from '../stored-images.ts'
+
+const DEFAULT_GRACE = '1h'
+
+export const command: Command = {
+  name: 'gc',
+  summary: 'Delete content that nothing refers to',
+  usage: '[OPTIONS]',
+  details: `What a tag or the build cache needs stays, and so does what was touched within the grace period: an upload or a
+build under way loses nothing. Builds, pushes and pulls go on meanwhile.`,
+  options: {
+    'dry-run': { help: 'Show what would be deleted, and delete nothing' },
+    grace: {
+      value: 'DURATION',
+      help: `How long ago content must last have been touched (default ${DEFAULT_GRACE})`,
+    },
+  },
+  positionals: { min: 0, max: 0 },
+  async run(args, terminal) {
+    const given = args.value('grace') ?? DEFAULT_GRACE
+    const olderThanMs = parseDuration(given)
+    if (olderThanMs === undefined)
+      throw usage(command, `--grace is a duration such as 30m or 24h, not ${JSON.stringify(given)}`)
+    const dryRun = args.flag('dry-run')
+    using session = await openSession(args, terminal)
+    const { collectGarbage } = await import('../../store/gc.ts')
+    const report = await collectGarbage(session.store, {
+      olderThanMs,
+      dryRun,
+      now: terminal.now,
+      signal: terminal.signal,
+    })
+    const verb = dryRun ? 'would delete' : 'deleted'
+    if (dryRun) terminal.stdout.write(report.digests.map(digest => `${digest}\n`).join(''))
+    terminal.stdout.write(
+      `${verb} ${report.digests.length} blobs and ${report.ingests.length} abandoned uploads, ${formatBytes(report.bytes)}\n`,
+    )
+  },
+}

@@ -1,0 +1,106 @@
+import type { BuildErrorCode } from '../builder/errors.ts'
+import { CodedError, type OciErrorCode } from '../oci/errors.ts'
+import type { RegistryErrorCode } from '../registry/errors.ts'
+import type { RemoteErrorCode } from '../remote/errors.ts'
+import type { StoreErrorCode } from '../store/errors.ts'
+import type { CliErrorCode } from './errors.ts'
+import { isSystemError } from './report.ts'
+
+/** The build or transfer failed. */
+const FAILED = 1
+/** The command, its configuration or its Dockerfile is wrong: running it again as it is will not help. */
+const USAGE = 2
+/** A bug of ours. */
+const BUG = 70
+/** 128 + SIGINT, as shells count. */
+export const EXIT_INTERRUPTED = 130
+
+type Code =
+  | BuildErrorCode
+  | CliErrorCode
+  | OciErrorCode
+  | RegistryErrorCode
+  | RemoteErrorCode
+  | StoreErrorCode
+
+/** A code without a row does not compile. */
+const EXIT_CODES: Readonly<Record<Code, number>> = {
+  usage: USAGE,
+  'config-invalid-file': USAGE,
+  'config-missing': USAGE,
+  'name-needs-host': USAGE,
+  'reference-invalid': USAGE,
+  'platform-invalid': USAGE,
+  'dockerfile-missing': USAGE,
+  'dockerfile-invalid': USAGE,
+  'target-unknown': USAGE,
+  'option-invalid': USAGE,
+  'address-invalid': USAGE,
+  'file-missing': FAILED,
+  'file-denied': FAILED,
+  'image-unknown': FAILED,
+  'digest-invalid': FAILED,
+  'digest-mismatch': FAILED,
+  'size-mismatch': FAILED,
+  'descriptor-invalid': FAILED,
+  'manifest-invalid': FAILED,
+  'config-invalid': FAILED,
+  'layout-invalid': FAILED,
+  'tar-invalid': FAILED,
+  'layer-invalid': FAILED,
+  'content-missing': FAILED,
+  'context-invalid': FAILED,
+  'source-missing': FAILED,
+  'copy-conflict': FAILED,
+  'image-missing': FAILED,
+  'image-unavailable': FAILED,
+  'platform-missing': FAILED,
+  'run-failed': FAILED,
+  'runtime-missing': FAILED,
+  'privilege-missing': FAILED,
+  'user-unknown': FAILED,
+  'archive-invalid': FAILED,
+  'export-failed': FAILED,
+  'content-corrupt': FAILED,
+  'ingest-unknown': FAILED,
+  'ingest-busy': FAILED,
+  'store-invalid': FAILED,
+  'store-full': FAILED,
+  'store-denied': FAILED,
+  'store-busy': FAILED,
+  'store-failed': FAILED,
+  'registry-unreachable': FAILED,
+  'tls-failed': FAILED,
+  unauthorized: FAILED,
+  denied: FAILED,
+  'rate-limited': FAILED,
+  'content-refused': FAILED,
+  'registry-failed': FAILED,
+  'response-invalid': FAILED,
+  'credentials-invalid': FAILED,
+  'address-in-use': FAILED,
+  'endpoint-unknown': FAILED,
+  'method-unsupported': FAILED,
+  'name-invalid': FAILED,
+  'name-unknown': FAILED,
+  'blob-unknown': FAILED,
+  'range-unsatisfiable': FAILED,
+  'upload-unknown': FAILED,
+  'upload-invalid': FAILED,
+  'upload-out-of-order': FAILED,
+  'size-invalid': FAILED,
+  'manifest-unknown': FAILED,
+  'manifest-too-large': FAILED,
+  'manifest-blob-unknown': FAILED,
+  'page-invalid': FAILED,
+  interrupted: EXIT_INTERRUPTED,
+}
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CodedError && isCode(error.code)) return EXIT_CODES[error.code]
+  return isSystemError(error) ? FAILED : BUG
+}
+
+function isCode(code: string): code is Code {
+  return Object.hasOwn(EXIT_CODES, code)
+}

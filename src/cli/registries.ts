@@ -1,0 +1,18 @@
+import { createRemote, type Remote } from '../remote/client.ts'
+import { dockerCredentials } from '../remote/credentials.ts'
+import type { Session } from './session.ts'
+import type { Terminal } from './terminal.ts'
+import { VERSION } from './version.ts'
+
+/** A client for other registries, by the settings and with Docker's credentials. The caller closes it. */
+export function openRemote({ settings }: Pick<Session, 'settings'>, terminal: Terminal): Remote {
+  return createRemote({
+    registries: settings.registries,
+    credentials: dockerCredentials({
+      directory: settings.dockerConfigDirectory,
+      env: terminal.env as NodeJS.ProcessEnv,
+    }),
+    userAgent: `slipway/${VERSION}`,
+    now: terminal.now,
+  })
+}
