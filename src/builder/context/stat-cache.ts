@@ -84,8 +84,8 @@ export async function openStatCache(options: StatCacheOptions): Promise<StatCach
     put(path, stamp, facts) {
       const text = stampText(stamp)
       const before = seen.get(path)
-      const changed = stamp.mtimeNs > stamp.ctimeNs ? stamp.mtimeNs : stamp.ctimeNs
-      const racy = changed > BigInt(Math.floor(options.now())) * 1_000_000n - RACY_NANOSECONDS
+      const trusted = BigInt(Math.floor(options.now())) * 1_000_000n - RACY_NANOSECONDS
+      const racy = stamp.mtimeNs > trusted || stamp.ctimeNs > trusted
       seen.set(path, {
         ...(before?.stamp === text && before),
         ...facts,

@@ -1,5 +1,5 @@
 import type { ByteString } from '../../oci/byte-string.ts'
-import type { TarEntryType } from '../../oci/tar/entry.ts'
+import type { ModeChange } from '../dockerfile/chmod.ts'
 import type { LayerOp } from '../solve/vertex.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import type { LayerOpDeps } from './deps.ts'
@@ -18,12 +18,6 @@ export type CopySource =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'heredoc'; readonly name: string; readonly content: string }
 
-/** `--chmod`, parsed: its text, which goes into the cache key, and what it makes of a mode. */
-export interface Chmod {
-  readonly text: string
-  change(mode: number, type: TarEntryType): number
-}
-
 export interface CopySpec {
   readonly origin: CopyOrigin
   readonly sources: readonly CopySource[]
@@ -33,7 +27,7 @@ export interface CopySpec {
   readonly workdir: string
   /** `user[:group]`, names or numbers, expanded. */
   readonly chown?: string
-  readonly chmod?: Chmod
+  readonly chmod?: ModeChange
 }
 
 /** COPY, as one layer over the op's first input. */

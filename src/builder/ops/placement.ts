@@ -1,12 +1,12 @@
 /** Where COPY and ADD put things: the rules of BuildKit's file operations, over a draft of the layer. */
 import { posix } from 'node:path'
 import { type ByteString, byteStringOf, displayText } from '../../oci/byte-string.ts'
+import type { ModeChange } from '../dockerfile/chmod.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import type { Spool } from '../tree/spool.ts'
 import { joinPath, parentPath, walkBelow } from '../tree/walk.ts'
-import type { Chmod } from './copy.ts'
 import type { Content, LayerDraft } from './layer-draft.ts'
 import type { Selected } from './sources.ts'
 
@@ -20,7 +20,7 @@ export interface Destination {
 /** What COPY makes of the metadata of files and of the directories that it creates. */
 export interface Dress {
   readonly owner?: { readonly uid: number; readonly gid: number }
-  readonly chmod?: Chmod
+  readonly chmod?: ModeChange
   /** Of directories that it creates, in seconds. */
   readonly createdAt: number
 }

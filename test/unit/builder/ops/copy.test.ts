@@ -1,0 +1,496 @@
+import assert from 'node:assert/strict'
+import { chmodSync, linkSync, mkdirSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { parseChmod } from '../../../../src/builder/dockerfile/chmod.ts'
+import { type CopySpec, createCopyOp } from '../../../../src/builder/ops/copy.ts'
+import type { Result } from '../../../../src/builder/solve/vertex.ts'
+import type { FileTree } from '../../../../src/builder/tree/file-tree.ts'
+import type { TocEntry } from '../../../../src/oci/layer/toc.ts'
+import { Bench, CREATED_AT, type EntryOf } from './fixture.ts'
+
+const SPAN = { source: { name: 'Dockerfile', text: '' }, startLine: 1, endLine: 1 }
+const SCRATCH: Result = { chainID: undefined, layers: [] }
+
+let bench: Bench
+beforeEach(() => {
+  bench = new Bench()
+})
+afterEach(() => bench.dispose())
+
+type Files = Parameters<Bench['localContext']>[0]
+
+/** The last word is the destination; `--chown=`, `--chmod=` and `--ignore=` come first. */
+function specOf(tree: FileTree | undefined, words: readonly string[], workdir = '/'): CopySpec {
+  const flag = (name: string) => words.find(word => word.startsWith(`--${name}=`))?.slice(`--${name}=`.length)
+  const paths = words.filter(word => !word.startsWith('--'))
+  const chown = flag('chown')
+  const chmod = flag('chmod')
+  return {
+    origin: tree === undefined ? { kind: 'stage' } : { kind: 'context', tree },
+    sources: paths.slice(0, -1).map(path => ({ kind: 'path', path })),
+    destination: paths.at(-1) ?? '',
+    workdir,
+    ...(chown !== undefined && { chown }),
+    ...(chmod !== undefined && { chmod: parseChmod(chmod, SPAN) }),
+  }
+}
+
+async function copy(
+  files: Files,
+  base: Readonly<Record<string, EntryOf>> | undefined,
+  ...words: string[]
+): Promise<readonly TocEntry[]> {
+  const ignore = words.find(word => word.startsWith('--ignore='))?.slice('--ignore='.length)
+  const tree = await bench.localContext(files, ignore)
+  const root = base === undefined ? SCRATCH : await bench.root(base)
+  return bench.run(createCopyOp(specOf(tree, words), bench.deps), root)
+}
+
+async function copyFrom(
+  stage: Readonly<Record<string, EntryOf>>,
+  base: Readonly<Record<string, EntryOf>>,
+  ...words: string[]
+): Promise<readonly TocEntry[]> {
+  const op = createCopyOp(specOf(undefined, words), bench.deps)
+  return bench.run(op, await bench.root(base), await bench.root(stage))
+}
+
+const paths = (entries: readonly TocEntry[]) => entries.map(entry => entry.path)
+const modes = (entries: readonly TocEntry[]) =>
+  Object.fromEntries(entries.map(entry => [entry.path, entry.mode.toString(8)]))
+const owners = (entries: readonly TocEntry[]) =>
+  Object.fromEntries(entries.map(entry => [entry.path, `${entry.uid}:${entry.gid}`]))
+
+const refuses = (promise: Promise<unknown>, code: string, message: RegExp) =>
+  assert.rejects(promise, (error: Error & { code?: string }) => {
+    assert.equal(error.code, code)
+    assert.match(error.message, message)
+    return true
+  })
+
+describe('COPY destinations', () => {
+  it('semantics 30: a file onto a name, into a directory that is named so, into one that exists', async () => {
+    assert.deepEqual(paths(await copy({ f: '1' }, undefined, 'f', '/x')), ['x'])
+    assert.deepEqual(paths(await copy({ f: '1' }, undefined, 'f', '/y/')), ['y', 'y/f'])
+    assert.deepEqual(paths(await copy({ f: '1' }, { 'd/': {} }, 'f', '/d')), ['d/f'])
+  })
+
+  it('semantics 31: a directory gives its contents, several are merged', async () => {
+    const files = { 'd1/a': '1', 'd1/n/b': '2', 'd2/c': '3' }
+    assert.deepEqual(paths(await copy(files, undefined, 'd1', 'd2', '/t/')), [
+      't',
+      't/a',
+      't/c',
+      't/n',
+      't/n/b',
+    ])
+  })
+
+  it("semantics 32: a new top directory is 0755 0:0 with the source's time, nested ones keep their mode", async () => {
+    const tree = await bench.localContext({ 'd/n/': { mode: 0o711 }, 'd/n/f': '1', 'd/': { mode: 0o700 } })
+    utimesSync(join(tree.directory, 'd'), 77, 77)
+    const entries = await bench.run(createCopyOp(specOf(tree, ['d', '/a/t']), bench.deps), SCRATCH)
+    assert.deepEqual(modes(entries), { a: '755', 'a/t': '755', 'a/t/n': '711', 'a/t/n/f': '644' })
+    assert.equal(entries[0]?.mtime, CREATED_AT)
+    assert.equal(entries[1]?.mtime, 77)
+  })
+
+  it('semantics 33: an existing top directory is not touched, existing nested ones take mode and owner', async () => {
+    const base = { 'd/': { mode: 0o777, uid: 7, gid: 7 }, 'd/n/': { mode: 0o777, uid: 7, gid: 7 } }
+    const entries = await copy({ 'src/n/': { mode: 0o711 } }, base, 'src', '/d')
+    assert.deepEqual(modes(entries), { 'd/n': '711' })
+    assert.deepEqual(owners(entries), { 'd/n': '0:0' })
+  })
+
+  it('semantics 33: extended attributes of an existing nested directory stay', async () => {
+    const base = { 'd/': {}, 'd/n/': { xattrs: new Map([['user.a', Buffer.from('1')]]) } }
+    const [entry] = await copy({ 'src/n/': '' }, base, 'src', '/d')
+    assert.equal(Buffer.from(entry?.xattrs?.get('user.a') ?? []).toString(), '1')
+  })
+
+  it('semantics 34: implicit parents are 0755 of root, or of --chown', async () => {
+    assert.deepEqual(owners(await copy({ f: '1' }, {}, 'f', '/a/b/f')), {
+      a: '0:0',
+      'a/b': '0:0',
+      'a/b/f': '0:0',
+    })
+    const chowned = await copy({ f: '1' }, {}, '--chown=5:6', 'f', '/a/f')
+    assert.deepEqual(owners(chowned), { a: '5:6', 'a/f': '5:6' })
+    assert.deepEqual(modes(chowned), { a: '755', 'a/f': '644' })
+  })
+
+  it('semantics 35: a numeric --chmod reaches implicit parents, a symbolic one does not', async () => {
+    assert.deepEqual(modes(await copy({ f: '1' }, {}, '--chmod=640', 'f', '/a/f')), {
+      a: '640',
+      'a/f': '640',
+    })
+    assert.deepEqual(modes(await copy({ f: '1' }, {}, '--chmod=u=r,go=', 'f', '/a/f')), {
+      a: '755',
+      'a/f': '400',
+    })
+  })
+
+  it('semantics 36: --chmod with X depends on the type, and leaves symlinks alone', async () => {
+    const files = { 'd/n/': '', 'd/f': '1', 'd/x': { mode: 0o700, content: '2' }, 'd/l': '->f' }
+    const entries = await copy(files, {}, '--chmod=u=rwX,go=rX', 'd', '/t')
+    assert.deepEqual(modes(entries), { t: '755', 't/f': '644', 't/l': '777', 't/n': '755', 't/x': '755' })
+  })
+
+  it('semantics 39: a relative destination starts at WORKDIR and may leave it', async () => {
+    const tree = await bench.localContext({ x: '1' })
+    const run = (word: string) =>
+      bench.run(createCopyOp(specOf(tree, ['x', word], '/wd'), bench.deps), SCRATCH)
+    assert.deepEqual(paths(await run('../up')), ['up'])
+    assert.deepEqual(paths(await run('.')), ['wd', 'wd/x'])
+    assert.deepEqual(paths(await run('./')), ['wd', 'wd/x'])
+    assert.deepEqual(paths(await run('a/.')), ['wd', 'wd/a', 'wd/a/x'])
+    assert.deepEqual(paths(await run('../../../../x')), ['x'])
+  })
+
+  it('semantics 41: symlinks on the way and at the end are followed inside the root', async () => {
+    const base = {
+      'real/': {},
+      abs: { link: '/real' },
+      up: { link: '../../../real' },
+      gone: { link: 'new/dir' },
+    }
+    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/abs')), ['real/f'])
+    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/up/sub/')), ['real/sub', 'real/sub/f'])
+    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/gone/g')), ['new', 'new/dir', 'new/dir/g'])
+  })
+
+  it('semantics 41: a symlink to a file is written through, one inside the destination is replaced', async () => {
+    const base = {
+      'etc/': {},
+      'etc/real': { content: 'x' },
+      l: { link: 'etc/real' },
+      'etc/f': { link: 'real' },
+    }
+    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/l')), ['etc/real'])
+    const [entry] = await copy({ f: '1' }, base, 'f', '/etc/')
+    assert.deepEqual([entry?.path, entry?.type], ['etc/f', 'file'])
+  })
+
+  it('semantics 41: a destination in circles is refused', async () => {
+    const base = { a: { link: 'b' }, b: { link: 'a' } }
+    await refuses(copy({ f: '1' }, base, 'f', '/a/x'), 'copy-conflict', /circles/)
+  })
+
+  it('semantics 42: a directory does not replace a file, nor a file a directory', async () => {
+    await refuses(
+      copy({ 'd/f': '1' }, { t: { content: 'x' } }, 'd', '/t'),
+      'copy-conflict',
+      /"\/t" as a directory/,
+    )
+    await refuses(copy({ 'd/n/f': '1' }, { 't/n': { content: 'x' } }, 'd', '/t'), 'copy-conflict', /"\/t\/n"/)
+    await refuses(copy({ 'd/n': '1' }, { 't/n/': {} }, 'd', '/t'), 'copy-conflict', /"\/t\/n"/)
+    await refuses(
+      copy({ f: '1' }, { t: { content: 'x' } }, 'f', '/t/'),
+      'copy-conflict',
+      /"\/t" as a directory/,
+    )
+    await refuses(copy({ f: '1' }, { 't/f/': {} }, 'f', '/t'), 'copy-conflict', /"\/t\/f"/)
+  })
+
+  it('semantics 42: a directory does not replace a symlink inside the destination', async () => {
+    await refuses(
+      copy({ 'd/n/f': '1' }, { 't/n': { link: '/x' }, 'x/': {} }, 'd', '/t'),
+      'copy-conflict',
+      /"\/t\/n"/,
+    )
+  })
+})
+
+describe('COPY sources', () => {
+  it('semantics 37: wildcards match per name, dot-files too, and [[] is a bracket', async () => {
+    const files = { a: '1', '.b': '2', '[c': '3', 'd/e.txt': '4', 'f/g/h.txt': '5' }
+    assert.deepEqual(paths(await copy(files, {}, '*', '/t/')), [
+      't',
+      't/.b',
+      't/[c',
+      't/a',
+      't/e.txt',
+      't/g',
+      't/g/h.txt',
+    ])
+    assert.deepEqual(paths(await copy(files, {}, '[[]*', '/t/')), ['t', 't/[c'])
+    assert.deepEqual(paths(await copy(files, {}, '*/*.txt', '/t/')), ['t', 't/e.txt'])
+    assert.deepEqual(paths(await copy(files, {}, '**/*.txt', '/t/')), ['t', 't/e.txt'])
+  })
+
+  it('semantics 37: a wildcard without a match gives an empty layer, a name without one an error', async () => {
+    assert.deepEqual(await copy({ a: '1' }, {}, 'x*', '/t/'), [])
+    await refuses(
+      copy({ a: '1' }, {}, 'a', 'x', '/t/'),
+      'source-missing',
+      /"x": not found in the build context/,
+    )
+    await refuses(copy({ a: '1' }, {}, '[', '/t/'), 'dockerfile-invalid', /malformed/)
+  })
+
+  it('semantics 37: an empty layer is a tar of 1024 zeros', async () => {
+    const record = await createCopyOp(specOf(await bench.localContext({}), ['x*', '/']), bench.deps).exec(
+      [SCRATCH],
+      bench.context,
+    )
+    assert.deepEqual(bench.layers.tars.get(record.digest), Buffer.alloc(1024))
+  })
+
+  it('semantics 38: a directory that a wildcard matches gives its contents', async () => {
+    assert.deepEqual(paths(await copy({ 'd1/a': '1', 'd2/b': '2' }, {}, 'd*', '/t/')), ['t', 't/a', 't/b'])
+  })
+
+  it('semantics 38, 49: several files onto one name: the last wins', async () => {
+    const entries = await copy({ a: '1', b: '22' }, {}, 'a', 'b', '/t')
+    assert.deepEqual(
+      entries.map(({ path, size }) => [path, size]),
+      [['t', 2]],
+    )
+    const same = await copy({ 'x/f': '1', 'y/f': '333' }, {}, 'x/f', 'y/f', '/t/')
+    assert.deepEqual(
+      same.map(({ path, size }) => [path, size]),
+      [
+        ['t', 0],
+        ['t/f', 3],
+      ],
+    )
+  })
+
+  it('semantics 39: .. and / in a source mean the root of the context', async () => {
+    for (const word of ['../../x', '/x', './x', 'd/../x', '/../x/'])
+      assert.deepEqual(paths(await copy({ x: '1', 'd/': '' }, {}, word, '/t')), ['t'], word)
+  })
+
+  it('semantics 40: a source that is a symlink is followed inside the context, links below it are kept', async () => {
+    const files = {
+      'd/f': '1',
+      'd/l': '->f',
+      'd/out': '->/etc/passwd',
+      link: '->d',
+      abs: '->/d/f',
+      up: '->../../d/f',
+    }
+    const entries = await copy(files, {}, 'link', '/t')
+    assert.deepEqual(
+      entries.map(({ path, type, linkPath }) => [path, type, linkPath]),
+      [
+        ['t', 'directory', undefined],
+        ['t/f', 'file', undefined],
+        ['t/l', 'symlink', 'f'],
+        ['t/out', 'symlink', '/etc/passwd'],
+      ],
+    )
+    assert.deepEqual(paths(await copy(files, {}, 'abs', 'up', '/t/')), ['t', 't/abs', 't/up'])
+  })
+
+  it('semantics 40: a symlink never leads out of the context', async () => {
+    await refuses(copy({ out: '->/etc/passwd' }, {}, 'out', '/t'), 'source-missing', /"out"/)
+    await refuses(
+      copy({ out: '->../../../../etc' }, {}, 'out/passwd', '/t'),
+      'source-missing',
+      /"out\/passwd"/,
+    )
+    await refuses(copy({ a: '->b', b: '->a' }, {}, 'a', '/t'), 'source-missing', /"a"/)
+  })
+
+  it('semantics 43: files of the context are 0:0 and keep setuid and hard links', async () => {
+    const files = { 'd/b': { mode: 0o4755, content: 'x' }, 'd/a': '=d/b', 'd/c': '=d/b' }
+    const entries = await copy(files, {}, 'd', '/t')
+    assert.deepEqual(
+      entries.map(({ path, type, linkPath }) => [path, type, linkPath]),
+      [
+        ['t', 'directory', undefined],
+        ['t/a', 'file', undefined],
+        ['t/b', 'link', 't/a'],
+        ['t/c', 'link', 't/a'],
+      ],
+    )
+    assert.equal(modes(entries)['t/a'], '4755')
+    assert.deepEqual([...new Set(Object.values(owners(entries)))], ['0:0'])
+  })
+
+  it('semantics 44: COPY --from keeps owner, setuid, attributes, links and times', async () => {
+    const capability = Buffer.from('0100000280300000', 'hex')
+    const stage = {
+      'd/a': {
+        content: 'x',
+        uid: 7,
+        gid: 8,
+        mode: 0o6755,
+        mtime: 42,
+        xattrs: new Map([['security.capability', capability]]),
+      },
+      'd/b': { type: 'link', link: 'd/a' },
+      'd/n/': { mode: 0o1777, uid: 9 },
+    } as const
+    const entries = await copyFrom(stage, {}, '/d', '/t')
+    const [, a, b, n] = entries
+    assert.deepEqual([a?.uid, a?.gid, a?.mode, a?.mtime], [7, 8, 0o6755, 42])
+    assert.deepEqual(Buffer.from(a?.xattrs?.get('security.capability') ?? []), capability)
+    assert.deepEqual([b?.type, b?.linkPath], ['link', 't/a'])
+    assert.deepEqual([n?.mode, n?.uid], [0o1777, 9])
+  })
+
+  it('copies contents from several layers of a stage, each read once', async () => {
+    const stage = await bench.root(
+      { 'd/a': { content: 'low a' }, 'd/b': { content: 'low b' } },
+      { 'd/b': { content: 'high b' } },
+    )
+    const op = createCopyOp(specOf(undefined, ['d', '/t']), bench.deps)
+    const entries = await bench.run(op, SCRATCH, stage)
+    assert.equal(bench.layers.reads, 2)
+    const [, a, b] = entries
+    const tar = [...bench.layers.tars.values()].at(-1)
+    assert.equal(tar?.toString('latin1', a?.offset, (a?.offset ?? 0) + 5), 'low a')
+    assert.equal(tar?.toString('latin1', b?.offset, (b?.offset ?? 0) + 6), 'high b')
+  })
+
+  it('semantics 45: --chown takes names from the root that is added to, a number for both IDs', async () => {
+    const base = { 'etc/passwd': { content: 'app:x:12:34::/:\n' }, 'etc/group': { content: 'web:x:56:\n' } }
+    const ownerOf = async (chown: string) =>
+      owners(await copy({ f: '1' }, base, `--chown=${chown}`, 'f', '/t')).t
+    assert.equal(await ownerOf('app'), '12:34')
+    assert.equal(await ownerOf('app:web'), '12:56')
+    assert.equal(await ownerOf('7'), '7:7')
+    assert.equal(await ownerOf('7:web'), '7:56')
+    assert.equal(await ownerOf('app:9'), '12:9')
+    assert.equal(await ownerOf('nobody:nogroup'), '0:0')
+    assert.equal(bench.statuses.length, 2)
+  })
+
+  it('semantics 15: heredoc files are 0644 of root, named where the destination is a directory', async () => {
+    const tree = await bench.localContext({})
+    const spec = (destination: string): CopySpec => ({
+      ...specOf(tree, [destination]),
+      sources: [{ kind: 'heredoc', name: 'EOF', content: 'hello\n' }],
+    })
+    const [file] = await bench.run(createCopyOp(spec('/x'), bench.deps), SCRATCH)
+    assert.deepEqual([file?.path, file?.mode, file?.size, file?.mtime], ['x', 0o644, 6, CREATED_AT])
+    assert.deepEqual(paths(await bench.run(createCopyOp(spec('/d/'), bench.deps), SCRATCH)), ['d', 'd/EOF'])
+  })
+
+  it('semantics 60: an ignored source is not found, and the error says why', async () => {
+    const tree = await bench.localContext({ secret: '1' }, 'secret\n')
+    const op = createCopyOp(specOf(tree, ['secret', '/']), bench.deps)
+    await assert.rejects(op.exec([SCRATCH], bench.context), {
+      code: 'source-missing',
+      hint: /\.dockerignore/,
+    })
+  })
+
+  it('refuses names that mean deletions in a layer', async () => {
+    await refuses(copy({ 'd/.wh.x': '1' }, {}, 'd', '/t'), 'copy-conflict', /"\/t\/\.wh\.x"/)
+    await refuses(copy({ f: '1' }, {}, 'f', '/.wh..wh..opq/f'), 'copy-conflict', /\.wh\./)
+  })
+
+  it('writes the same bytes for the same files, sorted', async () => {
+    const run = async (files: Files) => {
+      const tree = await bench.localContext(files)
+      for (const name of ['', 'a', 'a/z', 'a-b', 'b']) utimesSync(join(tree.directory, name), 9, 9)
+      const record = await createCopyOp(specOf(tree, ['.', '/']), bench.deps).exec([SCRATCH], bench.context)
+      return record
+    }
+    const one = await run({ 'a/z': '1', 'a-b': '2', b: '3' })
+    const two = await run({ b: '3', 'a-b': '2', 'a/z': '1' })
+    assert.equal(one.digest, two.digest)
+    assert.deepEqual(paths(bench.layers.toc(one).entries), ['a', 'a-b', 'a/z', 'b'])
+  })
+})
+
+describe('the cache key of COPY', () => {
+  const keyOf = async (tree: FileTree, root: Result, ...words: string[]) =>
+    (await createCopyOp(specOf(tree, words), bench.deps).cacheKey([root], bench.context))?.digest
+
+  async function contextAfter(
+    change: (directory: string) => void,
+  ): Promise<FileTree & { directory: string }> {
+    const tree = await bench.localContext({ 'd/a': '1', 'd/b': '2', other: '3' })
+    change(tree.directory)
+    return tree
+  }
+
+  const unchanged: readonly (readonly [string, (directory: string) => void])[] = [
+    ['a touched file', directory => utimesSync(join(directory, 'd/a'), 1, 1)],
+    ['a file that is not selected', directory => writeFileSync(join(directory, 'other'), 'changed')],
+  ]
+  for (const [name, change] of unchanged) {
+    it(`semantics 97, 98: does not change with ${name}`, async () => {
+      const before = await keyOf(await contextAfter(() => undefined), SCRATCH, 'd', '/t')
+      assert.equal(await keyOf(await contextAfter(change), SCRATCH, 'd', '/t'), before)
+    })
+  }
+
+  const changed: readonly (readonly [string, (directory: string) => void])[] = [
+    ['the content of a file', directory => writeFileSync(join(directory, 'd/a'), '9')],
+    ['the mode of a file', directory => chmodSync(join(directory, 'd/a'), 0o755)],
+    ['a new file', directory => writeFileSync(join(directory, 'd/c'), '')],
+    ['a new directory', directory => mkdirSync(join(directory, 'd/c'))],
+    ['a file that is gone', directory => unlinkSync(join(directory, 'd/a'))],
+    [
+      'a hard link in the place of an equal file',
+      directory => {
+        writeFileSync(join(directory, 'd/a'), '2')
+        unlinkSync(join(directory, 'd/b'))
+        linkSync(join(directory, 'd/a'), join(directory, 'd/b'))
+      },
+    ],
+  ]
+  it('semantics 97: changes with each of content, mode, links and names', async () => {
+    const keys = [await keyOf(await contextAfter(() => undefined), SCRATCH, 'd', '/t')]
+    for (const [, change] of changed) keys.push(await keyOf(await contextAfter(change), SCRATCH, 'd', '/t'))
+    assert.equal(new Set(keys).size, changed.length + 1)
+  })
+
+  it('semantics 99: changes with destination, --chown, --chmod and the parent', async () => {
+    const tree = await contextAfter(() => undefined)
+    const keys = [
+      await keyOf(tree, SCRATCH, 'd', '/t'),
+      await keyOf(tree, SCRATCH, 'd', '/t/'),
+      await keyOf(tree, SCRATCH, 'd', '/u'),
+      await keyOf(tree, SCRATCH, '--chown=1', 'd', '/t'),
+      await keyOf(tree, SCRATCH, '--chmod=1', 'd', '/t'),
+      await keyOf(tree, await bench.root({ x: {} }), 'd', '/t'),
+    ]
+    assert.equal(new Set(keys).size, keys.length)
+  })
+
+  it('semantics 98: changes with the name that a wildcard matched', async () => {
+    const one = await keyOf(await bench.localContext({ 'a.txt': '1' }), SCRATCH, '*.txt', '/t/')
+    const two = await keyOf(await bench.localContext({ 'b.txt': '1' }), SCRATCH, '*.txt', '/t/')
+    assert.notEqual(one, two)
+  })
+
+  it('semantics 101: is not confused by names with spaces', async () => {
+    const tree = await bench.localContext({ a: '1', b: '2', 'a b': '12' })
+    assert.notEqual(await keyOf(tree, SCRATCH, 'a', 'b', '/t/'), await keyOf(tree, SCRATCH, 'a b', '/t/'))
+  })
+
+  it('names each file in its parts, and folds many files into their directories', async () => {
+    const key = (tree: FileTree) =>
+      createCopyOp(specOf(tree, ['.', '/']), bench.deps).cacheKey([SCRATCH], bench.context)
+    const few = await key(await bench.localContext({ 'd/a': '1' }))
+    assert.match(few?.parts.find(([name]) => name === 'd/a')?.[1] ?? '', /^file 0644 0:0 1 sha256:/)
+    const many = Object.fromEntries(
+      Array.from({ length: 1200 }, (_, index) => [`d${index % 7}/${index}`, '']),
+    )
+    const tree = await bench.localContext(many)
+    const folded = await key(tree)
+    assert.deepEqual(
+      folded?.parts
+        .map(([name]) => name)
+        .filter(name => name.startsWith('d'))
+        .slice(0, 3),
+      ['destination', 'd0/', 'd1/'],
+    )
+    writeFileSync(join(tree.directory, 'd3/3'), 'x')
+    assert.notEqual((await key(await bench.localContext({ ...many, 'd3/3': 'x' })))?.digest, folded?.digest)
+  })
+
+  it('is the same for a stage as for a context with the same files', async () => {
+    const stage = await bench.root({ 'd/a': { content: '1' }, 'd/b': { content: '2' } })
+    const from = createCopyOp(specOf(undefined, ['d', '/t']), bench.deps)
+    const key = await from.cacheKey([SCRATCH, stage], bench.context)
+    assert.equal(key?.digest, await keyOf(await contextAfter(() => undefined), SCRATCH, 'd', '/t'))
+  })
+})
