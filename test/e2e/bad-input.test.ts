@@ -143,7 +143,12 @@ describe('bad input', { skip: cannotRun({ root: true, programs: ['runc'] }) }, (
 
   it('a port in use', async () => {
     await using served = await world.slipway.serve()
-    await assertRefused(await world.slipway.try(['serve', '--listen', served.host]), 1, served.host, 'uses that port')
+    await assertRefused(
+      await world.slipway.try(['serve', '--listen', served.host]),
+      1,
+      served.host,
+      'uses that port',
+    )
   })
 
   it('a store that another program owns', async () => {
