@@ -1,0 +1,222 @@
+/**
+ * One HTTP request over kept-alive connections of node:http. It knows nothing of registries: no redirects, no
+ * retries, no credentials. What it promises is that nothing hangs: the clock runs whenever the other side owes us
+ * something (a connection, room for more bytes, a response, the next bytes of a body), and stands still while we
+ * are the ones who are slow.
+ */
+import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import { connectionError, RemoteError } from './errors.ts'
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly url: URL
+  readonly headers?: Readonly<Record<string, string>>
+  /** A stream needs a `content-length` among the headers, and cannot be sent again. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>
+  /** Accepts any certificate. */
+  readonly insecure?: boolean
+  /** How long the response may take after the request is sent, if not the transport's own patience. */
+  readonly responseTimeoutMs?: number
+  readonly signal: AbortSignal
+}
+
+/** A response whose body must be read to its end, or dropped. */
+export interface HttpResponse {
+  /** Of the request that got it. */
+  readonly url: URL
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** @throws RemoteError `registry-unreachable` when it breaks or stalls; the signal's reason */
+  body(): AsyncGenerator<Buffer, void, void>
+  drop(): void
+}
+
+/** Another implementation may go through a proxy. */
+export interface Transport extends Disposable {
+  /** @throws RemoteError `registry-unreachable`, `tls-failed`, `response-invalid`; the signal's reason; the body's own error */
+  send(request: HttpRequest): Promise<HttpResponse>
+}
+
+export interface Timeouts {
+  /** For the connection, TLS included. */
+  readonly connectMs: number
+  /** Without a byte from the other side, or room to send one. */
+  readonly idleMs: number
+}
+
+export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 15_000, idleMs: 60_000 }
+
+/** A body of up to this is cheaper to read over than a new connection is. */
+const DRAINED_BYTES = 16 * 1024
+
+export function createTransport(timeouts: Timeouts = DEFAULT_TIMEOUTS): Transport {
+  const plain = new http.Agent({ keepAlive: true })
+  const secure = new https.Agent({ keepAlive: true })
+  const unchecked = new https.Agent({ keepAlive: true, rejectUnauthorized: false })
+  return {
+    async send(request) {
+      const { url, method, headers = {}, signal } = request
+      signal.throwIfAborted()
+      const isTls = url.protocol === 'https:'
+      const agent = isTls ? (request.insecure ? unchecked : secure) : plain
+      const outgoing = (isTls ? https : http).request(url, { method, headers, agent, signal })
+      const watch = new Watchdog(error => outgoing.destroy(error), url)
+      try {
+        const message = await exchange(outgoing, request, watch, timeouts)
+        const abort = () => message.destroy()
+        signal.addEventListener('abort', abort, { once: true })
+        message.once('close', () => signal.removeEventListener('abort', abort))
+        return new IncomingResponse(request, message, watch, timeouts.idleMs)
+      } catch (error) {
+        watch.stop()
+        outgoing.destroy()
+        signal.throwIfAborted()
+        throw connectionError(error, url)
+      }
+    },
+    [Symbol.dispose]() {
+      for (const agent of [plain, secure, unchecked]) agent.destroy()
+    },
+  }
+}
+
+/** Sends the body while listening for the response, which may come before the body has gone out (a refusal). */
+async function exchange(
+  outgoing: ClientRequest,
+  request: HttpRequest,
+  watch: Watchdog,
+  timeouts: Timeouts,
+): Promise<IncomingMessage> {
+  const { promise: response, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  let isAnswered = false
+  outgoing.on('response', message => {
+    isAnswered = true
+    watch.stop()
+    // A request that was refused half-way will never be finished, and its connection is of no more use.
+    message.once('close', () => outgoing.writableFinished || outgoing.destroy())
+    resolve(message)
+  })
+  outgoing.on('error', reject)
+  watch.start(timeouts.connectMs, 'connect')
+  outgoing.once('socket', socket => {
+    const connected = () => !isAnswered && watch.start(timeouts.idleMs, 'answer')
+    if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected)
+    else connected()
+  })
+  const { body } = request
+  if (body === undefined || body instanceof Uint8Array) {
+    outgoing.end(body)
+  } else {
+    const sent = sendStream(outgoing, body, watch, timeouts.idleMs, () => isAnswered)
+    await Promise.race([sent, response])
+  }
+  if (!isAnswered && request.responseTimeoutMs !== undefined) watch.start(request.responseTimeoutMs, 'answer')
+  return response
+}
+
+async function sendStream(
+  outgoing: ClientRequest,
+  body: AsyncIterable<Uint8Array>,
+  watch: Watchdog,
+  idleMs: number,
+  isAnswered: () => boolean,
+): Promise<void> {
+  for await (const chunk of body) {
+    if (isAnswered() || outgoing.destroyed) break
+    if (outgoing.write(chunk)) continue
+    if (outgoing.socket?.connecting === false) watch.start(idleMs, 'take more data')
+    await canGoOn(outgoing)
+    watch.stop()
+  }
+  if (isAnswered() || outgoing.destroyed) return
+  watch.start(idleMs, 'answer')
+  outgoing.end()
+}
+
+/** Waits until more can be written, or nothing needs to be any more. */
+async function canGoOn(outgoing: ClientRequest): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const events = ['drain', 'close', 'response']
+  for (const event of events) outgoing.on(event, resolve)
+  await promise
+  for (const event of events) outgoing.off(event, resolve)
+}
+
+class IncomingResponse implements HttpResponse {
+  readonly url: URL
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly #message: IncomingMessage
+  readonly #watch: Watchdog
+  readonly #idleMs: number
+  readonly #request: HttpRequest
+
+  constructor(request: HttpRequest, message: IncomingMessage, watch: Watchdog, idleMs: number) {
+    this.url = request.url
+    this.#request = request
+    this.status = message.statusCode ?? 0
+    this.headers = message.headers
+    this.#message = message
+    this.#watch = watch
+    this.#idleMs = idleMs
+  }
+
+  async *body(): AsyncGenerator<Buffer, void, void> {
+    try {
+      this.#watch.start(this.#idleMs, 'send more data')
+      for await (const chunk of this.#message) {
+        this.#watch.stop()
+        yield chunk
+        this.#watch.start(this.#idleMs, 'send more data')
+      }
+    } catch (error) {
+      this.#request.signal.throwIfAborted()
+      throw connectionError(error, this.url)
+    } finally {
+      this.#watch.stop()
+    }
+  }
+
+  drop(): void {
+    const message = this.#message
+    message.on('error', () => undefined)
+    message.once('close', () => this.#watch.stop())
+    if (this.#request.method !== 'HEAD' && !(Number(message.headers['content-length']) <= DRAINED_BYTES)) {
+      message.destroy()
+      return
+    }
+    this.#watch.start(this.#idleMs, 'send more data')
+    message.resume()
+  }
+}
+
+/** One timer that destroys a request when the other side does not do what it owes us. */
+class Watchdog {
+  readonly #destroy: (error: Error) => void
+  readonly #url: URL
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(destroy: (error: Error) => void, url: URL) {
+    this.#destroy = destroy
+    this.#url = url
+  }
+
+  start(ms: number, owed: 'connect' | 'answer' | 'take more data' | 'send more data'): void {
+    this.stop()
+    this.#timer = setTimeout(() => {
+      const problem = owed === 'connect' ? 'no connection' : `it did not ${owed}`
+      this.#destroy(
+        new RemoteError(
+          'registry-unreachable',
+          `Cannot reach ${this.#url.host}: ${problem} within ${ms / 1000} seconds`,
+          { detail: { reason: owed === 'connect' ? 'connect-timeout' : 'stalled' } },
+        ),
+      )
+    }, ms)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+}
