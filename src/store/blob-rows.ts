@@ -24,6 +24,12 @@ export function listBlobs(database: Database, after: string, limit: number): rea
   )
 }
 
+/** True when there is content whose digest begins like this. */
+export function hasBlobWithPrefix(database: Database, prefix: string): boolean {
+  const [blob] = listBlobs(database, prefix, 1)
+  return blob?.digest.startsWith(prefix) === true
+}
+
 /** To be called in the transaction that puts the bytes in their place. */
 export function putBlob(database: Database, blob: BlobInfo, now: number): void {
   database.run(

@@ -7,7 +7,7 @@
  * manifests and links, per few hundred blobs for content. Rows go first, bytes later (`publish.ts` says why a
  * push at the same time is safe).
  */
-import type { Dirent, Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -20,7 +20,7 @@ import { sweepBlobs, sweepRepositories, sweepTocs } from './gc-rows.ts'
 import type { IngestLocks } from './ingest-locks.ts'
 import { type PublishDeps, removeBytes } from './publish.ts'
 import type { Store } from './store.ts'
-import { digestOfPath, ingestOfName } from './store-layout.ts'
+import { digestOfPath, ingestOfName, type StoreLayout } from './store-layout.ts'
 
 export interface GarbageOptions {
   /**
@@ -108,10 +108,10 @@ async function sweepOrphans(
   { dryRun, signal }: GarbageOptions,
 ): Promise<number> {
   let bytes = 0
-  for (const folder of disk.layout.blobFolders()) {
+  for (const folder of await blobFolders(disk.layout)) {
     signal.throwIfAborted()
     const orphans: Digest[] = []
-    for (const { name } of await entriesOf(folder)) {
+    for (const name of await namesIn(folder)) {
       const digest = digestOfPath(join(folder, name))
       if (digest === undefined || swept.has(digest) || findBlob(disk.database, digest) !== undefined) continue
       const stats = await statsOf(join(folder, name))
@@ -131,7 +131,7 @@ async function sweepIngests(
 ): Promise<{ ids: IngestID[]; bytes: number }> {
   const ids = new Set<IngestID>()
   let bytes = 0
-  for (const { name } of await entriesOf(layout.ingests)) {
+  for (const name of await namesIn(layout.ingests)) {
     signal.throwIfAborted()
     const path = join(layout.ingests, name)
     const id = ingestOfName(name)
@@ -154,20 +154,27 @@ async function sweepIngests(
   }
 }
 
-async function entriesOf(folder: string): Promise<readonly Dirent[]> {
+async function blobFolders({ algorithmFolders }: StoreLayout): Promise<readonly string[]> {
+  const folders: string[] = []
+  for (const folder of algorithmFolders)
+    for (const prefix of await namesIn(folder)) folders.push(join(folder, prefix))
+  return folders
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
   try {
-    const entries = await readdir(folder, { withFileTypes: true })
-    return entries.filter(entry => entry.isFile())
+    return (await readdir(folder)).sort()
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return []
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
     throw error
   }
 }
 
-/** Undefined for a file that another process has taken meanwhile. */
+/** Undefined for what is no file of ours, or was taken by another process meanwhile. */
 async function statsOf(path: string): Promise<Stats | undefined> {
   try {
-    return await lstat(path)
+    const stats = await lstat(path)
+    return stats.isFile() ? stats : undefined
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
     throw error

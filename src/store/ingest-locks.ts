@@ -3,6 +3,7 @@
  * that has ended is free for the taking, so nothing has to be cleaned up after a `kill -9`. Taking and freeing are
  * transactions, so two that find the same dead owner cannot both win.
  */
+import { randomUUID } from 'node:crypto'
 import type { IngestID } from '../oci/content.ts'
 import type { Database } from './database.ts'
 import { isProcessAlive, ownProcessIdentity } from './process-identity.ts'
@@ -16,7 +17,8 @@ export interface IngestLocks {
 }
 
 export function createIngestLocks(database: Database): IngestLocks {
-  const self = ownProcessIdentity()
+  // A process may have the store open twice.
+  const self = `${ownProcessIdentity()}/${randomUUID()}`
   const held = new Set<IngestID>()
 
   const isHeld = (id: IngestID): boolean => {

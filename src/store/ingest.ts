@@ -56,6 +56,7 @@ class FileIngest implements DiskIngest {
   /** Of the bytes up to the offset; undefined when not known here and now. */
   #hash: RunningHash | undefined
   #state: 'idle' | 'locked' | 'appending' | 'ended' = 'idle'
+  #hasLock = false
 
   constructor(deps: IngestDeps, id: IngestID, offset: number, file?: StoreFile) {
     this.#deps = deps
@@ -128,6 +129,7 @@ class FileIngest implements DiskIngest {
     if (this.#state === 'idle') {
       if (!locks.take(this.id)) throw busyIngest(this.id, 'another request or process is writing to it')
       this.#state = 'locked'
+      this.#hasLock = true
     }
     this.#file ??= await files.open(layout.ingest(this.id))
     const size = await this.#file.size()
@@ -197,7 +199,8 @@ class FileIngest implements DiskIngest {
 
   async #close(): Promise<void> {
     this.#state = 'ended'
-    this.#deps.locks.free(this.id)
+    if (this.#hasLock) this.#deps.locks.free(this.id)
+    this.#hasLock = false
     await this.#file?.close()
   }
 }

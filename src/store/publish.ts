@@ -12,11 +12,11 @@ import { dirname } from 'node:path'
 import type { BlobInfo, IngestID } from '../oci/content.ts'
 import type { Digest } from '../oci/digest.ts'
 import { isErrno } from '../oci/errors.ts'
-import { type BlobRow, findBlob, putBlob } from './blob-rows.ts'
+import { type BlobRow, findBlob, hasBlobWithPrefix, putBlob } from './blob-rows.ts'
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
 import type { StoreFile, StoreFiles } from './store-files.ts'
-import type { StoreLayout } from './store-layout.ts'
+import { digestPrefix, type StoreLayout } from './store-layout.ts'
 
 export interface PublishDeps {
   readonly database: Database
@@ -52,12 +52,13 @@ export async function publish(deps: PublishDeps, ingest: FinishedIngest, blob: B
   if (isStored) return files.unlink(path)
 
   await ingest.file.sync()
+  makeBlobFolder(deps, blob.digest)
   let isRenamed = false
   try {
     database.write(() => {
-      files.setModeSync(path, 0o444)
       renameIntoBlobs(files, ingest.id, path, layout.blob(blob.digest))
       isRenamed = true
+      files.setModeSync(layout.blob(blob.digest), 0o444)
       files.syncFolderSync(dirname(layout.blob(blob.digest)))
       endUpload()
     })
@@ -109,19 +110,16 @@ function fileStats(path: string): Stats | undefined {
   return statSync(path, { throwIfNoEntry: false })
 }
 
-/** Folders are made with the store; one that is missing was lost in a copy of the store that left out empty folders. */
+/** A blob whose row is there vouches for the folder: only then is its name known to be durable. */
+function makeBlobFolder({ database, files, layout }: PublishDeps, digest: Digest): void {
+  const folder = dirname(layout.blob(digest))
+  files.makeFolderSync(folder)
+  if (!hasBlobWithPrefix(database, digestPrefix(digest))) files.syncFolderSync(dirname(folder))
+}
+
 function renameIntoBlobs(files: StoreFiles, id: IngestID, from: string, to: string): void {
-  try {
-    files.renameSync(from, to)
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
-    if (fileStats(from) === undefined)
-      throw new StoreError('ingest-unknown', `Cannot commit ingest ${id}: it was aborted`, { cause: error })
-    const folder = dirname(to)
-    for (const made of [dirname(dirname(folder)), dirname(folder), folder]) files.makeFolderSync(made)
-    for (const changed of [dirname(dirname(folder)), dirname(folder)]) files.syncFolderSync(changed)
-    files.renameSync(from, to)
-  }
+  if (renameIfThere(files, from, to)) return
+  throw new StoreError('ingest-unknown', `Cannot commit ingest ${id}: it was aborted`)
 }
 
 /** The row could not be written: the bytes go back to be an ingest, which can be committed again. */

@@ -16,36 +16,38 @@ export interface StoreLayout {
   ingestState(id: IngestID): string
   /** A new name for bytes that are on their way out; whatever is found under such a name may be deleted. */
   trash(): string
-  /** Every folder that may hold blobs. */
-  blobFolders(): readonly string[]
+  /** `blobs/sha256` and its like: they hold a folder for each first byte, made when first used. */
+  readonly algorithmFolders: readonly string[]
 }
 
 const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512']
+const PREFIX_DIGITS = 2
 const STATE_SUFFIX = '.state'
 const TRASH_PREFIX = 'trash-'
 
 export function storeLayout(root: string): StoreLayout {
   const blobs = join(root, 'blobs')
   const ingests = join(root, 'ingest')
-  const blobFolder = (algorithm: DigestAlgorithm, prefix: string): string => join(blobs, algorithm, prefix)
+  const algorithmFolder = (algorithm: DigestAlgorithm): string => join(blobs, algorithm)
   return {
     root,
     database: join(root, 'metadata.db'),
     ingests,
     blob(digest) {
       const hex = digestHex(digest)
-      return join(blobFolder(digestAlgorithm(digest), hex.slice(0, 2)), hex)
+      return join(algorithmFolder(digestAlgorithm(digest)), hex.slice(0, PREFIX_DIGITS), hex)
     },
     ingest: id => join(ingests, id),
     ingestState: id => join(ingests, `${id}${STATE_SUFFIX}`),
     trash: () => join(ingests, `${TRASH_PREFIX}${randomUUID()}`),
-    blobFolders: () => ALGORITHMS.flatMap(algorithm => PREFIXES.map(prefix => blobFolder(algorithm, prefix))),
+    algorithmFolders: ALGORITHMS.map(algorithmFolder),
   }
 }
 
-const PREFIXES: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
-  byte.toString(16).padStart(2, '0'),
-)
+/** What the digests in one blob folder begin with. */
+export function digestPrefix(digest: Digest): string {
+  return digest.slice(0, digest.indexOf(':') + 1 + PREFIX_DIGITS)
+}
 
 /** The digest of a file in a blob folder; undefined for a file that is none of ours. */
 export function digestOfPath(path: string): Digest | undefined {
@@ -64,11 +66,9 @@ export function isIngestID(text: string): text is IngestID {
   return /^[A-Za-z0-9-]{1,64}$/.test(text) && !text.startsWith(TRASH_PREFIX)
 }
 
-/** Creates all folders, durably: once they are there, publishing a blob syncs no folder but its own. */
+/** Creates the folders of a new store, durably. */
 export function makeFolders(layout: StoreLayout, files: StoreFiles): void {
-  const leaves = layout.blobFolders()
-  const algorithms = [...new Set(leaves.map(leaf => dirname(leaf)))]
   const blobs = join(layout.root, 'blobs')
-  for (const folder of [blobs, layout.ingests, ...algorithms, ...leaves]) files.makeFolderSync(folder)
-  for (const folder of [...algorithms, blobs, layout.root]) files.syncFolderSync(folder)
+  for (const folder of [layout.ingests, blobs, ...layout.algorithmFolders]) files.makeFolderSync(folder)
+  for (const folder of [blobs, layout.root]) files.syncFolderSync(folder)
 }
