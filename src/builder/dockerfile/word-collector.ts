@@ -1,4 +1,4 @@
-import { isSpace } from './space.ts'
+import { splitAtSpaces } from './space.ts'
 
 /** Collects a text and, beside it, the words that splitting it gives. */
 export interface WordCollector {
@@ -23,12 +23,11 @@ export function createWordCollector(): WordCollector {
     },
     addSplit(text) {
       value += text
-      for (const character of text) {
-        if (!isSpace(character)) word += character
-        else if (word !== '') {
-          words.push(word)
-          word = ''
-        }
+      const [first = '', ...rest] = splitAtSpaces(text)
+      word += first
+      for (const part of rest) {
+        if (word !== '') words.push(word)
+        word = part
       }
     },
     addWhole(text) {

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are variables of the shell's syntax, meant as text
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { expandBody, expandWord, expandWords } from '../../../../src/builder/dockerfile/expand.ts'
