@@ -1,16 +1,30 @@
+import { join } from 'node:path'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Store } from '../store/store.ts'
+import { createBuildContext } from './build-context.ts'
+import { parseDockerfile } from './dockerfile/parse.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
-import type { Executor, NetworkMode } from './exec/executor.ts'
+import type { NetworkMode } from './exec/executor.ts'
+import { assembleImage, imageSize } from './export/assemble.ts'
 import type { Output } from './export/output.ts'
+import { outputTitle, writeOutput } from './export/write-outputs.ts'
+import { createImageLayers } from './images/image-layers.ts'
 import type { ImageRegistries } from './images/registry-source.ts'
-import type { Snapshotter } from './snapshot/snapshotter.ts'
-import type { ProgressSink } from './solve/progress.ts'
+import { createResolveImage } from './images/resolve-image.ts'
+import { createOpFactory } from './ops/create-op.ts'
+import type { Sandbox } from './ops/run.ts'
+import { createUnpack } from './ops/unpack-layers.ts'
+import { planBuild } from './plan/plan.ts'
+import { type ProgressSink, withProgress } from './solve/progress.ts'
+import { solve } from './solve/solver.ts'
+import type { Result } from './solve/vertex.ts'
+import { createImageTree, type OpenTree } from './tree/image-tree.ts'
 
 export type { Output } from './export/output.ts'
+export type { Sandbox } from './ops/run.ts'
 
 export interface BuildOptions {
   /** Directory that COPY and ADD read. */
@@ -36,12 +50,6 @@ export interface BuildOptions {
   readonly platform?: Platform
   /** `name:address` for /etc/hosts of RUN. */
   readonly extraHosts: readonly string[]
-}
-
-/** What RUN needs. */
-export interface Sandbox {
-  readonly executor: Executor
-  readonly snapshotter: Snapshotter
 }
 
 export interface BuildDeps {
@@ -83,6 +91,73 @@ export interface BuildResult {
  * Builds an image (or the files of one) from a Dockerfile and writes every output.
  * @throws BuildError, or the error of the area that failed; the signal's reason when it is aborted
  */
-export async function build(_options: BuildOptions, _deps: BuildDeps): Promise<BuildResult> {
-  throw new Error('not wired yet')
+export async function build(options: BuildOptions, deps: BuildDeps): Promise<BuildResult> {
+  const { store, progress, signal, monotonicNow, now, sourceDateEpoch } = deps
+  signal.throwIfAborted()
+  const epoch = sourceDateEpoch === undefined ? {} : { sourceDateEpoch }
+  const layers = createImageLayers(store)
+  const temporaryDirectory = join(store.root, 'tmp')
+  const openTree = async (result: Result, treeSignal: AbortSignal): Promise<OpenTree> => {
+    const records = await layers.require(result.layers, { signal: treeSignal, status: () => undefined })
+    return createImageTree(records, { layers: store.layers, temporaryDirectory })
+  }
+  const context = createBuildContext({
+    directory: options.context,
+    ...(options.dockerfilePath !== undefined && { dockerfilePath: options.dockerfilePath }),
+    digestDirectory: join(store.root, 'context-digests'),
+    now,
+  })
+  const createOp = createOpFactory({
+    layers: store.layers,
+    compression: 'gzip',
+    temporaryDirectory,
+    context: { kind: 'context', tree: context.tree },
+    openTree,
+    requireLayers: (result, opContext) => layers.require(result.layers, opContext),
+    openSandbox: once(deps.openSandbox),
+    unpack: createUnpack(store.layers),
+  })
+  const { remote } = deps
+  const { pull } = options
+  const resolveImage = createResolveImage({ store, remote, layers, pull, progress, monotonicNow })
+
+  const dockerfile = parseDockerfile(options.dockerfile)
+  const planOptions = { ...options, hostPlatform: deps.hostPlatform, ...epoch }
+  const plan = await planBuild(dockerfile, planOptions, { resolveImage, createOp, signal })
+  const solved = await solve(
+    [plan.target],
+    { ...deps, cache: store.metadata, content: store.content },
+    signal,
+  )
+  await context.save()
+  const result = solved.get(plan.target.digest)?.result ?? EMPTY_ROOT
+  const image = assembleImage(plan.image, result.layers, solved, sourceDateEpoch)
+  const product = { image, result, tags: options.tags }
+  const outputs: readonly Output[] = options.outputs.length > 0 ? options.outputs : [{ type: 'store' }]
+  for (const output of outputs) {
+    await withProgress(outputTitle(output), deps, stepContext =>
+      writeOutput(output, product, { store, layers, openTree }, stepContext),
+    )
+  }
+  const { descriptor } = image.manifest
+  return {
+    imageID: image.config.descriptor.digest,
+    digest: descriptor.digest,
+    descriptor,
+    size: imageSize(image),
+    warnings: plan.warnings.map(({ message, span }) => ({
+      text: message,
+      ...(span !== undefined && { span }),
+    })),
+  }
+}
+
+const EMPTY_ROOT: Result = { chainID: undefined, layers: [] }
+
+function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined
+  return () => {
+    opened ??= open()
+    return opened
+  }
 }

@@ -1,4 +1,5 @@
-import type { Digest } from '../../oci/digest.ts'
+import { type Digest, digestOf } from '../../oci/digest.ts'
+import type { OpContext } from './vertex.ts'
 
 /** What happens in a build, as it happens. Times are milliseconds of a monotonic clock. */
 export type ProgressEvent =
@@ -18,3 +19,38 @@ export type ProgressEvent =
   | { readonly kind: 'warning'; readonly text: string }
 
 export type ProgressSink = (event: ProgressEvent) => void
+
+/** Work beside the graph, shown like a vertex: one start and one end. */
+export async function withProgress<T>(
+  name: string,
+  deps: {
+    readonly progress: ProgressSink
+    readonly monotonicNow: () => number
+    readonly signal: AbortSignal
+  },
+  task: (context: OpContext) => Promise<T>,
+): Promise<T> {
+  const { progress, monotonicNow, signal } = deps
+  const vertex = digestOf(name)
+  progress({ kind: 'started', name, vertex, at: monotonicNow() })
+  try {
+    const result = await task({
+      signal,
+      output: (stream, chunk) => progress({ kind: 'output', vertex, stream, chunk, at: monotonicNow() }),
+      status: text => progress({ kind: 'status', vertex, text, at: monotonicNow() }),
+    })
+    progress({ kind: 'done', vertex, at: monotonicNow() })
+    return result
+  } catch (error) {
+    const at = monotonicNow()
+    if (signal.aborted) progress({ kind: 'canceled', vertex, at })
+    else
+      progress({
+        kind: 'failed',
+        message: error instanceof Error ? error.message : String(error),
+        vertex,
+        at,
+      })
+    throw error
+  }
+}

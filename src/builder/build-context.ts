@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { ByteString } from '../oci/byte-string.ts'
+import { isErrno } from '../oci/errors.ts'
+import { type IgnoreRules, parseIgnoreFile } from './context/ignore.ts'
+import { type LocalContext, openLocalContext } from './context/local-context.ts'
+import { openStatCache, type StatCache } from './context/stat-cache.ts'
+import type { FileTree } from './tree/file-tree.ts'
+
+export interface BuildContextOptions {
+  readonly directory: string
+  /** Of the Dockerfile, where it is on disk. */
+  readonly dockerfilePath?: string
+  /** Where digests of files are kept between builds. */
+  readonly digestDirectory: string
+  readonly now: () => number
+}
+
+/** The directory that COPY and ADD read. Nothing of it is touched before the first question. */
+export interface BuildContext {
+  readonly tree: FileTree & { isIgnored(path: ByteString): boolean }
+  /** Keeps what has been learnt of the files for the next build. */
+  save(): Promise<void>
+}
+
+export function createBuildContext(options: BuildContextOptions): BuildContext {
+  let opening: Promise<LocalContext> | undefined
+  let opened: LocalContext | undefined
+  let fileDigests: StatCache | undefined
+
+  const open = (): Promise<LocalContext> => {
+    opening ??= (async () => {
+      const { directory, digestDirectory, now } = options
+      fileDigests = await openStatCache({ directory: digestDirectory, context: resolve(directory), now })
+      const ignore = await readIgnoreFile(options)
+      const readXattrs = await loadXattrReader()
+      opened = await openLocalContext({
+        directory,
+        fileDigests,
+        readXattrs,
+        ...(ignore !== undefined && { ignore }),
+      })
+      return opened
+    })()
+    return opening
+  }
+  return {
+    tree: {
+      stat: async path => (await open()).stat(path),
+      list: async path => (await open()).list(path),
+      digest: async path => (await open()).digest(path),
+      prepare: async (paths, signal) => (await open()).prepare(paths, signal),
+      open: async path => (await open()).open(path),
+      isIgnored: path => opened?.isIgnored(path) ?? false,
+    },
+    save: async () => fileDigests?.save(),
+  }
+}
+
+async function loadXattrReader(): Promise<(path: Buffer) => ReadonlyMap<string, Uint8Array>> {
+  const { loadLinux } = await import('../linux/linux.ts')
+  const { readXattrs } = await import('../linux/xattrs.ts')
+  const linux = await loadLinux()
+  return path => readXattrs(linux, path)
+}
+
+/** `<Dockerfile>.dockerignore` beats the one in the context (semantics 56). */
+async function readIgnoreFile(options: BuildContextOptions): Promise<IgnoreRules | undefined> {
+  const { directory, dockerfilePath } = options
+  const own = dockerfilePath === undefined ? [] : [`${dockerfilePath}.dockerignore`]
+  for (const path of [...own, join(directory, '.dockerignore')]) {
+    const text = await readOptional(path)
+    if (text !== undefined) return parseIgnoreFile(text, path)
+  }
+  return undefined
+}
+
+async function readOptional(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}

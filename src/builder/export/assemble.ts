@@ -1,0 +1,153 @@
+/** From a draft and the layers that came out of the graph to the documents of an image. */
+import {
+  type HistoryEntry,
+  type ImageConfig,
+  imageConfigBytes,
+  type RuntimeConfig,
+} from '../../oci/config.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { type Digest, digestOf } from '../../oci/digest.ts'
+import { imageManifestBytes } from '../../oci/manifest.ts'
+import { layerCompression, MEDIA_TYPE } from '../../oci/media-type.ts'
+import { HISTORY_COMMENT } from '../plan/history.ts'
+import type { HistoryItem, ImageDraft } from '../plan/stage-draft.ts'
+import type { Solution } from '../solve/solver.ts'
+import type { ResultLayer } from '../solve/vertex.ts'
+
+/** An image as an OCI manifest. Equal inputs give equal bytes. */
+export interface BuiltImage {
+  readonly config: { readonly descriptor: Descriptor; readonly bytes: Buffer }
+  readonly manifest: { readonly descriptor: Descriptor; readonly bytes: Buffer }
+  readonly layers: readonly ResultLayer[]
+}
+
+/**
+ * @param solutions of the graph: when each new layer was made. A cached layer has its first time, so that a build
+ *   in which nothing changed yields the same image
+ * @param sourceDateEpoch seconds since the epoch: the time of all that is new (semantics 82)
+ */
+export function assembleImage(
+  draft: ImageDraft,
+  layers: readonly ResultLayer[],
+  solutions: ReadonlyMap<Digest, Solution>,
+  sourceDateEpoch: number | undefined,
+): BuiltImage {
+  const history = datedHistory(draft.history, solutions, sourceDateEpoch)
+  const created = history.at(-1)?.created
+  const image: ImageConfig = {
+    ...draft.config,
+    config: ordered(draft.config.config),
+    ...(created !== undefined && { created }),
+    rootfs: { type: 'layers', diff_ids: layers.map(layer => layer.diffID) },
+    history,
+  }
+  const configBytes = imageConfigBytes(image)
+  const config = describe(MEDIA_TYPE.ociConfig, configBytes)
+  const manifestBytes = imageManifestBytes({
+    mediaType: MEDIA_TYPE.ociManifest,
+    config,
+    layers: layers.map(({ digest, mediaType, size }) => ({
+      mediaType: ociLayerType(mediaType),
+      digest,
+      size,
+    })),
+  })
+  return {
+    config: { descriptor: config, bytes: configBytes },
+    manifest: { descriptor: describe(MEDIA_TYPE.ociManifest, manifestBytes), bytes: manifestBytes },
+    layers,
+  }
+}
+
+/** Config and layers, in bytes; a layer that occurs twice counts once. */
+export function imageSize(image: BuiltImage): number {
+  const sizes = new Map(image.layers.map(({ digest, size }) => [digest, size]))
+  return [...sizes.values()].reduce((sum, size) => sum + size, image.config.descriptor.size)
+}
+
+/**
+ * A new entry without a layer has the time of the layer before it, or of the first new layer, or of the last entry
+ * of the base: never the time of the build, which would make two equal builds differ.
+ */
+function datedHistory(
+  items: readonly HistoryItem[],
+  solutions: ReadonlyMap<Digest, Solution>,
+  sourceDateEpoch: number | undefined,
+): readonly HistoryEntry[] {
+  const timeOf = (item: HistoryItem): string | undefined => {
+    if (item.kind === 'inherited') return item.entry.created
+    if (sourceDateEpoch !== undefined) return formatTime(sourceDateEpoch * 1000)
+    const createdAt = item.vertex && solutions.get(item.vertex.digest)?.createdAt
+    return createdAt === undefined ? undefined : formatTime(createdAt)
+  }
+  const isNew = (item: HistoryItem): boolean => item.kind === 'new'
+  let last =
+    items
+      .filter(isNew)
+      .map(timeOf)
+      .find(time => time !== undefined) ?? items.map(timeOf).findLast(time => time !== undefined)
+  return items.map(item => {
+    if (item.kind === 'inherited') return item.entry
+    last = timeOf(item) ?? last
+    return {
+      ...(last !== undefined && { created: last }),
+      created_by: item.createdBy,
+      comment: HISTORY_COMMENT,
+      ...(item.vertex === undefined && { empty_layer: true }),
+    }
+  })
+}
+
+const FIELD_ORDER: readonly string[] = [
+  'User',
+  'ExposedPorts',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'Volumes',
+  'WorkingDir',
+  'Labels',
+  'StopSignal',
+  'Healthcheck',
+  'ArgsEscaped',
+  'OnBuild',
+  'Shell',
+] satisfies (keyof RuntimeConfig)[]
+
+/** Docker's order of fields, labels by name: however the draft came about, the bytes are the same. */
+function ordered(config: RuntimeConfig): RuntimeConfig {
+  const rank = (name: string): number => {
+    const at = FIELD_ORDER.indexOf(name)
+    return at < 0 ? FIELD_ORDER.length : at
+  }
+  const { Labels } = config
+  const labeled = Labels === undefined ? config : { ...config, Labels: sortedByName(Labels) }
+  const fields = Object.entries(labeled).toSorted(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
+  return Object.fromEntries(fields)
+}
+
+function sortedByName<T>(map: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  return Object.fromEntries(Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** An OCI manifest has OCI layers: the same bytes under the type's other name. */
+function ociLayerType(mediaType: string): string {
+  switch (layerCompression(mediaType)) {
+    case 'none':
+      return MEDIA_TYPE.ociLayer
+    case 'gzip':
+      return MEDIA_TYPE.ociLayerGzip
+    case 'zstd':
+      return MEDIA_TYPE.ociLayerZstd
+    default:
+      return mediaType
+  }
+}
+
+function describe(mediaType: string, bytes: Buffer): Descriptor {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length }
+}
+
+function formatTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
+}

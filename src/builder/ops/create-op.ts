@@ -1,0 +1,53 @@
+import { chainID } from '../../oci/identity.ts'
+import { parseChmod } from '../dockerfile/chmod.ts'
+import type { SourceSpan } from '../dockerfile/source.ts'
+import type { CreateOp, OpDefinition, TransferDefinition } from '../plan/op-definition.ts'
+import type { Op, ResultLayer } from '../solve/vertex.ts'
+import { createAddOp } from './add.ts'
+import { type CopyOrigin, type CopySpec, createCopyOp } from './copy.ts'
+import type { LayerOpDeps } from './deps.ts'
+import { createRunOp, type RunOpDeps } from './run.ts'
+import { createWorkdirOp } from './workdir.ts'
+
+export interface CreateOpDeps extends RunOpDeps, Omit<LayerOpDeps, 'createdAt'> {
+  /** Nothing of it is read before a COPY or ADD asks. */
+  readonly context: Extract<CopyOrigin, { kind: 'context' }>
+}
+
+/** Turns what the plan says into what the solver runs. */
+export function createOpFactory(deps: CreateOpDeps): CreateOp {
+  return (definition: OpDefinition, span: SourceSpan): Op => {
+    switch (definition.kind) {
+      case 'image':
+        return imageOp(definition.layers)
+      case 'run':
+        return createRunOp(definition, deps)
+      case 'workdir': {
+        const { path, user, createdAt } = definition
+        return createWorkdirOp({ path, user }, { ...deps, createdAt })
+      }
+      case 'copy':
+        return createCopyOp(copySpec(definition, deps, span), { ...deps, createdAt: definition.createdAt })
+      case 'add':
+        return createAddOp(copySpec(definition, deps, span), { ...deps, createdAt: definition.createdAt })
+    }
+  }
+}
+
+/** Stands for layers that are there, or will be fetched by whoever reads them. */
+function imageOp(layers: readonly ResultLayer[]): Op {
+  const result = { chainID: chainID(layers.map(layer => layer.diffID)), layers }
+  return { kind: 'base', exec: async () => result }
+}
+
+function copySpec(definition: TransferDefinition, deps: CreateOpDeps, span: SourceSpan): CopySpec {
+  const { from, sources, destination, workdir, chown, chmod } = definition
+  return {
+    origin: from === 'stage' ? { kind: 'stage' } : deps.context,
+    sources,
+    destination,
+    workdir,
+    ...(chown !== undefined && { chown }),
+    ...(chmod !== undefined && { chmod: parseChmod(chmod, span) }),
+  }
+}

@@ -1,0 +1,108 @@
+import type { Digest } from '../../oci/digest.ts'
+import { extendChain } from '../../oci/identity.ts'
+import type { Compression } from '../../oci/media-type.ts'
+import { writeTar } from '../../oci/tar/writer.ts'
+import type { Layers } from '../../store/layers.ts'
+import type { LayerRecord } from '../../store/metadata.ts'
+import { BuildError } from '../errors.ts'
+import type { Executor } from '../exec/executor.ts'
+import type { RunDefinition } from '../plan/op-definition.ts'
+import type { Snapshotter } from '../snapshot/snapshotter.ts'
+import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
+import type { OpenTree } from '../tree/image-tree.ts'
+import { createCacheKey } from './cache-key.ts'
+import { createOutputTail } from './output-tail.ts'
+import type { Unpack } from './unpack-layers.ts'
+import { resolveUser } from './users.ts'
+
+/** What RUN needs. */
+export interface Sandbox {
+  readonly executor: Executor
+  readonly snapshotter: Snapshotter
+}
+
+export interface RunOpDeps {
+  readonly layers: Layers
+  readonly compression: Compression
+  /** Fetches the layers that are not stored yet. */
+  requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
+  openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
+  openSandbox(): Promise<Sandbox>
+  readonly unpack: Unpack
+}
+
+/** RUN: a process over the root filesystem; what it wrote becomes one layer. */
+export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp {
+  return {
+    kind: 'layer',
+    cacheKey: async ([parent]) => runKey(definition, parent?.chainID),
+    async exec([parent = EMPTY], context) {
+      const { snapshotter, executor } = await deps.openSandbox()
+      await deps.unpack(await deps.requireLayers(parent, context), snapshotter, context)
+      await using tree = await deps.openTree(parent, context.signal)
+      const { uid, gid, additionalGids } = await resolveUser(tree, definition.user)
+      await using snapshot = await snapshotter.prepare(parent.chainID)
+      const tail = createOutputTail()
+      const { args, env, proxyEnv, cwd, hostname, network, extraHosts } = definition
+      const { exitCode } = await executor.run(
+        {
+          args,
+          env: [...env, ...proxyEnv],
+          cwd,
+          user: { uid, gid, additionalGids },
+          hostname,
+          network,
+          extraHosts: extraHosts.map(hostLine),
+        },
+        snapshot.mounts,
+        {
+          signal: context.signal,
+          output(stream, chunk) {
+            tail.add(chunk)
+            context.output(stream, chunk)
+          },
+        },
+      )
+      if (exitCode !== 0) throw runFailed(args, exitCode, tail.lines())
+      const { readChanges } = await import('../snapshot/diff.ts')
+      const changes = writeTar(readChanges(snapshot.upperDirectory, tree, context.signal))
+      const layer = await deps.layers.ingest(changes, deps.compression, context.signal)
+      await snapshot.commit(extendChain(parent.chainID, layer.diffID))
+      return layer
+    },
+  }
+}
+
+const EMPTY: Result = { chainID: undefined, layers: [] }
+
+/**
+ * Semantics 100. The user's name is looked up in the root filesystem, which is in the key as a whole. Addresses of
+ * extra hosts and proxies are not: they say where things are, not what they are (semantics 64, 107).
+ */
+function runKey(definition: RunDefinition, parent: Digest | undefined): CacheKey {
+  const { args, env, cwd, user, hostname, network, extraHosts, platform } = definition
+  return createCacheKey('run', [
+    ['parent', parent ?? 'scratch'],
+    ...args.map(arg => ['argument', arg] as const),
+    ...env.toSorted().map(variable => ['variable', variable] as const),
+    ['working directory', cwd],
+    ['user', user],
+    ['host name', hostname],
+    ['network', network],
+    ...extraHosts.map(host => ['extra host', host.slice(0, host.indexOf(':'))] as const),
+    ['platform', platform],
+  ])
+}
+
+/** `name:address`, where the address may be IPv6, as a line of /etc/hosts. */
+function hostLine(host: string): string {
+  const at = host.indexOf(':')
+  return `${host.slice(at + 1)} ${host.slice(0, at)}`
+}
+
+function runFailed(args: readonly string[], exitCode: number, lines: readonly string[]): BuildError {
+  return new BuildError('run-failed', `Cannot run ${JSON.stringify(args.join(' '))}: exit code ${exitCode}`, {
+    exitCode,
+    detail: { exitCode, output: lines },
+  })
+}

@@ -1,0 +1,54 @@
+/** The texts of history, word for word as BuildKit writes them (semantics 25, 81). */
+import type { Healthcheck } from '../../oci/config.ts'
+import { formatDuration, formatList, quoteList, quoteNumber } from './go-format.ts'
+import type { TransferDefinition } from './op-definition.ts'
+import type { StageDraft } from './stage-draft.ts'
+
+export const HISTORY_COMMENT = 'buildkit.dockerfile.v0'
+
+/** `RUN |2 A=x B=y /bin/sh -c make # buildkit` */
+export function runText(draft: StageDraft, args: readonly string[]): string {
+  const names = [...new Set(draft.args)]
+  const values = names.map(name => `${name}=${draft.env.get(name) ?? ''}`)
+  const count = names.length === 0 ? [] : [`|${names.length}`]
+  return `RUN ${[...count, ...values, ...args].join(' ')} # buildkit`
+}
+
+/** `COPY --chown=app a b /x/ # buildkit`: `--from` is not told. */
+export function transferText(definition: TransferDefinition): string {
+  const { kind, sources, destination, chown, chmod } = definition
+  const words = [
+    kind.toUpperCase(),
+    ...(chown === undefined ? [] : [`--chown=${chown}`]),
+    ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),
+    ...sources.map(source => (source.kind === 'path' ? source.path : `<<${source.name}`)),
+    destination,
+  ]
+  return `${words.join(' ')} # buildkit`
+}
+
+export function pairsText(keyword: string, pairs: readonly (readonly [string, string])[]): string {
+  return [keyword, ...pairs.map(([name, value]) => `${name}=${value}`)].join(' ')
+}
+
+/** `EXPOSE map[443/udp:{} 80/tcp:{}]` */
+export function exposeText(ports: readonly string[]): string {
+  return `EXPOSE map[${ports
+    .toSorted()
+    .map(port => `${port}:{}`)
+    .join(' ')}]`
+}
+
+export function commandText(keyword: 'CMD' | 'ENTRYPOINT', args: readonly string[]): string {
+  return `${keyword} ${quoteList(args)}`
+}
+
+export function listText(keyword: 'VOLUME' | 'SHELL', items: readonly string[]): string {
+  return `${keyword} ${formatList(items)}`
+}
+
+export function healthcheckText(check: Healthcheck): string {
+  const { Test = [], Interval = 0, Timeout = 0, StartPeriod = 0, StartInterval = 0, Retries = 0 } = check
+  const times = [Interval, Timeout, StartPeriod, StartInterval].map(time => `"${formatDuration(time)}"`)
+  return `HEALTHCHECK &{${[quoteList(Test), ...times, quoteNumber(Retries)].join(' ')}}`
+}

@@ -1,0 +1,60 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { SourceSpan } from '../dockerfile/source.ts'
+import type { NetworkMode } from '../exec/executor.ts'
+import type { CopySource } from '../ops/copy.ts'
+import type { Op, ResultLayer } from '../solve/vertex.ts'
+
+/**
+ * What a vertex does, as plain data: everything final, nothing to expand or look up any more. Its JSON is what
+ * the vertex's definition digest is made of.
+ */
+export type OpDefinition = ImageDefinition | RunDefinition | TransferDefinition | WorkdirDefinition
+
+/** A root filesystem to begin with; no layers for scratch. */
+export interface ImageDefinition {
+  readonly kind: 'image'
+  /** Of the manifest; absent for scratch. */
+  readonly digest?: Digest
+  readonly layers: readonly ResultLayer[]
+}
+
+export interface RunDefinition {
+  readonly kind: 'run'
+  readonly args: readonly string[]
+  /** `NAME=value` */
+  readonly env: readonly string[]
+  /** Added to `env`, but not part of what the step is: proxies. */
+  readonly proxyEnv: readonly string[]
+  readonly cwd: string
+  /** The config's `User`; empty for root. */
+  readonly user: string
+  readonly hostname: string
+  readonly network: NetworkMode
+  /** `name:address` */
+  readonly extraHosts: readonly string[]
+  /** `linux/amd64` */
+  readonly platform: string
+}
+
+/** COPY and ADD. With `from: 'stage'` the root copied from is the op's second input. */
+export interface TransferDefinition {
+  readonly kind: 'copy' | 'add'
+  readonly from: 'context' | 'stage'
+  readonly sources: readonly CopySource[]
+  readonly destination: string
+  readonly workdir: string
+  readonly chown?: string
+  readonly chmod?: string
+  /** Time of what no source gives a time to, in seconds since the epoch. */
+  readonly createdAt: number
+}
+
+export interface WorkdirDefinition {
+  readonly kind: 'workdir'
+  readonly path: string
+  readonly user: string
+  readonly createdAt: number
+}
+
+/** @throws BuildError for a definition that cannot work, such as an invalid `chmod` */
+export type CreateOp = (definition: OpDefinition, span: SourceSpan) => Op

@@ -1,0 +1,27 @@
+import type { SourceSpan } from '../dockerfile/source.ts'
+import type { NetworkMode } from '../exec/executor.ts'
+import type { Vertex } from '../solve/vertex.ts'
+import type { GlobalArguments } from './arguments.ts'
+import type { OpDefinition } from './op-definition.ts'
+import type { Expand } from './words.ts'
+
+/** What the instructions of one stage are planned with. */
+export interface StageScope {
+  readonly expand: Expand
+  readonly buildArgs: ReadonlyMap<string, string>
+  readonly globals: GlobalArguments
+  /** Names of ARGs seen so far, in any stage. */
+  readonly consumed: Set<string>
+  readonly network: NetworkMode
+  readonly hostname: string
+  /** `name:address` */
+  readonly extraHosts: readonly string[]
+  /** `linux/amd64` */
+  readonly platform: string
+  /** Time of what no source gives a time to, in seconds since the epoch. */
+  readonly createdAt: number
+  /** The root filesystem that `--from` names. */
+  findSource(word: string, span: SourceSpan): Promise<Vertex>
+  /** @param title `RUN make`; the vertex's name puts the stage before it */
+  createVertex(definition: OpDefinition, inputs: readonly Vertex[], title: string, span: SourceSpan): Vertex
+}

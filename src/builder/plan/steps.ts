@@ -1,0 +1,135 @@
+/** Instructions that make a layer: RUN, COPY, ADD, WORKDIR. */
+import { posix } from 'node:path'
+import type {
+  AddInstruction,
+  CopyInstruction,
+  RunInstruction,
+  WorkdirInstruction,
+} from '../dockerfile/instructions.ts'
+import type { SourceSpan } from '../dockerfile/source.ts'
+import { BuildError } from '../errors.ts'
+import type { CopySource } from '../ops/copy.ts'
+import { proxyEnv } from './arguments.ts'
+import { runText, transferText } from './history.ts'
+import { commandArgs } from './metadata.ts'
+import type { RunDefinition, TransferDefinition } from './op-definition.ts'
+import { type StageDraft, withConfig, withHistory } from './stage-draft.ts'
+import type { StageScope } from './stage-scope.ts'
+
+export function applyRun(draft: StageDraft, instruction: RunInstruction, scope: StageScope): StageDraft {
+  const { span, command, mounts, devices, security, network } = instruction
+  if (mounts.length > 0) throw unsupported('RUN --mount', span)
+  if (devices.length > 0) throw unsupported('RUN --device', span)
+  if (security === 'insecure') throw unsupported('RUN --security=insecure', span)
+  if (command.form === 'file') throw unsupported('RUN with a heredoc that starts with #!', span)
+  const args = commandArgs(draft, command)
+  const definition: RunDefinition = {
+    kind: 'run',
+    args,
+    env: [...draft.env].map(([name, value]) => `${name}=${value}`),
+    proxyEnv: proxyEnv(scope.buildArgs),
+    cwd: workingDirectory(draft),
+    user: draft.image.config.config.User ?? '',
+    hostname: scope.hostname,
+    network: network ?? scope.network,
+    extraHosts: scope.extraHosts,
+    platform: scope.platform,
+  }
+  const vertex = scope.createVertex(definition, [draft.root], instruction.title, span)
+  return withHistory(draft, runText(draft, args), vertex)
+}
+
+export async function applyTransfer(
+  draft: StageDraft,
+  instruction: CopyInstruction | AddInstruction,
+  scope: StageScope,
+): Promise<StageDraft> {
+  const { kind, span, chown, chmod } = instruction
+  refuseLaterFlags(instruction)
+  const word = (text: string): string => scope.expand.word(text, draft.env, span)
+  const from = kind === 'copy' ? instruction.from : undefined
+  const definition: TransferDefinition = {
+    kind,
+    from: from === undefined ? 'context' : 'stage',
+    sources: expandSources(draft, instruction, scope),
+    destination: word(instruction.destination),
+    workdir: workingDirectory(draft),
+    ...(chown !== undefined && { chown: word(chown) }),
+    ...(chmod !== undefined && { chmod: word(chmod) }),
+    createdAt: scope.createdAt,
+  }
+  const inputs = from === undefined ? [draft.root] : [draft.root, await scope.findSource(from, span)]
+  const vertex = scope.createVertex(definition, inputs, instruction.original, span)
+  return withHistory(draft, transferText(definition), vertex)
+}
+
+/** Semantics 76: an absolute path stays as it was written; only `/` makes no layer. */
+export function applyWorkdir(
+  draft: StageDraft,
+  instruction: WorkdirInstruction,
+  scope: StageScope,
+): StageDraft {
+  const { span } = instruction
+  const { WorkingDir = '', User = '' } = draft.image.config.config
+  const given = scope.expand.word(instruction.path, draft.env, span)
+  const path = posix.isAbsolute(given) ? given : posix.join('/', WorkingDir, given)
+  const changed = withConfig(draft, { WorkingDir: path })
+  if (path === '/') return withHistory(changed, `WORKDIR ${path}`)
+  const definition = { kind: 'workdir', path, user: User, createdAt: scope.createdAt } as const
+  const vertex = scope.createVertex(definition, [draft.root], instruction.original, span)
+  return withHistory(changed, `WORKDIR ${path}`, vertex)
+}
+
+function expandSources(
+  draft: StageDraft,
+  instruction: CopyInstruction | AddInstruction,
+  scope: StageScope,
+): readonly CopySource[] {
+  const { kind, span, sources, files } = instruction
+  const paths = sources.map((source): CopySource => {
+    const path = scope.expand.word(source, draft.env, span)
+    if (isRemote(path)) {
+      if (kind === 'add') throw unsupported('ADD from a URL or a Git repository', span)
+      if (/^https?:/.test(path))
+        throw new BuildError('dockerfile-invalid', 'Cannot copy: a source of COPY must not be a URL', {
+          span,
+          hint: 'ADD takes URLs',
+        })
+    }
+    return { kind: 'path', path }
+  })
+  const heredocs = files.map(
+    ({ name, content, expand }): CopySource => ({
+      kind: 'heredoc',
+      name,
+      content: expand ? scope.expand.body(content, draft.env, span) : content,
+    }),
+  )
+  return [...paths, ...heredocs]
+}
+
+function refuseLaterFlags(instruction: CopyInstruction | AddInstruction): void {
+  const { kind, span } = instruction
+  const name = kind.toUpperCase()
+  if (instruction.link) throw unsupported(`${name} --link`, span)
+  if (instruction.exclude.length > 0) throw unsupported(`${name} --exclude`, span)
+  if (instruction.kind === 'copy') {
+    if (instruction.parents) throw unsupported('COPY --parents', span)
+    return
+  }
+  if (instruction.checksum !== undefined) throw unsupported('ADD --checksum', span)
+  if (instruction.keepGitDir) throw unsupported('ADD --keep-git-dir', span)
+  if (instruction.unpack !== undefined) throw unsupported('ADD --unpack', span)
+}
+
+function isRemote(source: string): boolean {
+  return /^(https?|git|ssh):\/\//.test(source) || /^git@[^/]+:/.test(source)
+}
+
+function workingDirectory(draft: StageDraft): string {
+  return posix.resolve('/', draft.image.config.config.WorkingDir ?? '')
+}
+
+function unsupported(feature: string, span: SourceSpan): BuildError {
+  return new BuildError('dockerfile-invalid', `Cannot plan ${feature}: it is not supported yet`, { span })
+}
