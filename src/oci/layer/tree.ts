@@ -43,7 +43,7 @@ export function mergeTocs(tocs: readonly LayerToc[]): MergedTree {
 
 /** As many as Linux follows for one path. */
 const MAX_SYMLINKS = 40
-const MAX_NODES = 5_000_000
+const MAX_NODES = 2_500_000
 /** Of path parts walked for all entries: many entries behind long chains of symlinks must come to an end. */
 const MAX_STEPS = 50_000_000
 
