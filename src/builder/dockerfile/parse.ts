@@ -13,10 +13,13 @@ export function parseDockerfile(source: DockerfileSource): Dockerfile {
   const reading = { escape: directives.escape, warn: (warning: Warning) => warnings.push(warning) }
   const metaArgs: ArgInstruction[] = []
   const stages: (Stage & { readonly instructions: Instruction[] })[] = []
+  const names = new Set<string>()
   for (const node of nodes) {
     if (node.hasBlankContinuation) warnings.push(blankContinuation(node))
     if (node.keyword.toLowerCase() === 'from') {
-      stages.push({ ...readFrom(node, stages, reading), instructions: [] })
+      const stage = readFrom(node, names, reading)
+      if (stage.name !== undefined) names.add(stage.name)
+      stages.push({ index: stages.length, ...stage, instructions: [] })
       continue
     }
     const instruction = readInstruction(node, reading)

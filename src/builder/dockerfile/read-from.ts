@@ -10,22 +10,21 @@ const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/
 /** Names that mean something else where a stage could be named. */
 const RESERVED_NAMES: readonly string[] = ['scratch', 'context']
 
-/** FROM, as the stage that follows `earlier`. */
+/** FROM. @param taken names of earlier stages */
 export function readFrom(
   node: SyntaxNode,
-  earlier: readonly Stage[],
+  taken: ReadonlySet<string>,
   reading: Reading,
-): Omit<Stage, 'instructions'> {
+): Omit<Stage, 'index' | 'instructions'> {
   const { span, original } = node
   const words = splitFields(node.rest)
   const [base, as, written] = words
   const name = written?.toLowerCase()
   if (base === undefined || (words.length !== 1 && (words.length !== 3 || as?.toLowerCase() !== 'as')))
     throw invalid('Cannot read FROM: want "FROM <image>" or "FROM <image> AS <name>"', span)
-  if (name !== undefined) checkName(name, earlier, node, reading)
+  if (name !== undefined) checkName(name, taken, node, reading)
   const { platform } = readFlags(node.flags, { platform: 'text' }, 'FROM', span)
   return {
-    index: earlier.length,
     ...(name !== undefined && { name }),
     base,
     ...(platform !== undefined && { platform }),
@@ -35,7 +34,7 @@ export function readFrom(
 }
 
 /** @param name in lower case (semantics 16) */
-function checkName(name: string, earlier: readonly Stage[], node: SyntaxNode, reading: Reading): void {
+function checkName(name: string, taken: ReadonlySet<string>, node: SyntaxNode, reading: Reading): void {
   const { span } = node
   if (!STAGE_NAME.test(name))
     throw invalid(
@@ -48,7 +47,7 @@ function checkName(name: string, earlier: readonly Stage[], node: SyntaxNode, re
       message: `Stage name should not use the same name as reserved stage ${JSON.stringify(name)}`,
       span,
     })
-  if (earlier.some(stage => stage.name === name))
+  if (taken.has(name))
     reading.warn({
       rule: 'DuplicateStageName',
       message: `Duplicate stage name ${JSON.stringify(name)}, stage names should be unique`,
