@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { type FileStamp, openStatCache } from '../../../../src/builder/context/stat-cache.ts'
+import { byteStringFrom, byteStringOf } from '../../../../src/oci/byte-string.ts'
+import { digestOf } from '../../../../src/oci/digest.ts'
+
+const SECOND = 1_000_000_000n
+const STAMP: FileStamp = { size: 5n, mtimeNs: 100n * SECOND, ctimeNs: 100n * SECOND, ino: 7n, dev: 8n }
+const FACTS = { digest: digestOf('hello') }
+const F = byteStringOf('f')
+
+let directory: string
+let now: number
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'slipway-stat-cache-'))
+  now = 1_000_000
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+const open = (context = '/context') =>
+  openStatCache({ directory: join(directory, 'digests'), context, now: () => now })
+const records = () => readdirSync(join(directory, 'digests')).map(name => join(directory, 'digests', name))
+
+async function remember(
+  facts: Parameters<Awaited<ReturnType<typeof open>>['put']>[2] = FACTS,
+): Promise<void> {
+  const cache = await open()
+  cache.put(F, STAMP, facts)
+  await cache.save()
+}
+
+describe('openStatCache()', () => {
+  it('remembers digests and attributes between builds, for each context', async () => {
+    const odd = byteStringFrom(Buffer.from([0xff, 0x0a]))
+    const cache = await open()
+    cache.put(F, STAMP, FACTS)
+    cache.put(F, STAMP, { xattrs: new Map([['user.a', Buffer.from([0, 200])]]) })
+    cache.put(odd, STAMP, { digest: digestOf('odd') })
+    await cache.save()
+    const again = await open()
+    assert.deepEqual(again.get(F, STAMP)?.digest, FACTS.digest)
+    assert.deepEqual(Buffer.from(again.get(F, STAMP)?.xattrs?.get('user.a') ?? []), Buffer.from([0, 200]))
+    assert.deepEqual(again.get(odd, STAMP)?.digest, digestOf('odd'))
+    assert.equal((await open('/another')).get(F, STAMP), undefined)
+  })
+
+  for (const field of ['size', 'mtimeNs', 'ctimeNs', 'ino', 'dev'] as const) {
+    it(`forgets a file whose ${field} differs`, async () => {
+      await remember()
+      assert.equal((await open()).get(F, { ...STAMP, [field]: STAMP[field] + 1n }), undefined)
+    })
+  }
+
+  for (const field of ['mtimeNs', 'ctimeNs'] as const) {
+    it(`does not trust what was read within two seconds of its ${field}`, async () => {
+      const stamp = { ...STAMP, [field]: BigInt(now - 1999) * 1_000_000n }
+      const cache = await open()
+      cache.put(F, stamp, FACTS)
+      assert.deepEqual(cache.get(F, stamp)?.digest, FACTS.digest)
+      await cache.save()
+      assert.equal((await open()).get(F, stamp), undefined)
+      const old = { ...STAMP, [field]: BigInt(now - 2001) * 1_000_000n }
+      const second = await open()
+      second.put(F, old, FACTS)
+      await second.save()
+      assert.deepEqual((await open()).get(F, old)?.digest, FACTS.digest)
+    })
+  }
+
+  it('writes nothing in a build that learns nothing', async () => {
+    await remember()
+    const before = records().map(name => statSync(name, { bigint: true }).mtimeNs)
+    const cache = await open()
+    cache.get(F, STAMP)
+    await cache.save()
+    await remember()
+    assert.deepEqual(
+      records().map(name => statSync(name, { bigint: true }).mtimeNs),
+      before,
+    )
+  })
+
+  it('writes nothing to trust a small file that it had to read again', async () => {
+    const stamp = { ...STAMP, mtimeNs: BigInt(now) * 1_000_000n }
+    const read = async (of: FileStamp) => {
+      const cache = await open()
+      cache.put(F, of, FACTS)
+      await cache.save()
+    }
+    await read(stamp)
+    const before = readFileSync(records()[0] ?? '')
+    now += 10_000
+    await read(stamp)
+    assert.deepEqual(readFileSync(records()[0] ?? ''), before)
+    const large = { ...stamp, size: 20_000_000n }
+    now -= 10_000
+    await read(large)
+    now += 10_000
+    await read(large)
+    assert.deepEqual((await open()).get(F, large)?.digest, FACTS.digest)
+  })
+
+  it('keeps what another build of the context read', async () => {
+    await remember()
+    const cache = await open()
+    cache.put(byteStringOf('g'), STAMP, FACTS)
+    await cache.save()
+    assert.deepEqual((await open()).get(F, STAMP)?.digest, FACTS.digest)
+  })
+
+  const damages: readonly (readonly [string, (name: string) => void])[] = [
+    ['is cut off', name => truncateSync(name, 40)],
+    ['is empty', name => truncateSync(name, 0)],
+    ['is not JSON', name => writeFileSync(name, '\0\xff')],
+    ['is of another version', name => writeFileSync(name, '{"version":99,"files":[]}')],
+    ['has rows of another shape', name => writeFileSync(name, '{"version":1,"files":[["f",1]]}')],
+    [
+      'has a digest that is none',
+      name => writeFileSync(name, '{"version":1,"files":[["f","",1,false,"x",null]]}'),
+    ],
+    ['is nested deep', name => writeFileSync(name, '['.repeat(100_000))],
+  ]
+  for (const [what, damage] of damages) {
+    it(`starts anew from a record that ${what}`, async () => {
+      await remember()
+      damage(records()[0] ?? '')
+      assert.equal((await open()).get(F, STAMP), undefined)
+      await remember()
+      assert.deepEqual((await open()).get(F, STAMP)?.digest, FACTS.digest)
+    })
+  }
+
+  it('leaves nothing but the record', async () => {
+    await remember()
+    await remember({ digest: digestOf('x') })
+    assert.equal(records().length, 1)
+  })
+})
