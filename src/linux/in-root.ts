@@ -3,12 +3,13 @@ import { isLinuxError, LinuxError } from './errors.ts'
 import { fdPath, type Linux, O_PATH } from './linux.ts'
 
 /**
- * Makes what is missing at `name` in the open directory: a directory, or a symlink that is then followed. Must leave
- * something there.
+ * Makes what is missing at `name` in the open directory: a directory, or a symlink that is then followed. Also asked
+ * where there is a file, which it may replace.
  */
 export type MakeMissing = (directory: number, name: Buffer) => void
 
 const ELOOP = 40
+const NO_SYMLINK: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOENT'])
 const MAX_SYMLINKS = 40
 const DIRECTORY = O_PATH | constants.O_DIRECTORY
 
@@ -67,18 +68,19 @@ function step(linux: Linux, root: number, parent: number, name: Buffer, make: Ma
   try {
     return linux.openat(parent, name, flags)
   } catch (error) {
-    if (isLinuxError(error, 'ENOENT')) make(parent, name)
-    else if (!isLinuxError(error, 'ENOTDIR', 'ELOOP')) throw error
+    if (!isLinuxError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error
   }
   const target = readSymlink(parent, name)
-  return target ?? linux.openat(parent, name, flags)
+  if (target !== undefined) return target
+  make(parent, name)
+  return readSymlink(parent, name) ?? linux.openat(parent, name, flags)
 }
 
 function readSymlink(directory: number, name: Buffer): Buffer | undefined {
   try {
     return readlinkSync(fdPath(directory, name), 'buffer')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EINVAL') return undefined
+    if (error instanceof Error && 'code' in error && NO_SYMLINK.has(error.code)) return undefined
     throw error
   }
 }

@@ -1,6 +1,8 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { type Linux, O_PATH } from '../../linux/linux.ts'
+import { displayText } from '../../oci/byte-string.ts'
+import { isErrno, OciError } from '../../oci/errors.ts'
 import { type Change, readChangeset } from '../../oci/layer/changeset.ts'
 import type { TocEntry } from '../../oci/layer/toc.ts'
 import { type LowerLayers, openLowerLayers } from './lower-layers.ts'
@@ -31,7 +33,7 @@ export async function applyLayer(tar: AsyncIterable<Buffer>, options: ApplyOptio
     using target = new UnpackTarget(linux, root, lower)
     const turns = new Turns(signal)
     for await (const change of readChangeset(withoutReturn(source))) {
-      await applyChange(target, change, turns)
+      await applyChange(target, change, turns).catch(error => explain(change, error))
       await turns.did(0)
     }
     target.finish()
@@ -71,6 +73,15 @@ async function writeFile(
     closeSync(file)
   }
   target.setFileMetadata(entry)
+}
+
+/** A name may be legal and its place still too deep for the kernel, reached through symlinks. */
+function explain(change: Change, error: unknown): never {
+  if (!isErrno(error, 'ENAMETOOLONG')) throw error
+  const path = displayText(change.kind === 'add' ? change.entry.path : change.path)
+  throw new OciError('layer-invalid', `Cannot unpack "${path.slice(0, 80)}": the path is too long`, {
+    cause: error,
+  })
 }
 
 /** File calls are synchronous, as one promise per call would cost more than the call: this lets others run between. */

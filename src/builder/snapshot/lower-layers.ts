@@ -14,6 +14,10 @@ export interface LowerNode {
 export interface LowerLayers {
   /** @param path clean, relative, one character per byte. Symlinks are not followed. Undefined for nothing there. */
   find(path: string): LowerNode | undefined
+  /** Nothing is found at or below the path any more. */
+  hide(path: string): void
+  /** Nothing is found below the path any more. */
+  hideContent(path: string): void
 }
 
 interface Merged {
@@ -25,6 +29,18 @@ interface Merged {
 /** @param directories topmost first */
 export function openLowerLayers(linux: Linux, directories: readonly string[]): LowerLayers {
   const known = new Map<string, Merged | undefined>()
+  const hidden = new Set<string>()
+  const hiddenContents = new Set<string>()
+
+  function isHidden(path: string): boolean {
+    if (hidden.size + hiddenContents.size === 0) return false
+    if (hidden.has(path)) return true
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+      const above = path.slice(0, end)
+      if (hidden.has(above) || hiddenContents.has(above)) return true
+    }
+    return path !== '' && hiddenContents.has('')
+  }
 
   function findMerged(path: string): Merged | undefined {
     if (known.has(path)) return known.get(path)
@@ -39,7 +55,11 @@ export function openLowerLayers(linux: Linux, directories: readonly string[]): L
     if (merged === undefined || merged.parts.length > 0) known.set(path, merged)
     return merged
   }
-  return { find: path => findMerged(path)?.node }
+  return {
+    find: path => (isHidden(path) ? undefined : findMerged(path)?.node),
+    hide: path => hidden.add(path),
+    hideContent: path => hiddenContents.add(path),
+  }
 }
 
 /** A whiteout is how overlayfs stores a deletion: a character device 0:0. */

@@ -1,4 +1,4 @@
-import { closeSync, constants } from 'node:fs'
+import { closeSync, constants, rmSync } from 'node:fs'
 import { AT_FDCWD, type Linux, MS_BIND, O_PATH } from '../../linux/linux.ts'
 import { BuildError } from '../errors.ts'
 import type { Mount } from './snapshotter.ts'
@@ -53,6 +53,7 @@ function mountOverlay(linux: Linux, mount: Mount, target: string): void {
       }
       const descriptor = linux.openat(AT_FDCWD, directory, O_PATH | constants.O_DIRECTORY)
       descriptors.push(descriptor)
+      if (key === 'workdir') forgetVolatileMount(directory)
       if (key === 'lowerdir+') lower.push(`/proc/self/fd/${descriptor}`)
       else options.push(`${key}=/proc/self/fd/${descriptor}`)
     }
@@ -63,4 +64,12 @@ function mountOverlay(linux: Linux, mount: Mount, target: string): void {
   } finally {
     for (const descriptor of descriptors) closeSync(descriptor)
   }
+}
+
+/**
+ * A volatile overlay leaves a mark that keeps it from being mounted again, in case the machine crashed in between. It
+ * did not: snapshots of another boot are not used.
+ */
+function forgetVolatileMount(workDirectory: string): void {
+  rmSync(`${workDirectory}/work/incompat`, { recursive: true, force: true })
 }

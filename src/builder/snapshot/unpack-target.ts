@@ -2,7 +2,7 @@ import { closeSync, constants, copyFileSync, lstatSync, readlinkSync } from 'nod
 import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import { isLinuxError } from '../../linux/errors.ts'
 import { openDirectoryInRoot, pathInRoot } from '../../linux/in-root.ts'
-import { type FileTime, fdPath, type Linux, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/linux.ts'
+import { type FileTime, fdPath, type Linux, O_PATH, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/linux.ts'
 import { readXattrs } from '../../linux/xattrs.ts'
 import { type ByteString, bytesOf, displayText } from '../../oci/byte-string.ts'
 import { OciError } from '../../oci/errors.ts'
@@ -63,7 +63,8 @@ export class UnpackTarget implements Disposable {
   /** Ends the unpacking: sets the times of the directories. */
   finish(): void {
     for (const [inode, { path, time }] of this.#directories) {
-      const directory = this.#openDirectory(path)
+      const directory = this.#openIfThere(path)
+      if (directory === undefined) continue
       try {
         // A directory that was replaced since is another inode.
         if (inodeOf(directory) === inode) this.#linux.utimensat(directory, '.', time)
@@ -97,8 +98,8 @@ export class UnpackTarget implements Disposable {
     }
     await this.#replace(entry.path, ({ parent, name }) => {
       this.#linux.mkdirat(parent, name, 0o700)
-      // The layer deletes what was here and makes it anew: nothing from below shows in it.
-      if (existing !== undefined && isWhiteout(existing)) this.#markOpaque(parent, name)
+      // The layer has already put something else here, such as a deletion: nothing from below shows any more.
+      if (existing !== undefined) this.#markOpaque(parent, name)
       this.#updateDirectory(parent, name, metadata)
     })
   }
@@ -140,6 +141,7 @@ export class UnpackTarget implements Disposable {
     const existing = statAt(parent, name)
     if (existing === undefined) this.#linux.mknodat(parent, name, S_IFCHR, 0, 0)
     else if (existing.isDirectory()) this.#markOpaque(parent, name)
+    this.#lower.hide(path)
   }
 
   /** Hides the content that the layers below have in the directory. */
@@ -148,6 +150,7 @@ export class UnpackTarget implements Disposable {
     const place = path === '' ? { parent: this.#root, name: Buffer.from('.') } : this.#placeOf(path)
     if (statAt(place.parent, place.name) === undefined) this.#makeMissing(place.parent, place.name)
     if (statAt(place.parent, place.name)?.isDirectory()) this.#markOpaque(place.parent, place.name)
+    this.#lower.hideContent(path)
   }
 
   /** Runs `make`; when something is in the way, removes that and runs it again. */
@@ -187,14 +190,26 @@ export class UnpackTarget implements Disposable {
         this.#makeMissing(parent, name),
       )
     } catch (error) {
-      if (!isLinuxError(error, 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
+      if (!isLinuxError(error, 'EEXIST', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
       throw invalid(path.toString('latin1') as ByteString, `it cannot be a directory (${error.code})`, error)
+    }
+  }
+
+  #openIfThere(path: Buffer): number | undefined {
+    try {
+      return this.#linux.openInRoot(this.#root, path, O_PATH | constants.O_DIRECTORY)
+    } catch (error) {
+      if (isLinuxError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined
+      throw error
     }
   }
 
   #makeMissing(parent: number, name: Buffer): void {
     const above = pathInRoot(this.#root, parent).toString('latin1')
     const path = above === '' ? name.toString('latin1') : `${above}/${name.toString('latin1')}`
+    const existing = statAt(parent, name)
+    const isDeleted = existing !== undefined && isWhiteout(existing)
+    if (isDeleted) this.#linux.unlinkat(parent, name, 'other')
     const below = this.#lower.find(path)
     if (below !== undefined && !below.stats.isDirectory()) {
       this.#copyUp(below, parent, name)
@@ -203,6 +218,7 @@ export class UnpackTarget implements Disposable {
     this.#linux.mkdirat(parent, name, 0o700)
     const metadata = below === undefined ? IMPLIED_DIRECTORY : this.#metadataBelow(below)
     this.#updateDirectory(parent, name, metadata)
+    if (isDeleted) this.#markOpaque(parent, name)
   }
 
   /** Of a file in this layer, or of one below that is then copied up. The caller closes `parent`. */

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { describe, test } from 'node:test'
+import { createOverlaySnapshotter } from '../../src/builder/snapshot/overlay-snapshotter.ts'
+import { digestOf } from '../../src/oci/digest.ts'
+import { writeTar } from '../../src/oci/tar/writer.ts'
+import { snapshotterSuite } from './snapshotter.ts'
+import { file, needsRoot, never, temporaryDirectory } from './snapshotter-kit.ts'
+
+function bootDirectories(root: string): readonly string[] {
+  return readdirSync(`${root}/snapshots`).map(name => `${root}/snapshots/${name}`)
+}
+
+snapshotterSuite('overlay', {
+  create: root => createOverlaySnapshotter({ root }),
+  leftovers: root =>
+    bootDirectories(root).flatMap(directory =>
+      readdirSync(directory).filter(name => name.startsWith('tmp-')),
+    ),
+})
+
+describe('createOverlaySnapshotter()', { skip: needsRoot }, () => {
+  test('removes what a dead process left half written, and not what a living one writes', async t => {
+    const root = temporaryDirectory(t)
+    const living = createOverlaySnapshotter({ root })
+    await using active = await living.prepare(undefined)
+    const [directory] = bootDirectories(root)
+    mkdirSync(`${directory}/tmp-00000000dead/fs/deep`, { recursive: true })
+    writeFileSync(`${directory}/tmp-00000000dead.lock`, '')
+    const other = createOverlaySnapshotter({ root })
+    await other.apply(digestOf('x'), undefined, writeTar([file('f')]), never)
+    const left = readdirSync(`${directory}`).filter(
+      name => name.startsWith('tmp-') && !name.endsWith('.lock'),
+    )
+    assert.deepEqual(left, [active.upperDirectory.split('/').at(-2)])
+  })
+
+  test('does not trust snapshots of another boot', async t => {
+    const root = temporaryDirectory(t)
+    const hex = digestOf('x').slice(7)
+    mkdirSync(`${root}/snapshots/another-boot/${hex}/fs`, { recursive: true })
+    writeFileSync(`${root}/snapshots/another-boot/${hex}/parent`, '')
+    const snapshotter = createOverlaySnapshotter({ root })
+    assert.equal(await snapshotter.has(digestOf('x')), false)
+    await using _active = await snapshotter.prepare(undefined)
+    assert.equal(bootDirectories(root).length, 1)
+  })
+
+  test('has() is false for a snapshot whose parent is gone', async t => {
+    const root = temporaryDirectory(t)
+    const snapshotter = createOverlaySnapshotter({ root })
+    await snapshotter.apply(digestOf('a'), undefined, writeTar([file('f')]), never)
+    await snapshotter.apply(digestOf('b'), digestOf('a'), writeTar([file('g')]), never)
+    const [directory] = bootDirectories(root)
+    const { rmSync } = await import('node:fs')
+    rmSync(`${directory}/${digestOf('a').slice(7)}`, { recursive: true })
+    assert.equal(await snapshotter.has(digestOf('b')), false)
+    await assert.rejects(snapshotter.prepare(digestOf('b')), { code: 'run-failed' })
+  })
+})
