@@ -128,7 +128,7 @@ function parseRuntimeConfig(value: unknown): RuntimeConfig {
   if (!isJsonObject(value)) throw invalid('config is not an object')
   const kept = Object.entries(value).filter(([, item]) => item !== null)
   for (const [name, item] of kept) {
-    if (name in FIELDS && !FIELDS[name as keyof RuntimeConfig](item))
+    if (Object.hasOwn(FIELDS, name) && !FIELDS[name as keyof RuntimeConfig](item))
       throw invalid(`config.${name} is ${describeJson(item)}`)
   }
   return Object.fromEntries(kept)
