@@ -105,9 +105,16 @@ async function findRemote(
     if (error.code === 'content-missing') throw missing(asked, text)
     throw new BuildError('image-unavailable', `Cannot get image ${text}: ${error.message}`, {
       cause: error,
-      ...(error.hint !== undefined && { hint: error.hint }),
+      hint: error.hint ?? ownHint(asked),
     })
   }
+}
+
+function ownHint(asked: Reference): string {
+  const name = formatReference(asked)
+  return asked.registry === undefined
+    ? `there is no image of ours called ${name} either: 'slipway images' lists what is there`
+    : `'slipway load' or 'slipway copy' bring an image in from a file`
 }
 
 function missing(asked: Reference, full: string): BuildError {

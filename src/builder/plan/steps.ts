@@ -72,7 +72,7 @@ export function applyWorkdir(
   const { span } = instruction
   const { WorkingDir = '', User = '' } = draft.image.config.config
   const given = scope.expand.word(instruction.path, draft.env, span)
-  const path = posix.isAbsolute(given) ? given : posix.join('/', WorkingDir, given)
+  const path = posix.isAbsolute(given) ? given : posix.resolve('/', WorkingDir, given)
   const changed = withConfig(draft, { WorkingDir: path })
   if (path === '/') return withHistory(changed, `WORKDIR ${path}`)
   const definition = { kind: 'workdir', path, user: User, createdAt: scope.createdAt } as const
