@@ -5,8 +5,8 @@
  * begin ── append ─ append ─ commit ──> content            one handle, one process
  *            └ dispose   └ resume ─ append ...             another handle, perhaps another process
  * ```
- * A handle takes the ingest's lock when it first writes and frees it when it is closed, so that looking at the offset
- * of an upload never waits for its writer. Bytes are verified by the hash that runs along while they are written; see
+ * A handle takes the ingest's lock when it begins it or first writes, and frees it when it is closed: looking at the
+ * offset of an upload needs no lock, and garbage collection leaves alone what is locked. Bytes are verified by the hash that runs along while they are written; see
  * `ingest-hashes.ts` for how it survives. Nothing here is durable before the commit.
  */
 import { randomUUID } from 'node:crypto'
@@ -37,8 +37,9 @@ export interface DiskIngest extends Ingest {
 
 export async function beginIngest(deps: IngestDeps): Promise<DiskIngest> {
   const id = randomUUID() as string as IngestID
-  const file = await named(id, () => deps.files.create(deps.layout.ingest(id)))
-  return new FileIngest(deps, id, 0, file)
+  const ingest = new FileIngest(deps, id, 0)
+  await named(id, () => ingest.create())
+  return ingest
 }
 
 /** @throws StoreError `ingest-unknown` */
@@ -58,11 +59,21 @@ class FileIngest implements DiskIngest {
   #state: 'idle' | 'locked' | 'appending' | 'ended' = 'idle'
   #hasLock = false
 
-  constructor(deps: IngestDeps, id: IngestID, offset: number, file?: StoreFile) {
+  constructor(deps: IngestDeps, id: IngestID, offset: number) {
     this.#deps = deps
     this.id = id
     this.#offset = offset
-    this.#file = file
+  }
+
+  /** Makes the file. Locked before it is there, so that garbage collection never sees it without its owner. */
+  async create(): Promise<void> {
+    this.#takeLock()
+    try {
+      this.#file = await this.#deps.files.create(this.#deps.layout.ingest(this.id))
+    } catch (error) {
+      await this.#close()
+      throw error
+    }
   }
 
   get offset(): number {
@@ -94,7 +105,7 @@ class FileIngest implements DiskIngest {
       const got = await this.#digestLike(file, expected.digest)
       if (got !== expected.digest) throw mismatch('digest-mismatch', `want ${expected.digest}, got ${got}`)
       await publish(this.#deps, { id: this.id, file }, blob)
-      await this.#end()
+      await this.#tidy()
       return blob
     })
   }
@@ -125,16 +136,18 @@ class FileIngest implements DiskIngest {
   async #lock(): Promise<StoreFile> {
     if (this.#state === 'ended') throw unknownIngest(this.id)
     if (this.#state === 'appending') throw busyIngest(this.id, 'it is being written to')
-    const { locks, files, layout } = this.#deps
-    if (this.#state === 'idle') {
-      if (!locks.take(this.id)) throw busyIngest(this.id, 'another request or process is writing to it')
-      this.#state = 'locked'
-      this.#hasLock = true
-    }
-    this.#file ??= await files.open(layout.ingest(this.id))
+    if (this.#state === 'idle') this.#takeLock()
+    this.#file ??= await this.#deps.files.open(this.#deps.layout.ingest(this.id))
     const size = await this.#file.size()
     if (size === this.#offset) return this.#file
     throw busyIngest(this.id, `it has grown from ${this.#offset} to ${size} bytes meanwhile`)
+  }
+
+  #takeLock(): void {
+    if (!this.#deps.locks.take(this.id))
+      throw busyIngest(this.id, 'another request or process is writing to it')
+    this.#state = 'locked'
+    this.#hasLock = true
   }
 
   async #write(file: StoreFile, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
@@ -186,6 +199,15 @@ class FileIngest implements DiskIngest {
     }
     await catchUp(position, file, this.#offset)
     return digester.digest()
+  }
+
+  /** The content is there: what a failing disk leaves behind now is garbage, and no reason to tell of a failure. */
+  async #tidy(): Promise<void> {
+    try {
+      await this.#end()
+    } catch (error) {
+      if (!(storeErrorFrom(error, 'Cannot tidy up') instanceof StoreError)) throw error
+    }
   }
 
   async #end(): Promise<void> {
