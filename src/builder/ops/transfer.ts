@@ -47,7 +47,7 @@ export function createTransferOp(
         if ('content' in selection) await placeInline(placing, selection)
         else await place(placing, selection)
       }
-      return ingestDraft(draft, deps, context.signal)
+      return await ingestDraft(draft, deps, context.signal)
     },
   }
 }

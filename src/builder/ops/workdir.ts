@@ -37,7 +37,7 @@ export function createWorkdirOp(spec: WorkdirSpec, deps: LayerOpDeps): LayerOp {
       const { uid, gid } = await resolveOwner(async () => root, spec.user)
       const resolved = await resolveDestination(draft, byteStringOf(path.slice(1)))
       await makeDirectories(draft, resolved, { owner: { uid, gid }, createdAt: deps.createdAt })
-      return ingestDraft(draft, deps, signal)
+      return await ingestDraft(draft, deps, signal)
     },
   }
 }

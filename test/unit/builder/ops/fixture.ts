@@ -2,6 +2,7 @@
 import { chmodSync, linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseIgnoreFile } from '../../../../src/builder/context/ignore.ts'
 import { type LocalContext, openLocalContext } from '../../../../src/builder/context/local-context.ts'
 import { openStatCache } from '../../../../src/builder/context/stat-cache.ts'
@@ -29,6 +30,8 @@ export class MemoryLayers implements Layers {
   async ingest(tar: AsyncIterable<Uint8Array>): Promise<LayerRecord> {
     const chunks: Uint8Array[] = []
     const recorder = new TocRecorder()
+    // As a disk would: an op that has already closed its trees by now is found out.
+    await nextTurn()
     for await (const chunk of tar) {
       chunks.push(chunk)
       recorder.update(chunk)
