@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import type { ByteString } from '../oci/byte-string.ts'
 import { isErrno } from '../oci/errors.ts'
 import { type IgnoreRules, parseIgnoreFile } from './context/ignore.ts'
-import { type LocalContext, openLocalContext } from './context/local-context.ts'
+import { type LocalContext, openLocalContext, type XattrReader } from './context/local-context.ts'
 import { openStatCache, type StatCache } from './context/stat-cache.ts'
 import type { FileTree } from './tree/file-tree.ts'
 
@@ -33,11 +33,10 @@ export function createBuildContext(options: BuildContextOptions): BuildContext {
       const { directory, digestDirectory, now } = options
       fileDigests = await openStatCache({ directory: digestDirectory, context: resolve(directory), now })
       const ignore = await readIgnoreFile(options)
-      const readXattrs = await loadXattrReader()
       opened = await openLocalContext({
         directory,
         fileDigests,
-        readXattrs,
+        loadXattrReader,
         ...(ignore !== undefined && { ignore }),
       })
       return opened
@@ -57,7 +56,7 @@ export function createBuildContext(options: BuildContextOptions): BuildContext {
   }
 }
 
-async function loadXattrReader(): Promise<(path: Buffer) => ReadonlyMap<string, Uint8Array>> {
+async function loadXattrReader(): Promise<XattrReader> {
   const { loadLinux } = await import('../linux/linux.ts')
   const { readXattrs } = await import('../linux/xattrs.ts')
   const linux = await loadLinux()

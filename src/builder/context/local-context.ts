@@ -33,9 +33,12 @@ export interface LocalContextOptions {
   readonly directory: string
   readonly ignore?: IgnoreRules
   readonly fileDigests: StatCache
-  /** Extended attributes of a file itself, never of a symlink's target; the path is absolute. */
-  readonly readXattrs?: (path: Buffer) => ReadonlyMap<string, Uint8Array>
+  /** Called when the first file is seen whose attributes are not remembered: the reader costs time to load. */
+  readonly loadXattrReader?: () => Promise<XattrReader>
 }
+
+/** Extended attributes of a file itself, never of a symlink's target; the path is absolute. */
+export type XattrReader = (path: Buffer) => ReadonlyMap<string, Uint8Array>
 
 export interface LocalContext extends FileTree {
   /** True when the ignore rules are why the tree does not show this path. */
@@ -60,9 +63,13 @@ export async function openLocalContext(options: LocalContextOptions): Promise<Lo
 }
 
 interface Seen {
+  /** Without extended attributes: only `stat` tells them. */
   readonly node: TreeNode
   readonly stamp: FileStamp
+  xattrs?: ReadonlyMap<string, Uint8Array>
 }
+
+const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map()
 
 const WHOLE_BYTES = 1024 * 1024
 const STREAM_BYTES = 1024 * 1024
@@ -74,7 +81,8 @@ class DiskContext implements LocalContext {
   readonly #root: ByteString
   readonly #ignore: IgnoreRules | undefined
   readonly #cache: StatCache
-  readonly #readXattrs: LocalContextOptions['readXattrs']
+  readonly #loadXattrReader: LocalContextOptions['loadXattrReader']
+  #xattrReader: Promise<XattrReader> | undefined
   readonly #seen = new Map<ByteString, Seen | undefined>()
   readonly #shownDirectories = new Map<ByteString, boolean>()
   #calls = 0
@@ -84,7 +92,7 @@ class DiskContext implements LocalContext {
     this.#root = root
     this.#ignore = options.ignore
     this.#cache = options.fileDigests
-    this.#readXattrs = options.readXattrs
+    this.#loadXattrReader = options.loadXattrReader
   }
 
   isIgnored(path: ByteString): boolean {
@@ -93,8 +101,10 @@ class DiskContext implements LocalContext {
 
   async stat(path: ByteString): Promise<TreeNode | undefined> {
     if (++this.#calls > TURN_CALLS) await this.#giveTurn()
-    const node = this.#look(path)?.node
-    return node !== undefined && this.#isShown(path, node) ? node : undefined
+    const seen = this.#look(path)
+    if (seen === undefined || !this.#isShown(path, seen.node)) return undefined
+    seen.xattrs ??= await this.#xattrs(path, seen.stamp)
+    return seen.xattrs.size === 0 ? seen.node : { ...seen.node, xattrs: seen.xattrs }
   }
 
   async list(path: ByteString): Promise<readonly ByteString[]> {
@@ -160,16 +170,15 @@ class DiskContext implements LocalContext {
       if (stat === undefined || stat.isSocket()) return undefined
       const { size, mtimeNs, ctimeNs, ino, dev } = stat
       const stamp = { size, mtimeNs, ctimeNs, ino, dev }
-      return { stamp, node: this.#nodeOf(path, stat, stamp) }
+      return { stamp, node: this.#nodeOf(path, stat) }
     } catch (error) {
       if (isErrno(error, 'ENOTDIR', 'ENAMETOOLONG')) return undefined
       throw unreadable(quoted(path), error)
     }
   }
 
-  #nodeOf(path: ByteString, stat: BigIntStats, stamp: FileStamp): TreeNode {
+  #nodeOf(path: ByteString, stat: BigIntStats): TreeNode {
     const type = typeOf(stat)
-    const xattrs = this.#xattrs(path, stamp)
     return {
       type,
       mode: Number(stat.mode & 0o7777n),
@@ -181,19 +190,18 @@ class DiskContext implements LocalContext {
         linkPath: byteStringFrom(readlinkSync(this.#absolute(path), { encoding: 'buffer' })),
       }),
       ...((type === 'character' || type === 'block') && deviceNumbers(stat.rdev)),
-      ...(xattrs !== undefined && xattrs.size > 0 && { xattrs }),
       ...(type === 'file' && stat.nlink > 1n && { identity: `${stat.dev}:${stat.ino}` }),
     }
   }
 
-  #xattrs(path: ByteString, stamp: FileStamp): ReadonlyMap<string, Uint8Array> | undefined {
-    if (this.#readXattrs === undefined) return undefined
+  async #xattrs(path: ByteString, stamp: FileStamp): Promise<ReadonlyMap<string, Uint8Array>> {
+    if (this.#loadXattrReader === undefined) return NO_XATTRS
     const known = this.#cache.get(path, stamp)?.xattrs
     if (known !== undefined) return known
+    this.#xattrReader ??= this.#loadXattrReader()
+    const readXattrs = await this.#xattrReader
     const xattrs = new Map(
-      [...this.#readXattrs(this.#absolute(path))].filter(
-        ([name]) => name !== 'security.selinux' && !name.startsWith('com.apple.'),
-      ),
+      [...readPresent(readXattrs, this.#absolute(path))].filter(([name]) => isPortable(name)),
     )
     this.#cache.put(path, stamp, { xattrs })
     return xattrs
@@ -284,6 +292,21 @@ class DiskContext implements LocalContext {
       throw error
     }
   }
+}
+
+/** What vanishes is found out when its content is read. */
+function readPresent(readXattrs: XattrReader, path: Buffer): ReadonlyMap<string, Uint8Array> {
+  try {
+    return readXattrs(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENOTSUP', 'EOPNOTSUPP')) return NO_XATTRS
+    throw error
+  }
+}
+
+/** Labels of this machine's own say nothing elsewhere. */
+function isPortable(xattr: string): boolean {
+  return xattr !== 'security.selinux' && !xattr.startsWith('com.apple.')
 }
 
 function readFully(file: number, bytes: Buffer, path: ByteString, offset: number): void {

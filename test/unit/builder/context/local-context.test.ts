@@ -133,10 +133,20 @@ describe('openLocalContext()', () => {
     const context = await openLocalContext({
       directory,
       fileDigests: NO_CACHE,
-      readXattrs: () => new Map(xattrs.map(name => [name, Buffer.from([0, 255])])),
+      loadXattrReader: async () => () => new Map(xattrs.map(name => [name, Buffer.from([0, 255])])),
     })
     const node = await context.stat(path('f'))
     assert.deepEqual([...(node?.xattrs?.keys() ?? [])], ['user.a', 'security.capability'])
+  })
+
+  it('loads no reader of attributes where all are remembered', async () => {
+    writeFileSync(at('f'), '')
+    const context = await openLocalContext({
+      directory,
+      fileDigests: { ...NO_CACHE, get: () => ({ xattrs: new Map([['user.a', Buffer.from('1')]]) }) },
+      loadXattrReader: () => assert.fail('loaded'),
+    })
+    assert.equal((await context.stat(path('f')))?.xattrs?.size, 1)
   })
 
   it('does not look behind a symlink', async () => {
