@@ -135,16 +135,13 @@ async function* verifiedTar(tar: AsyncIterable<Buffer>, layer: LayerRecord): Asy
   const digester = new Digester(digestAlgorithm(diffID))
   for await (const chunk of tar) {
     digester.update(chunk)
-    if (digester.size > uncompressedSize) break
+    if (digester.size > uncompressedSize) throw otherTar(layer, `it goes on after ${uncompressedSize} bytes`)
     yield chunk
   }
   const got = digester.digest()
-  if (got === diffID) return
-  throw new OciError(
-    'digest-mismatch',
-    `Cannot read layer ${layer.digest}: its tar is not the one of ${diffID}`,
-    {
-      detail: { want: diffID, got },
-    },
-  )
+  if (got !== diffID) throw otherTar(layer, `its tar has the digest ${got}`)
+}
+
+function otherTar({ digest, diffID }: LayerRecord, state: string): OciError {
+  return new OciError('digest-mismatch', `Cannot read layer ${digest} with diffID ${diffID}: ${state}`)
 }
