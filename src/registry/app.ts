@@ -5,7 +5,7 @@
  *
  * Fastify's own body parsing is off: manifests must keep their exact bytes, blobs are streamed.
  */
-import { Readable } from 'node:stream'
+import { finished, Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { drainUnread, watchClient } from './client-connection.ts'
 import { answerOf, isFault, RegistryError } from './errors.ts'
@@ -46,15 +46,7 @@ export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
     reply.header('Docker-Distribution-API-Version', 'registry/2.0')
     reply.header('X-Content-Type-Options', 'nosniff')
     hideContentType(request)
-  })
-  app.addHook('onResponse', async (request, reply) => {
-    drainUnread(request.raw)
-    deps.log?.answered?.({
-      method: request.method,
-      url: request.url,
-      status: reply.statusCode,
-      elapsedMs: reply.elapsedTime,
-    })
+    if (deps.log?.answered) logAnswer(deps.log.answered, request, reply)
   })
   app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply))
   // Other methods and other paths end up here, and are answered 405 or 404 by the same three steps.
@@ -141,6 +133,7 @@ function send(
   for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
   // The headers are out by then, so a body that fails can only be cut; the client sees the missing bytes.
   if (body instanceof Readable) body.once('error', error => deps.log?.failed(requestLine(request), error))
+  drainUnread(request.raw)
   return reply.send(body)
 }
 
@@ -150,13 +143,32 @@ function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  if (isFault(error) && !request.raw.destroyed) deps.log?.failed(requestLine(request), error)
+  // A client that went away makes its upload fail; that is nobody's fault.
+  if (isFault(error) && !request.raw.socket.destroyed) deps.log?.failed(requestLine(request), error)
   if (error instanceof RegistryError && error.code === 'range-unsatisfiable')
     reply.header('Content-Range', error.detail)
+  drainUnread(request.raw)
   const { status, body } = answerOf(error)
   return reply.code(status).header('Content-Type', 'application/json').send(body)
 }
 
 function requestLine({ method, url }: FastifyRequest): RequestLine {
   return { method, url }
+}
+
+/** Fastify's own hook after the answer is not called when the client has gone. */
+function logAnswer(
+  answered: NonNullable<RegistryLog['answered']>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const startedAt = performance.now()
+  finished(reply.raw, () =>
+    answered({
+      ...requestLine(request),
+      status: reply.statusCode,
+      complete: reply.raw.writableFinished,
+      elapsedMs: performance.now() - startedAt,
+    }),
+  )
 }

@@ -2,7 +2,7 @@
  * The request's body as handlers read it. A handler may stop reading half way (a chunk is too long, the disk is
  * full) and still has an answer to give; Node would close the connection under that answer, or wait for ever with
  * unread bytes in front of the next request. So a body is left open when its reader stops, and what nobody read is
- * drained after the answer.
+ * drained.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
@@ -26,9 +26,12 @@ export function watchClient(request: IncomingMessage, response: ServerResponse):
   }
 }
 
-/** After the answer: reads away the rest of the body, so that the connection can serve the next request. */
+/**
+ * To be called with the answer: reads away what is still to come of the body, so that the connection can serve the
+ * next request. What has all arrived, Node drops by itself.
+ */
 export function drainUnread(request: IncomingMessage): void {
-  if (request.readableEnded || request.destroyed) return
+  if (request.complete || request.destroyed) return
   let drained = 0
   request.on('data', (chunk: Buffer) => {
     drained += chunk.length

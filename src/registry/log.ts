@@ -2,7 +2,7 @@
 export interface RegistryLog {
   /** A request failed by a fault of ours: the client was told so in general words, and this is the cause. */
   failed(request: RequestLine, cause: unknown): void
-  /** Every answered request. Left out, nothing is spent on it. */
+  /** Every request, when its answer has been sent or nobody is there to take it. Left out, nothing is spent on it. */
   readonly answered?: (request: AnsweredRequest) => void
 }
 
@@ -14,5 +14,7 @@ export interface RequestLine {
 
 export interface AnsweredRequest extends RequestLine {
   readonly status: number
+  /** False when the client went away before all of the answer was sent. */
+  readonly complete: boolean
   readonly elapsedMs: number
 }

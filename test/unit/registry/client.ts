@@ -5,33 +5,43 @@ import supertest from 'supertest'
 import { type Digest, type DigestAlgorithm, digestOf } from '../../../src/oci/digest.ts'
 import { MEDIA_TYPE } from '../../../src/oci/media-type.ts'
 import { createRegistryApp } from '../../../src/registry/app.ts'
+import type { RegistryLog } from '../../../src/registry/log.ts'
 import { createRepositoryStore } from '../../../src/registry/store-repositories.ts'
-import { createMemoryStore, type MemoryStore } from './support.ts'
+import { openTestStore, type TestStore } from './support.ts'
 
 export interface TestRegistry {
   readonly http: ReturnType<typeof supertest>
-  readonly store: MemoryStore
+  readonly disk: TestStore
   readonly port: number
   /** Causes of 500s. */
   readonly faults: unknown[]
 }
 
+export interface TestRegistryOptions {
+  /** Of another registry, to be the second process over it. */
+  readonly disk?: TestStore
+  readonly answered?: NonNullable<RegistryLog['answered']>
+}
+
 /** A registry on a free port, closed after the tests of the file. Faults that no test expects fail its close. */
-export async function openRegistry(): Promise<TestRegistry> {
-  const store = createMemoryStore()
+export async function openRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
+  const disk = options.disk ?? (await openTestStore())
   const faults: unknown[] = []
   const app = createRegistryApp({
-    repositories: createRepositoryStore({ store }),
-    log: { failed: (_request, cause) => faults.push(cause) },
+    repositories: createRepositoryStore({ store: disk.store }),
+    log: {
+      failed: (_request, cause) => faults.push(cause),
+      ...(options.answered !== undefined && { answered: options.answered }),
+    },
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   after(async () => {
     app.server.closeAllConnections()
     await app.close()
-    store.metadata.close()
+    if (options.disk === undefined) disk.remove()
     assert.deepEqual(faults, [])
   })
-  return { http: supertest(url), store, port: Number(new URL(url).port), faults }
+  return { http: supertest(url), disk, port: Number(new URL(url).port), faults }
 }
 
 /** Bytes as sent, whatever their type. */

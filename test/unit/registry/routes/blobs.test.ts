@@ -118,7 +118,7 @@ describe('blobs', async () => {
 
   it('answers 404, not 500, when the content of a link is gone', async () => {
     const lost = await pushBlob(registry, 'team/app', 'lost')
-    registry.store.blobs.delete(lost)
+    registry.disk.damage(lost)
     await http.get(`/v2/team/app/blobs/${lost}`).expect(404).expect(isError('BLOB_UNKNOWN'))
   })
 })

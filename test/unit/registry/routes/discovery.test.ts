@@ -6,7 +6,7 @@ import { isError, openRegistry, pushImage, type TestRegistry } from '../client.t
 
 describe('tags and catalog', async () => {
   const registry = await openRegistry()
-  const { http, store } = registry
+  const { http, disk } = registry
   for (const tag of ['b', 'a', 'B', '10', '9', 'v1', 'v1.0', 'v']) await pushImage(registry, 'app', tag)
   await pushImage(registry, 'team/app', 'latest')
   const sorted = ['10', '9', 'B', 'a', 'b', 'v', 'v1', 'v1.0']
@@ -66,10 +66,10 @@ describe('tags and catalog', async () => {
   })
 
   it('leaves names out of the catalog that no URL can say', async () => {
-    const [tag] = store.metadata.listAllTags()
-    const record = store.metadata.getManifest('app' as never, tag!.digest)
+    const [tag] = disk.store.metadata.listAllTags()
+    const record = disk.store.metadata.getManifest('app' as never, tag!.digest)
     for (const name of ['localhost:5000/a', 'localhost:5000/b', 'docker.io/library/debian'])
-      store.metadata.putManifest(name as never, record!, ['v' as never])
+      disk.store.metadata.putManifest(name as never, record!, ['v' as never])
     await http
       .get('/v2/_catalog?n=3')
       .expect(200, { repositories: ['app', 'docker.io/library/debian', 'team/app'] })

@@ -8,7 +8,7 @@ const FOREIGN = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
 
 describe('manifests', async () => {
   const registry = await openRegistry()
-  const { http, store } = registry
+  const { http, disk } = registry
   const image = await pushImage(registry, 'app', 'v1')
 
   it('end-3: GET by tag and by digest gives the exact bytes', async () => {
@@ -285,9 +285,9 @@ describe('manifests', async () => {
 
   it('lets images from elsewhere be pulled, not pushed or deleted', async () => {
     const name = 'docker.io/library/debian' as never
-    const record = store.metadata.getManifest('app' as never, image.digest)
+    const record = disk.store.metadata.getManifest('app' as never, image.digest)
     assert.ok(record !== undefined)
-    store.metadata.putManifest(name, record, ['12' as never])
+    disk.store.metadata.putManifest(name, record, ['12' as never])
     await http.get('/v2/docker.io/library/debian/manifests/12').expect(200)
     await http.get(`/v2/docker.io/library/debian/blobs/${image.layer}`).expect(200)
     const path = '/v2/docker.io/library/debian/manifests'
@@ -304,7 +304,7 @@ describe('manifests', async () => {
 
   it('does not serve a damaged manifest', async () => {
     const { digest, bytes } = await pushImage(registry, 'damaged', 'v1', { annotations: { damaged: 'yes' } })
-    store.blobs.set(digest, Buffer.from(bytes.toString().replace('yes', 'no!')))
+    disk.damage(digest, Buffer.from(bytes.toString().replace('yes', 'no!')))
     await http.get('/v2/damaged/manifests/v1').expect(500).expect(isError('UNKNOWN'))
     assert.equal(registry.faults.splice(0).length, 1)
   })

@@ -5,7 +5,7 @@ import { binary, isError, openRegistry, pushBlob } from '../client.ts'
 
 describe('uploads', async () => {
   const registry = await openRegistry()
-  const { http, store } = registry
+  const { http, disk } = registry
   const octets = 'application/octet-stream'
 
   async function begin(name = 'app'): Promise<string> {
@@ -248,13 +248,13 @@ describe('uploads', async () => {
     const digest = await pushBlob(registry, 'app', 'before')
     const location = await begin()
     await patch(location, 'abc').expect(202)
-    store.full = true
+    disk.full = true
     try {
       const response = await patch(location, 'def').expect(507).expect(isError('UNKNOWN'))
       assert.doesNotMatch(response.text, /secret/)
       await http.get(`/v2/app/blobs/${digest}`).expect(200)
     } finally {
-      store.full = false
+      disk.full = false
     }
     assert.equal(registry.faults.splice(0).length, 1)
     await http.get(location).expect(204).expect('Range', '0-2')
