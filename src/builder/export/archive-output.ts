@@ -1,16 +1,67 @@
-import type { Reference } from '../../oci/reference.ts'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable, type Writable } from 'node:stream'
+import type { GraphSource } from '../../oci/graph.ts'
+import { blobPath, type NamedImage } from '../../oci/image-layout.ts'
+import { jsonBytes } from '../../oci/json.ts'
+import { formatReference, LATEST, type Reference } from '../../oci/reference.ts'
+import { DOCKER_MANIFEST_FILE, writeDockerArchive } from '../../store/archive/docker-archive.ts'
+import { writeOciArchive } from '../../store/archive/oci-archive.ts'
+import { writeOciLayout } from '../../store/archive/oci-layout.ts'
 import type { Store } from '../../store/store.ts'
-import { BuildError } from '../errors.ts'
 import type { BuiltImage } from './assemble.ts'
+import { exportError, writeFileAtomically } from './atomic-file.ts'
 import type { Output } from './output.ts'
 
-/** Writes the image as an archive or a directory that other tools load. */
+/** Writes the image as an archive or a directory that other tools load. Its layers are stored already. */
 export async function exportToArchive(
-  _image: BuiltImage,
-  _tags: readonly Reference[],
+  image: BuiltImage,
+  tags: readonly Reference[],
   output: Extract<Output, { type: 'oci' | 'docker' }>,
-  _store: Pick<Store, 'content'>,
-  _signal: AbortSignal,
+  store: Pick<Store, 'content'>,
+  signal: AbortSignal,
 ): Promise<void> {
-  throw new BuildError('export-failed', `Cannot write ${output.type}: not yet`)
+  const named = { descriptor: image.manifest.descriptor, names: tags.map(nameOf) }
+  const contents = { source: imageSource(image, store), images: [named], signal }
+  if (!output.tar) {
+    await writeOciLayout({ ...contents, directory: output.dest })
+    if (output.type === 'docker') await writeDockerManifest(output.dest, image, named)
+    return
+  }
+  const write = (to: Writable): Promise<void> =>
+    output.type === 'oci' ? writeOciArchive({ ...contents, to }) : writeDockerArchive({ ...contents, to })
+  if (typeof output.dest === 'string') await writeFileAtomically(output.dest, write)
+  else await write(output.dest)
+}
+
+/** The image's own documents need not be stored. */
+function imageSource(image: BuiltImage, { content }: Pick<Store, 'content'>): GraphSource {
+  const documents = new Map(
+    [image.config, image.manifest].map(({ descriptor, bytes }) => [descriptor.digest, bytes]),
+  )
+  return {
+    async open({ digest }) {
+      const bytes = documents.get(digest)
+      return bytes === undefined ? content.open(digest) : Readable.from([bytes])
+    },
+  }
+}
+
+/** Makes an OCI layout one that `docker load` knows too, once it is packed. */
+async function writeDockerManifest(directory: string, image: BuiltImage, named: NamedImage): Promise<void> {
+  const entry = {
+    Config: blobPath(image.config.descriptor.digest),
+    RepoTags: named.names,
+    Layers: image.layers.map(({ digest }) => blobPath(digest)),
+  }
+  const path = join(directory, DOCKER_MANIFEST_FILE)
+  try {
+    await writeFile(path, jsonBytes([entry]))
+  } catch (error) {
+    throw exportError(error, path)
+  }
+}
+
+function nameOf(reference: Reference): string {
+  return formatReference({ ...reference, tag: reference.tag ?? LATEST })
 }

@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { finished, pipeline } from 'node:stream/promises'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
 
@@ -14,6 +14,7 @@ export function temporaryName(dest: string): string {
 
 /**
  * Writes a file that appears whole or not at all; what stood there before stays until then.
+ * @param write may end the stream, or leave that to us
  * @throws BuildError `export-failed`
  */
 export async function writeFileAtomically(
@@ -24,6 +25,7 @@ export async function writeFileAtomically(
   try {
     const file = createWriteStream(temporary, { flags: 'wx' })
     await write(file)
+    if (!file.writableFinished) await finished(file.end())
     await syncFile(temporary)
     await rename(temporary, dest)
   } catch (error) {
