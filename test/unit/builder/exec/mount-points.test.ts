@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { openMountPoints } from '../../../../src/builder/exec/mount-points.ts'
+import { loadLinux, O_PATH } from '../../../../src/linux/linux.ts'
+
+const linux = await loadLinux()
+const PATH = '/etc/resolv.conf'
+
+function open(t: TestContext) {
+  const root = mkdtempSync(join(tmpdir(), 'slipway-test-'))
+  const descriptor = openSync(root, O_PATH | constants.O_DIRECTORY)
+  t.after(() => {
+    closeSync(descriptor)
+    rmSync(root, { recursive: true })
+  })
+  return { root, points: openMountPoints(linux, descriptor) }
+}
+
+test('a missing file is made and removed, and the time of its directory stays', t => {
+  const { root, points } = open(t)
+  mkdirSync(join(root, 'etc'))
+  utimesSync(join(root, 'etc'), 5, 5)
+  assert.equal(points.fileAt(PATH), PATH)
+  assert.equal(readFileSync(join(root, PATH), 'utf8'), '')
+  assert.equal(lstatSync(join(root, 'etc')).mtimeMs, 5000)
+  points.removeStubs()
+  assert.equal(existsSync(join(root, PATH)), false)
+  assert.equal(lstatSync(join(root, 'etc')).mtimeMs, 5000)
+})
+
+test('directories made for a missing file are removed with it', t => {
+  const { root, points } = open(t)
+  points.fileAt(PATH)
+  points.removeStubs()
+  assert.equal(existsSync(join(root, 'etc')), false)
+})
+
+test('a change of the directory by the step keeps its time', t => {
+  const { root, points } = open(t)
+  mkdirSync(join(root, 'etc'))
+  points.fileAt(PATH)
+  writeFileSync(join(root, 'etc/new'), '')
+  utimesSync(join(root, 'etc'), 9, 9)
+  points.removeStubs()
+  assert.equal(lstatSync(join(root, 'etc')).mtimeMs, 9000)
+})
+
+test('what the step has filled is its own', t => {
+  const { root, points } = open(t)
+  points.fileAt('/made/here/file')
+  points.fileAt('/other/file')
+  writeFileSync(join(root, 'made/here/file'), 'content')
+  rmSync(join(root, 'other/file'))
+  symlinkSync('x', join(root, 'other/file'))
+  points.removeStubs()
+  assert.equal(readFileSync(join(root, 'made/here/file'), 'utf8'), 'content')
+  assert.ok(lstatSync(join(root, 'other/file')).isSymbolicLink())
+})
+
+test('a file that is there stays, even when it is empty', t => {
+  const { root, points } = open(t)
+  mkdirSync(join(root, 'etc'))
+  writeFileSync(join(root, PATH), '')
+  points.fileAt(PATH)
+  points.removeStubs()
+  assert.equal(existsSync(join(root, PATH)), true)
+})
+
+const links: readonly (readonly [name: string, target: string, real: string])[] = [
+  ['absolute', '/run/resolve/stub.conf', '/run/resolve/stub.conf'],
+  ['relative', '../run/stub.conf', '/run/stub.conf'],
+  ['out of the root', '../../../../run/stub.conf', '/run/stub.conf'],
+  ['to another name', 'other.conf', '/etc/other.conf'],
+]
+for (const [name, target, real] of links)
+  test(`a dangling symlink (${name}) is resolved inside the root`, t => {
+    const { root, points } = open(t)
+    mkdirSync(join(root, 'etc'))
+    symlinkSync(target, join(root, PATH))
+    assert.equal(points.fileAt(PATH), real)
+    assert.ok(lstatSync(join(root, real)).isFile())
+    points.removeStubs()
+    assert.equal(existsSync(join(root, real)), false)
+    assert.equal(existsSync(join(root, 'run')), false)
+    assert.ok(lstatSync(join(root, PATH)).isSymbolicLink())
+  })
+
+test('a loop of symlinks is an error', t => {
+  const { root, points } = open(t)
+  mkdirSync(join(root, 'etc'))
+  symlinkSync('resolv.conf', join(root, PATH))
+  assert.throws(() => points.fileAt(PATH), { code: 'run-failed' })
+})

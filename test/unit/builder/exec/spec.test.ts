@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { ContainerProcess, NetworkMode } from '../../../../src/builder/exec/executor.ts'
+import { runtimeSpec } from '../../../../src/builder/exec/spec.ts'
+
+interface Spec {
+  readonly process: {
+    readonly user: object
+    readonly capabilities: Readonly<Record<string, readonly string[]>>
+    readonly noNewPrivileges: boolean
+    readonly terminal: boolean
+  }
+  readonly mounts: readonly { readonly destination: string; readonly options: readonly string[] }[]
+  readonly linux: {
+    readonly namespaces: readonly { readonly type: string; readonly path?: string }[]
+    readonly seccomp?: object
+  }
+}
+
+function spec(process: Partial<ContainerProcess> = {}, machine = 'x64'): Spec {
+  const defaults: ContainerProcess = {
+    args: ['true'],
+    env: [],
+    cwd: '/',
+    user: { uid: 5, gid: 6, additionalGids: [7] },
+    hostname: 'builder',
+    network: 'default',
+    extraHosts: [],
+  }
+  const files = [{ source: '/store/run/hosts', destination: '/etc/hosts' }]
+  const options = { root: '/root', process: { ...defaults, ...process }, files, cgroupsPath: '/x', machine }
+  return runtimeSpec(options) as Spec
+}
+
+const networks: readonly (readonly [mode: NetworkMode, own: boolean])[] = [
+  ['default', false],
+  ['host', false],
+  ['none', true],
+]
+for (const [network, own] of networks)
+  test(`network ${network} has ${own ? 'a' : 'no'} network namespace of its own`, () => {
+    const types = spec({ network }).linux.namespaces.map(({ type }) => type)
+    assert.deepEqual(types, ['pid', 'mount', 'uts', 'ipc', ...(own ? ['network'] : [])])
+  })
+
+test('no namespace is joined, no capability is inheritable or ambient', () => {
+  assert.ok(spec().linux.namespaces.every(({ path }) => path === undefined))
+  assert.deepEqual(Object.keys(spec().process.capabilities), ['bounding', 'effective', 'permitted'])
+})
+
+test('the process gets its ids and the usual umask', () => {
+  assert.deepEqual(spec().process.user, { uid: 5, gid: 6, additionalGids: [7], umask: 0o022 })
+})
+
+test('files of ours are mounted read-only, after the mounts of the kernel', () => {
+  const last = spec().mounts.at(-1)
+  assert.equal(last?.destination, '/etc/hosts')
+  assert.ok(last?.options.includes('ro'))
+})
+
+test('nothing of the kernel is writable but what belongs to the container', () => {
+  const writable = spec()
+    .mounts.filter(({ options }) => !options.includes('ro'))
+    .map(({ destination }) => destination)
+  assert.deepEqual(writable, ['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue'])
+})
+
+test('a machine without a table of system calls runs without the filter', () => {
+  assert.equal('seccomp' in spec({}, 'riscv64').linux, false)
+  assert.equal('seccomp' in spec({}, 'x64').linux, true)
+})
