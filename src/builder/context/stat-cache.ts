@@ -2,9 +2,9 @@
  * What reading the files of a build context gave, kept between builds, so that an unchanged file is not read again.
  *
  * A file is unchanged when its stamp is. That fails for a file written twice within one tick of the disk's clock, so
- * what was read within two seconds of a change is kept but not trusted (`racy`): the next build reads the file
- * again. It writes the record anew only where this will save more than it costs, and an unchanged build of a
- * small context writes nothing.
+ * what was read within a tick of a change is kept but not trusted (`racy`): the next build reads the file again. It
+ * writes the record anew only where this will save more than it costs, and an unchanged build of a small context
+ * writes nothing. Ticks are some milliseconds; where a time has no fraction, two seconds (FAT) must be assumed.
  *
  * ```
  * <directory>/<sha256 of the context's path>.json
@@ -60,7 +60,9 @@ interface Known extends FileFacts {
 }
 
 const FORMAT_VERSION = 1
-const RACY_NANOSECONDS = 2_000_000_000n
+const SECOND = 1_000_000_000n
+const COARSE_TICK = 2n * SECOND
+const FINE_TICK = SECOND / 10n
 const MAX_RECORD_BYTES = 256 * 1024 * 1024
 /** Files that no build has asked for since; beyond this many they are forgotten. */
 const MAX_UNSEEN = 100_000
@@ -84,8 +86,7 @@ export async function openStatCache(options: StatCacheOptions): Promise<StatCach
     put(path, stamp, facts) {
       const text = stampText(stamp)
       const before = seen.get(path)
-      const trusted = BigInt(Math.floor(options.now())) * 1_000_000n - RACY_NANOSECONDS
-      const racy = stamp.mtimeNs > trusted || stamp.ctimeNs > trusted
+      const racy = isRacy(stamp, BigInt(Math.floor(options.now())) * 1_000_000n)
       seen.set(path, {
         ...(before?.stamp === text && before),
         ...facts,
@@ -102,6 +103,12 @@ export async function openStatCache(options: StatCacheOptions): Promise<StatCach
 
 function stampText({ size, mtimeNs, ctimeNs, ino, dev }: FileStamp): string {
   return `${size} ${mtimeNs} ${ctimeNs} ${ino} ${dev}`
+}
+
+function isRacy({ mtimeNs, ctimeNs }: FileStamp, now: bigint): boolean {
+  const isFine = mtimeNs % SECOND !== 0n && ctimeNs % SECOND !== 0n
+  const trusted = now - (isFine ? FINE_TICK : COARSE_TICK)
+  return mtimeNs > trusted || ctimeNs > trusted
 }
 
 function isWorthWriting(

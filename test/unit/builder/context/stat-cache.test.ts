@@ -78,6 +78,20 @@ describe('openStatCache()', () => {
     })
   }
 
+  it('trusts a disk that counts fractions of a second sooner', async () => {
+    const changed = 1000n * SECOND + 123_456_789n
+    const readAt = async (time: number, ino: bigint) => {
+      now = time
+      const stamp = { ...STAMP, ino, mtimeNs: changed, ctimeNs: changed }
+      const cache = await open()
+      cache.put(F, stamp, FACTS)
+      await cache.save()
+      return (await open()).get(F, stamp)?.digest
+    }
+    assert.equal(await readAt(1_000_200, 1n), undefined)
+    assert.equal(await readAt(1_000_300, 2n), FACTS.digest)
+  })
+
   it('writes nothing in a build that learns nothing', async () => {
     await remember()
     const before = records().map(name => statSync(name, { bigint: true }).mtimeNs)
