@@ -11,16 +11,24 @@
  */
 import { parseReference, type Reference } from '../oci/reference.ts'
 
-export type End =
-  | { readonly kind: 'store' | 'registry'; readonly reference: Reference; readonly text: string }
-  | {
-      readonly kind: 'oci' | 'oci-archive' | 'docker-archive'
-      /** As typed. */
-      readonly path: string
-      /** A tag, or for `docker-archive` a whole name. */
-      readonly name?: string
-      readonly text: string
-    }
+export type End = NameEnd | FileEnd
+
+export interface NameEnd {
+  readonly kind: 'store' | 'registry'
+  readonly reference: Reference
+}
+
+export interface FileEnd {
+  readonly kind: 'oci' | 'oci-archive' | 'docker-archive'
+  /** As typed. */
+  readonly path: string
+  /** A tag, or for `docker-archive` a whole name. */
+  readonly name?: string
+}
+
+export function isFile(end: End): end is FileEnd {
+  return end.kind !== 'store' && end.kind !== 'registry'
+}
 
 /** @throws OciError `reference-invalid` */
 export function parseEnd(text: string): End {
@@ -29,13 +37,13 @@ export function parseEnd(text: string): End {
     // The path ends at the first colon: names have colons, paths with one can be written as ./path.
     const colon = rest.indexOf(':')
     return colon < 0
-      ? { kind, path: rest, text }
-      : { kind, path: rest.slice(0, colon), name: rest.slice(colon + 1), text }
+      ? { kind, path: rest }
+      : { kind, path: rest.slice(0, colon), name: rest.slice(colon + 1) }
   }
   if (text.startsWith('store:'))
-    return { kind: 'store', reference: parseReference(text.slice('store:'.length)), text }
+    return { kind: 'store', reference: parseReference(text.slice('store:'.length)) }
   if (text.startsWith('docker://'))
-    return { kind: 'registry', reference: parseReference(text.slice('docker://'.length)), text }
+    return { kind: 'registry', reference: parseReference(text.slice('docker://'.length)) }
   const reference = parseReference(text)
-  return { kind: reference.registry === undefined ? 'store' : 'registry', reference, text }
+  return { kind: reference.registry === undefined ? 'store' : 'registry', reference }
 }

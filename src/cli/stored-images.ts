@@ -3,7 +3,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import { graphSource, readContent } from '../oci/graph.ts'
 import { type ImageManifest, type Manifest, parseManifest } from '../oci/manifest.ts'
-import { formatPlatform, type Platform, platformMatch } from '../oci/platform.ts'
+import { bestForPlatform, formatPlatform, type Platform } from '../oci/platform.ts'
 import {
   LATEST,
   onDockerHub,
@@ -67,13 +67,7 @@ export async function findPlatformImage(
   const descriptor = descriptorOf(image)
   const manifest = await readManifest(store, descriptor)
   if (manifest.kind === 'image') return readDetails(store, descriptor, manifest)
-  const best = manifest.manifests
-    .map(child => ({
-      child,
-      match: child.platform === undefined ? 0 : platformMatch(child.platform, platform),
-    }))
-    .sort((a, b) => b.match - a.match)
-    .find(({ match }) => match > 0)?.child
+  const best = bestForPlatform(manifest.manifests, platform)
   if (best === undefined) return undefined
   const inner = await readManifest(store, best)
   return inner.kind === 'image' ? readDetails(store, best, inner) : undefined

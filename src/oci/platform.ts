@@ -65,6 +65,20 @@ export function platformMatch(have: Platform, want: Platform): number {
   return 100 - (wantLevel - haveLevel)
 }
 
+/** Of entries of an index the one that serves `want` best; of equal ones the first. */
+export function bestForPlatform<T extends { readonly platform?: Platform }>(
+  entries: readonly T[],
+  want: Platform,
+): T | undefined {
+  let best: T | undefined
+  let bestMatch = 0
+  for (const entry of entries) {
+    const match = entry.platform === undefined ? 0 : platformMatch(entry.platform, want)
+    if (match > bestMatch) [best, bestMatch] = [entry, match]
+  }
+  return best
+}
+
 function variantLevel(platform: Platform): number {
   const given = /^v(\d+)/.exec(platform.variant ?? '')?.[1]
   if (given !== undefined) return Number(given)

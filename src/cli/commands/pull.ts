@@ -1,0 +1,29 @@
+import { formatReference, onDockerHub, parseReference } from '../../oci/reference.ts'
+import type { Command } from '../command.ts'
+import { openRemote } from '../registries.ts'
+import { openSession } from '../session.ts'
+import { copyToStore, openImage } from '../transfer.ts'
+import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'
+
+export const command: Command = {
+  name: 'pull',
+  summary: 'Fetch an image from a registry',
+  usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
+  details: `A name without a host means Docker Hub's. The image is kept under its full name (docker.io/library/debian:12); in a
+Dockerfile, 'FROM debian:12' finds it. Of an image for several platforms only one is fetched.`,
+  options: {
+    platform: PLATFORM_OPTION,
+    'all-platforms': { help: 'Fetch every platform of the image' },
+  },
+  positionals: { min: 1, max: 1 },
+  async run(args, terminal) {
+    const reference = onDockerHub(parseReference(args.positionals[0] ?? ''))
+    using session = await openSession(args, terminal)
+    using remote = openRemote(session, terminal)
+    const deps = { session, remote, terminal }
+    await using image = await openImage({ kind: 'registry', reference }, deps)
+    const wanted = args.flag('all-platforms') ? undefined : wantedPlatform(args, session.hostPlatform)
+    await copyToStore(image, [reference], deps, wanted)
+    terminal.stdout.write(`${formatReference(reference)} ${image.root.digest}\n`)
+  },
+}

@@ -1,0 +1,190 @@
+import { resolve } from 'node:path'
+import type { Descriptor } from '../oci/descriptor.ts'
+import {
+  type CopyEvent,
+  copyGraph,
+  type GraphSource,
+  graphSource,
+  graphTarget,
+  readContent,
+} from '../oci/graph.ts'
+import { parseManifest } from '../oci/manifest.ts'
+import { isNonDistributable } from '../oci/media-type.ts'
+import { bestForPlatform, formatPlatform, type Platform } from '../oci/platform.ts'
+import { formatReference, LATEST, onDockerHub, type Reference, repositoryOf } from '../oci/reference.ts'
+import type { Remote } from '../remote/client.ts'
+import { type ImageArchive, selectImage } from '../store/archive/image-archive.ts'
+import { nameImage } from '../store/images.ts'
+import { openArchive, writeArchive } from './archives.ts'
+import { type End, type FileEnd, isFile } from './ends.ts'
+import { CliError } from './errors.ts'
+import type { Session } from './session.ts'
+import { descriptorOf, findImage, formatBytes } from './stored-images.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface TransferDeps {
+  readonly session: Session
+  readonly remote: Remote
+  readonly terminal: Terminal
+}
+
+/** An image that is about to be copied. Disposing closes what it is read from. */
+export interface OpenImage extends AsyncDisposable {
+  readonly source: GraphSource
+  readonly root: Descriptor
+  /** Repositories of a registry whose blobs a push may reuse. */
+  readonly mountFrom: readonly string[]
+}
+
+/** @throws CliError `image-unknown`, RemoteError, or the archive's error */
+export async function openImage(end: End, deps: TransferDeps): Promise<OpenImage> {
+  if (isFile(end)) return openFromFile(end, deps)
+  const { session, remote, terminal } = deps
+  const { reference } = end
+  if (end.kind === 'store') {
+    const { manifest } = findImage(session.store, formatReference(reference))
+    return opened(graphSource(session.store.content), descriptorOf(manifest))
+  }
+  const repository = remote.repository(reference, { signal: terminal.signal })
+  const root = await repository.resolve(reference.digest ?? reference.tag ?? LATEST)
+  if (root !== undefined) return opened(repository, root, [reference.path])
+  const name = formatReference(onDockerHub(reference))
+  throw new CliError(
+    'image-unknown',
+    `Cannot find image ${name}: its registry does not have it, or wants a login`,
+  )
+}
+
+/** Writes the image under the name of the target; the name appears when all of it is there. */
+export async function writeImage(image: OpenImage, end: End, deps: TransferDeps): Promise<void> {
+  const { session, remote, terminal } = deps
+  const { source, root } = image
+  if (end.kind === 'store') return copyToStore(image, [end.reference], deps)
+  await requireWhole(image, session)
+  if (isFile(end)) {
+    const images = [{ descriptor: root, names: end.name === undefined ? [] : [end.name] }]
+    const { signal, workingDirectory } = terminal
+    return writeArchive(
+      end.kind,
+      resolve(workingDirectory, end.path),
+      { source, images, signal },
+      session.hostPlatform,
+    )
+  }
+  const { mountFrom } = image
+  const repository = remote.repository(end.reference, { signal: terminal.signal, mountFrom })
+  await copyGraph(source, repository, root, copyOptions(terminal))
+  await repository.tag(root, end.reference.tag ?? LATEST)
+}
+
+async function openFromFile(end: FileEnd, { session, terminal }: TransferDeps): Promise<OpenImage> {
+  const archive = await openArchive(resolve(terminal.workingDirectory, end.path), session, terminal)
+  try {
+    return opened(archive.source, selectImage(archive, end.name).descriptor, [], archive)
+  } catch (error) {
+    await archive[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** @param names without a tag mean `latest`; of an index without some platforms, what is there is named */
+export async function copyToStore(
+  image: Pick<OpenImage, 'source' | 'root'>,
+  names: readonly Reference[],
+  deps: TransferDeps,
+  wanted?: Platform,
+): Promise<void> {
+  const { store } = deps.session
+  const only = wanted === undefined ? undefined : await platformFilter(image, wanted)
+  await copyGraph(image.source, graphTarget(store.content), image.root, {
+    ...copyOptions(deps.terminal),
+    ...(only && { filter: only }),
+  })
+  for (const name of names) {
+    const tags = name.digest === undefined ? [name.tag ?? LATEST] : name.tag === undefined ? [] : [name.tag]
+    await nameImage(store, repositoryOf(name), image.root, tags)
+  }
+}
+
+/** The image of one platform out of an index; an image that is no index is that one. @throws CliError `image-unknown` */
+export async function onePlatform(
+  image: Pick<OpenImage, 'source' | 'root'>,
+  wanted: Platform,
+): Promise<Descriptor> {
+  const manifest = parseManifest(await readContent(image.source, image.root), image.root.mediaType)
+  if (manifest.kind === 'image') return image.root
+  const best = bestForPlatform(manifest.manifests, wanted)
+  if (best !== undefined) return best
+  const have = manifest.manifests.map(({ platform }) =>
+    platform === undefined ? 'unknown' : formatPlatform(platform),
+  )
+  throw new CliError(
+    'image-unknown',
+    `Cannot find an image for ${formatPlatform(wanted)}: there is only ${[...new Set(have)].join(', ')}`,
+  )
+}
+
+/** Leaves out the other platforms of an index. */
+async function platformFilter(
+  image: Pick<OpenImage, 'source' | 'root'>,
+  wanted: Platform,
+): Promise<(child: Descriptor) => boolean> {
+  const manifest = parseManifest(await readContent(image.source, image.root), image.root.mediaType)
+  if (manifest.kind === 'image') return isDistributable
+  const { digest } = await onePlatform(image, wanted)
+  const others = new Set(
+    manifest.manifests.filter(child => child.digest !== digest).map(child => child.digest),
+  )
+  return child => isDistributable(child) && !others.has(child.digest)
+}
+
+/** An index of which only some platforms were pulled cannot be passed on whole. @throws CliError `image-unknown` */
+async function requireWhole({ source, root }: OpenImage, { store }: Session): Promise<void> {
+  const manifest = parseManifest(await readContent(source, root), root.mediaType)
+  if (manifest.kind === 'image' || (await store.content.stat(root.digest)) === undefined) return
+  for (const { digest, platform } of manifest.manifests) {
+    if ((await store.content.stat(digest)) !== undefined) continue
+    const name = platform === undefined ? digest : formatPlatform(platform)
+    throw new CliError(
+      'image-unknown',
+      `Cannot pass on the index ${root.digest}: its image for ${name} is not in the store`,
+      {
+        hint: 'give --platform OS/ARCH for one of those that are, or pull it with --all-platforms',
+      },
+    )
+  }
+}
+
+function opened(
+  source: GraphSource,
+  root: Descriptor,
+  mountFrom: readonly string[] = [],
+  archive?: ImageArchive,
+): OpenImage {
+  return {
+    source,
+    root,
+    mountFrom,
+    async [Symbol.asyncDispose]() {
+      await archive?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function copyOptions({ signal, stderr }: Terminal): Parameters<typeof copyGraph>[3] {
+  return {
+    signal,
+    filter: isDistributable,
+    onProgress(event: CopyEvent) {
+      if (event.kind === 'bytes') return
+      const { digest, size } = event.descriptor
+      stderr.write(
+        `${event.kind === 'exists' ? 'has   ' : 'copied'} ${digest.slice(0, 19)} ${formatBytes(size)}\n`,
+      )
+    },
+  }
+}
+
+function isDistributable(child: Descriptor): boolean {
+  return !isNonDistributable(child.mediaType)
+}
