@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type {
@@ -70,44 +71,46 @@ const LIST_PAGE = 1000
 /** Larger chunks mean fewer trips between threads; beyond this nothing is gained. */
 const CHUNK_BYTES = 1024 * 1024
 
-/** Manifests and configs: for these, setting up a file stream costs more than the reading. */
+/** Manifests and configs: reading these takes less time than asking another thread to. */
 const SMALL_BYTES = 64 * 1024
 
 async function openFile(path: string, blob: BlobInfo, range: ByteRange | undefined): Promise<Readable> {
   const start = range?.start ?? 0
   const end = Math.min(range?.end ?? Number.POSITIVE_INFINITY, blob.size - 1)
-  const file = await openWhole(path, blob)
-  if (end - start < SMALL_BYTES) return readSmall(file, start, Math.max(0, end - start + 1))
-  return file.createReadStream({ start, end, highWaterMark: CHUNK_BYTES })
-}
-
-async function openWhole(path: string, blob: BlobInfo): Promise<FileHandle> {
-  let file: FileHandle
   try {
-    file = await open(path, 'r')
+    if (blob.size <= SMALL_BYTES) return readableOf(readSmall(path, blob).subarray(start, end + 1))
+    const file = await openWhole(path, blob)
+    if (start <= end) return file.createReadStream({ start, end, highWaterMark: CHUNK_BYTES })
+    await file.close()
+    return readableOf(Buffer.alloc(0))
   } catch (error) {
     if (isErrno(error, 'ENOENT')) throw corrupt(blob, 'its file is missing', error)
     throw storeErrorFrom(error, `Cannot open content ${blob.digest}`)
   }
+}
+
+async function openWhole(path: string, blob: BlobInfo): Promise<FileHandle> {
+  const file = await open(path, 'r')
   const { size } = await file.stat()
   if (size === blob.size) return file
   await file.close()
   throw corrupt(blob, `want ${blob.size} bytes, got ${size}`)
 }
 
-async function readSmall(file: FileHandle, start: number, length: number): Promise<Readable> {
-  const bytes = Buffer.allocUnsafe(length)
-  let filled = 0
+function readSmall(path: string, blob: BlobInfo): Buffer {
+  const file = openSync(path, 'r')
   try {
-    while (filled < length) {
-      const { bytesRead } = await file.read(bytes, filled, length - filled, start + filled)
-      if (bytesRead === 0) break
-      filled += bytesRead
-    }
+    const bytes = Buffer.allocUnsafe(blob.size + 1)
+    const size = readSync(file, bytes, 0, bytes.length, 0)
+    if (size === blob.size) return bytes.subarray(0, size)
+    throw corrupt(blob, `want ${blob.size} bytes, got ${size > blob.size ? 'more' : size}`)
   } finally {
-    await file.close()
+    closeSync(file)
   }
-  return Readable.from(filled === 0 ? [] : [bytes.subarray(0, filled)], { objectMode: false })
+}
+
+function readableOf(bytes: Buffer): Readable {
+  return Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false })
 }
 
 function corrupt({ digest }: { readonly digest: Digest }, state: string, cause?: unknown): StoreError {
