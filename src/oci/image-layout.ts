@@ -52,7 +52,10 @@ export function parseLayoutIndex(bytes: Uint8Array): readonly NamedImage[] {
   for (const { annotations = {}, ...descriptor } of index.manifests) {
     const { [REF_NAME]: _ref, [CONTAINERD_NAME]: _name, ...others } = annotations
     const kept = Object.keys(others).length === 0 ? descriptor : { ...descriptor, annotations: others }
-    const image = images.get(descriptor.digest) ?? { descriptor: kept, names: [] }
+    const image: { descriptor: Descriptor; names: string[] } = images.get(descriptor.digest) ?? {
+      descriptor: kept,
+      names: [],
+    }
     images.set(descriptor.digest, image)
     const name = nameOf(annotations)
     if (name !== undefined && !image.names.includes(name)) image.names.push(name)

@@ -6,7 +6,7 @@ import { DigestVerifier } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
 import type { GraphSource } from '../../oci/graph.ts'
 import { blobPath } from '../../oci/image-layout.ts'
-import { storeErrorFrom } from '../errors.ts'
+import { StoreError, storeErrorFrom } from '../errors.ts'
 
 /** A file of an envelope. */
 export interface EnvelopeMember {
@@ -42,19 +42,19 @@ export async function writeEnvelope(
 ): Promise<void> {
   const unique = new Map(members.map(member => [member.path, member]))
   const tar = pack()
-  const feeding = feed(tar, [...unique.values()], signal).catch(error => {
-    tar.destroy(error)
-    throw error
-  })
-  const [fed, written] = await Promise.allSettled([feeding, pipeline(tar, to, { signal, end: false })])
+  // When one end fails it takes the other one along, whose error tells less.
+  const failures: unknown[] = []
+  const fail = (error: unknown): void => {
+    failures.push(error)
+    tar.destroy(error instanceof Error ? error : new Error(String(error)))
+  }
+  const feeding = feed(tar, [...unique.values()], signal).catch(fail)
+  const writing = writeAll(tar, to, signal).catch(fail)
+  await Promise.all([feeding, writing])
   signal.throwIfAborted()
-  // When one end fails it takes the other one along, with an error that tells less.
-  if (written.status === 'rejected' && isErrno(written.reason, 'EPIPE', 'ENOSPC', 'EDQUOT', 'EIO'))
-    throw isErrno(written.reason, 'EPIPE')
-      ? written.reason
-      : storeErrorFrom(written.reason, 'Cannot write archive')
-  if (fed.status === 'rejected') throw fed.reason
-  if (written.status === 'rejected') throw written.reason
+  const [first] = failures
+  if (failures.length > 0)
+    throw isErrno(first, 'ENOSPC', 'EDQUOT') ? storeErrorFrom(first, 'Cannot write archive') : first
 }
 
 type Pack = ReturnType<typeof pack>
@@ -76,6 +76,31 @@ async function feed(tar: Pack, members: EnvelopeMember[], signal: AbortSignal): 
     await pipeline(source, tar.entry({ ...COMMON, name: path, type: 'file', mode: 0o644, size }), { signal })
   }
   tar.finalize()
+}
+
+async function writeAll(tar: Pack, to: Writable, signal: AbortSignal): Promise<void> {
+  const { promise: failed, reject } = Promise.withResolvers<never>()
+  const { promise: lastWritten, resolve: written } = Promise.withResolvers<void>()
+  failed.catch(() => undefined)
+  const closed = () =>
+    reject(new StoreError('store-failed', 'Cannot write archive: its other end has been closed'))
+  const aborted = () => reject(signal.reason)
+  to.on('error', reject).on('close', closed)
+  signal.addEventListener('abort', aborted)
+  try {
+    signal.throwIfAborted()
+    if (to.destroyed) closed()
+    for await (const chunk of tar) {
+      if (to.write(chunk)) continue
+      await Promise.race([failed, new Promise<void>(resolve => to.once('drain', resolve))])
+    }
+    // The last bytes may fail too.
+    to.write('', error => (error ? reject(error) : written()))
+    await Promise.race([failed, lastWritten])
+  } finally {
+    to.off('error', reject).off('close', closed)
+    signal.removeEventListener('abort', aborted)
+  }
 }
 
 async function* toIterable(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

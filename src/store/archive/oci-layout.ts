@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
 import { DigestVerifier } from '../../oci/digest.ts'
 import { CodedError, isErrno, OciError } from '../../oci/errors.ts'
 import { copyGraph, type GraphSource, type GraphTarget } from '../../oci/graph.ts'
@@ -138,11 +138,10 @@ function layoutTarget(directory: string): GraphTarget {
     async write({ digest, size }, source, signal) {
       const path = join(directory, blobPath(digest))
       await mkdir(dirname(path), { recursive: true })
-      await publish(path, file =>
-        pipeline(source, new DigestVerifier({ digest, size }), file.createWriteStream({ autoClose: false }), {
-          signal,
-        }),
-      )
+      await publish(path, file => {
+        const verified = Readable.from(source).compose(new DigestVerifier({ digest, size }))
+        return file.writeFile(verified, { signal })
+      })
     },
   }
 }

@@ -6,7 +6,7 @@ import { readSync } from 'node:fs'
 import { type FileHandle, open as openFile } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { Readable } from 'node:stream'
-import { extract, type Headers } from 'tar-stream'
+import { extract, type Header } from 'tar-stream'
 import { CodedError, OciError } from '../../oci/errors.ts'
 import { storeErrorFrom } from '../errors.ts'
 
@@ -62,15 +62,6 @@ function tarIndex(handle: FileHandle, members: ReadonlyMap<string, TarMember>): 
     if (member !== undefined) return member
     throw new OciError('content-missing', `Cannot read ${JSON.stringify(path)} in archive: it is not there`)
   }
-  const openRange = (offset: number, size: number): Readable =>
-    size === 0
-      ? Readable.from([])
-      : handle.createReadStream({
-          start: offset,
-          end: offset + size - 1,
-          autoClose: false,
-          highWaterMark: 1024 * 1024,
-        })
   const readRange = async (offset: number, size: number): Promise<Buffer> => {
     const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(size), position: offset })
     return buffer.subarray(0, bytesRead)
@@ -83,7 +74,7 @@ function tarIndex(handle: FileHandle, members: ReadonlyMap<string, TarMember>): 
     },
     open: path => {
       const { offset, size } = need(path)
-      return openRange(offset, size)
+      return Readable.from(readChunks(handle, offset, size), { objectMode: false })
     },
     async read(path, limitBytes) {
       const { offset, size } = need(path)
@@ -110,11 +101,11 @@ async function scan(handle: FileHandle, signal: AbortSignal): Promise<ReadonlyMa
       reject(error)
       return extractor.destroy()
     }
-    body.on('end', next)
+    body.on('end', () => next())
     body.resume()
   })
   try {
-    const bytes = handle.createReadStream({ start: 0, autoClose: false, highWaterMark: 1024 * 1024, signal })
+    const bytes = readChunks(handle, 0, fileSize, signal)
     await Promise.race([feed(extractor, bytes), failed])
   } finally {
     extractor.destroy()
@@ -128,10 +119,29 @@ async function feed(extractor: ReturnType<typeof extract>, bytes: AsyncIterable<
   for await (const chunk of bytes) {
     if (extractor.destroyed) return
     if (!extractor.write(chunk))
-      await Promise.race([closed, new Promise(resolve => extractor.once('drain', resolve))])
+      await Promise.race([closed, new Promise<void>(resolve => extractor.once('drain', () => resolve()))])
   }
-  extractor.end()
+  extractor.end(undefined)
   await closed
+}
+
+const CHUNK = 1024 * 1024
+
+/** Not a stream of node:fs: destroying one closes the handle, whatever its options say. */
+async function* readChunks(
+  handle: FileHandle,
+  offset: number,
+  size: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer, void, void> {
+  for (let at = offset; at < offset + size; ) {
+    signal?.throwIfAborted()
+    const length = Math.min(CHUNK, offset + size - at)
+    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.allocUnsafe(length), position: at })
+    if (bytesRead === 0) throw tarInvalid('the file got shorter while it was read')
+    at += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
 }
 
 /** Collects members, with guards against what tar-stream lets through. */
@@ -149,7 +159,7 @@ class Table {
   }
 
   /** False when the archive ended before this entry. @throws OciError `tar-invalid` */
-  add(header: Headers): boolean {
+  add(header: Header): boolean {
     // Entries after the end mark, which other readers do not see, must not be seen here either.
     const got = readSync(this.#fd, this.#block, 0, BLOCK, this.#next)
     if (got === BLOCK && this.#block.every(byte => byte === 0)) return false
@@ -170,7 +180,7 @@ class Table {
 }
 
 /** tar-stream tells it, its types do not. */
-function offsetOf(header: Headers): number {
+function offsetOf(header: Header): number {
   const offset = 'byteOffset' in header ? header.byteOffset : undefined
   if (typeof offset === 'number') return offset
   throw tarInvalid('a header without a place')

@@ -1,0 +1,120 @@
+import { imageConfigBytes, type RuntimeConfig } from '../../oci/config.ts'
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { digestOf } from '../../oci/digest.ts'
+import { OciError } from '../../oci/errors.ts'
+import { graphTarget } from '../../oci/graph.ts'
+import { decompress, detectCompression } from '../../oci/layer/compression.ts'
+import { imageManifestBytes } from '../../oci/manifest.ts'
+import { type Compression, MEDIA_TYPE } from '../../oci/media-type.ts'
+import type { Platform } from '../../oci/platform.ts'
+import type { Store } from '../store.ts'
+import type { Decompress } from './open-archive.ts'
+
+export interface ImportOptions {
+  readonly store: Pick<Store, 'content' | 'layers'>
+  /** A root filesystem as a tar: plain, gzip or zstd; xz and bzip2 where `decompressWith` is given. */
+  readonly tar: AsyncIterable<Uint8Array>
+  readonly decompressWith?: Decompress
+  /** The image's configuration (`docker import --change`). */
+  readonly config: RuntimeConfig
+  readonly platform: Platform
+  /** Of the layer as it is stored. */
+  readonly compression: Compression
+  /** Of the history: `Imported from rootfs.tar`. */
+  readonly comment: string
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly signal: AbortSignal
+}
+
+export interface ImportedImage {
+  /** The manifest; it and all that it needs is stored, but has no name yet (`nameImage`). */
+  readonly descriptor: Descriptor
+  /** The config, whose digest is the image ID. */
+  readonly config: Descriptor
+}
+
+/**
+ * Makes an image of one layer, whose entries are kept exactly as they are.
+ * @throws OciError `tar-invalid`, `layer-invalid`; StoreError; what `tar` throws; the signal's reason
+ */
+export async function importRootfs(options: ImportOptions): Promise<ImportedImage> {
+  const { store, config, platform, compression, comment, now, signal } = options
+  const layer = await store.layers.ingest(await plainTar(options), compression, signal)
+  const created = new Date(now()).toISOString()
+  const configBytes = imageConfigBytes({
+    ...platform,
+    created,
+    config,
+    rootfs: { type: 'layers', diff_ids: [layer.diffID] },
+    history: [{ created, comment }],
+    unknown: {},
+  })
+  const { digest, size, mediaType } = layer
+  const configDescriptor = await put(store, MEDIA_TYPE.ociConfig, configBytes, signal)
+  const manifest = imageManifestBytes({
+    mediaType: MEDIA_TYPE.ociManifest,
+    config: configDescriptor,
+    layers: [{ mediaType, digest, size }],
+  })
+  const descriptor = await put(store, MEDIA_TYPE.ociManifest, manifest, signal)
+  return { descriptor: { ...descriptor, platform }, config: configDescriptor }
+}
+
+async function put(
+  { content }: Pick<Store, 'content'>,
+  mediaType: string,
+  bytes: Buffer,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length }
+  const target = graphTarget(content)
+  if (!(await target.has(descriptor))) await target.write(descriptor, chunksOf(bytes), signal)
+  return descriptor
+}
+
+async function plainTar({ tar, decompressWith }: ImportOptions): Promise<AsyncIterable<Uint8Array>> {
+  const { head, all } = await peek(tar, 6)
+  const compression = detectCompression(head)
+  if (compression === 'none') return all
+  if (compression === 'gzip' || compression === 'zstd') return decompress(all, compression)
+  if (decompressWith !== undefined) return decompressWith(compression, all)
+  throw new OciError('layer-invalid', `Cannot import root filesystem: it is compressed by ${compression}`)
+}
+
+/** The first bytes of a stream, and the whole of it. */
+async function peek(
+  source: AsyncIterable<Uint8Array>,
+  bytes: number,
+): Promise<{ readonly head: Uint8Array; readonly all: AsyncIterable<Uint8Array> }> {
+  const iterator = source[Symbol.asyncIterator]()
+  let head: Uint8Array = new Uint8Array()
+  while (head.length < bytes) {
+    const { done, value } = await iterator.next()
+    if (done === true) break
+    head = Buffer.concat([head, value])
+  }
+  return { head: head.subarray(0, bytes), all: joined(head, iterator) }
+}
+
+async function* joined(
+  head: Uint8Array,
+  iterator: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  let isDone = false
+  try {
+    if (head.length > 0) yield head
+    for (;;) {
+      const result = await iterator.next()
+      isDone = result.done === true
+      if (result.done === true) return
+      yield result.value
+    }
+  } finally {
+    if (!isDone) await iterator.return?.()
+  }
+}
+
+async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes
+}

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, open, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { CodedError, isErrno, OciError } from '../../oci/errors.ts'
+import { decompress, detectCompression } from '../../oci/layer/compression.ts'
+import { storeErrorFrom } from '../errors.ts'
+import { DOCKER_MANIFEST_FILE, openDockerArchive } from './docker-archive.ts'
+import type { ImageArchive } from './image-archive.ts'
+import { openOciArchive } from './oci-archive.ts'
+import { openOciLayout } from './oci-layout.ts'
+import { openTarIndex } from './tar-index.ts'
+
+export interface OpenArchiveOptions {
+  /** A file, a directory in OCI layout, or a stream such as standard input. */
+  readonly from: string | AsyncIterable<Uint8Array>
+  /** Where a stream, or what a compressed file holds, is kept while the archive is open. Made if absent. */
+  readonly temporaryDirectory: string
+  readonly signal: AbortSignal
+  /** For archives in xz and bzip2, which are refused without it. */
+  readonly decompressWith?: Decompress
+}
+
+export type Decompress = (
+  program: 'xz' | 'bzip2',
+  source: AsyncIterable<Uint8Array>,
+) => AsyncIterable<Uint8Array>
+
+/**
+ * Opens whatever `save` of docker, podman, skopeo or us wrote, plain or compressed. Where an archive is in both
+ * formats, docker's counts: its OCI index may list platforms that were not saved.
+ * @throws OciError `tar-invalid`, `layout-invalid`, `layer-invalid` (corrupt compression), ...; StoreError
+ */
+export async function openImageArchive(options: OpenArchiveOptions): Promise<ImageArchive> {
+  const { from, signal } = options
+  if (typeof from === 'string' && (await isDirectory(from))) return openOciLayout(from)
+  const spooled = await spool(options)
+  try {
+    const file = spooled ?? String(from)
+    const archive = await ((await isDockerArchive(file, signal)) ? openDockerArchive : openOciArchive)(
+      file,
+      signal,
+    )
+    return { ...archive, [Symbol.asyncDispose]: () => disposeBoth(archive, spooled) }
+  } catch (error) {
+    await removeSpooled(spooled)
+    throw error
+  }
+}
+
+async function disposeBoth(archive: ImageArchive, spooled: string | undefined): Promise<void> {
+  await archive[Symbol.asyncDispose]()
+  await removeSpooled(spooled)
+}
+
+async function removeSpooled(spooled: string | undefined): Promise<void> {
+  if (spooled !== undefined) await rm(spooled, { force: true })
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory()
+  } catch (error) {
+    if (isErrno(error, 'ENOENT'))
+      throw new OciError('content-missing', `Cannot read ${path}: there is no such file`, { cause: error })
+    throw storeErrorFrom(error, `Cannot read ${path}`)
+  }
+}
+
+async function isDockerArchive(file: string, signal: AbortSignal): Promise<boolean> {
+  await using index = await openTarIndex(file, signal)
+  return index.size(DOCKER_MANIFEST_FILE) !== undefined
+}
+
+/** The path of a plain tar of ours; undefined when the file can be read where it is. */
+async function spool(options: OpenArchiveOptions): Promise<string | undefined> {
+  const { from, temporaryDirectory, signal } = options
+  if (typeof from !== 'string') {
+    const raw = await writeSpool(from, temporaryDirectory, signal)
+    const plain = await spool({ ...options, from: raw }).catch(async error => {
+      await removeSpooled(raw)
+      throw error
+    })
+    if (plain !== undefined) await removeSpooled(raw)
+    return plain ?? raw
+  }
+  const compression = detectCompression(await readHead(from))
+  if (compression === 'none') return undefined
+  const compressed = createReadStream(from, { highWaterMark: 1024 * 1024 })
+  try {
+    const plain =
+      compression === 'gzip' || compression === 'zstd'
+        ? decompress(compressed, compression)
+        : options.decompressWith?.(compression, compressed)
+    if (plain === undefined)
+      throw new OciError('layout-invalid', `Cannot read ${from}: it is compressed by ${compression}`)
+    return await writeSpool(plain, temporaryDirectory, signal)
+  } finally {
+    compressed.destroy()
+  }
+}
+
+async function readHead(file: string): Promise<Uint8Array> {
+  try {
+    await using handle = await open(file, 'r')
+    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(6), position: 0 })
+    return buffer.subarray(0, bytesRead)
+  } catch (error) {
+    throw storeErrorFrom(error, `Cannot read ${file}`)
+  }
+}
+
+async function writeSpool(
+  source: AsyncIterable<Uint8Array>,
+  directory: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const path = join(directory, `archive-${randomUUID()}`)
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await pipeline(source, createWriteStream(path, { flags: 'wx', mode: 0o600 }), { signal })
+    return path
+  } catch (error) {
+    await rm(path, { force: true })
+    signal.throwIfAborted()
+    throw error instanceof CodedError ? error : storeErrorFrom(error, `Cannot write ${path}`)
+  }
+}
