@@ -1,5 +1,7 @@
 /** Text as Go's `fmt` prints it: BuildKit's history is written so, and tools compare it. */
 
+const REPLACEMENT = '\ufffd'
+
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   ['\x07', '\\a'],
   ['\b', '\\b'],
@@ -29,7 +31,8 @@ export function formatList(items: readonly string[]): string {
 
 /** `%q` of a number: the character with this code. */
 export function quoteNumber(value: number): string {
-  const character = String.fromCodePoint(value)
+  const isCharacter = Number.isInteger(value) && value >= 0 && value <= 0x10ffff
+  const character = isCharacter ? String.fromCodePoint(value) : REPLACEMENT
   return `'${character === "'" ? "\\'" : character === '"' ? '"' : quoteCharacter(character)}'`
 }
 
@@ -60,7 +63,7 @@ function quoteCharacter(character: string): string {
   if (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character)) return character
   const code = character.codePointAt(0) ?? 0
   if (code < 0x80) return `\\x${hex(code, 2)}`
-  if (code >= 0xd800 && code < 0xe000) return '�'
+  if (code >= 0xd800 && code < 0xe000) return REPLACEMENT
   return code < 0x10000 ? `\\u${hex(code, 4)}` : `\\U${hex(code, 8)}`
 }
 
