@@ -62,15 +62,17 @@ async function readBlob(call: Call, name: RepositoryName, { digest, size }: Blob
 }
 
 function notModified(digest: Digest): Answer {
-  return { status: 304, headers: { ETag: etagOf(digest), 'Cache-Control': IMMUTABLE } }
+  return { status: 304, headers: validatorsOf(digest) }
 }
 
 function headersOf(digest: Digest): Record<string, string> {
   return {
+    ...validatorsOf(digest),
     'Content-Type': 'application/octet-stream',
-    'Docker-Content-Digest': digest,
     'Accept-Ranges': 'bytes',
-    'Cache-Control': IMMUTABLE,
-    ETag: etagOf(digest),
   }
+}
+
+function validatorsOf(digest: Digest): Record<string, string> {
+  return { 'Docker-Content-Digest': digest, ETag: etagOf(digest), 'Cache-Control': IMMUTABLE }
 }
