@@ -1,7 +1,8 @@
 /**
  * What a container needs in its root filesystem before it starts: its working directory, and files to mount its
- * `resolv.conf` and `hosts` over. The latter are stubs: made where they are missing, and gone again afterwards with the
- * directories made for them, without a trace in the times of their parents.
+ * `resolv.conf` and `hosts` over. The latter are stubs: made where they are missing, and gone again afterwards without
+ * a trace in the time of their directory. Directories on the way stay in the layer, as BuildKit leaves them
+ * (and as runtimes leave the `/proc`, `/sys` and `/dev` that they make): images come out the same.
  */
 import { closeSync, constants, lstatSync, readlinkSync } from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
@@ -20,7 +21,6 @@ export interface MountPoints {
 interface Stub {
   readonly parent: number
   readonly name: Buffer
-  readonly kind: 'directory' | 'other'
 }
 
 const MAX_SYMLINKS = 40
@@ -30,14 +30,12 @@ const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 export function openMountPoints(linux: Linux, root: number): MountPoints {
   const stubs: Stub[] = []
 
-  /** Makes a stub and leaves the time of the directory that it is in as it was. */
-  function makeStub(parent: number, name: Buffer, kind: Stub['kind']): void {
+  function makeStub(parent: number, name: Buffer): void {
     const time = timeOf(parent)
-    if (kind === 'directory') linux.mkdirat(parent, name, 0o755)
-    else closeSync(linux.openat(parent, name, NEW_FILE, 0o644))
-    linux.fchmodat(parent, name, kind === 'directory' ? 0o755 : 0o644)
+    closeSync(linux.openat(parent, name, NEW_FILE, 0o644))
+    linux.fchmodat(parent, name, 0o644)
     linux.utimensat(parent, '.', time)
-    stubs.push({ parent: linux.openat(parent, '.', constants.O_DIRECTORY), name, kind })
+    stubs.push({ parent: linux.openat(parent, '.', constants.O_DIRECTORY), name })
   }
 
   return {
@@ -46,16 +44,11 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
       for (let symlinks = 0; symlinks <= MAX_SYMLINKS; symlinks++) {
         const slash = wanted.lastIndexOf(0x2f)
         const name = wanted.subarray(slash + 1)
-        const parent = openDirectoryInRoot(
-          linux,
-          root,
-          wanted.subarray(0, Math.max(0, slash)),
-          (directory, missing) => makeStub(directory, missing, 'directory'),
-        )
+        const parent = openDirectory(linux, root, wanted.subarray(0, Math.max(0, slash)), ROOT)
         try {
           const above = pathInRoot(root, parent)
           const stats = lstatSync(fdPath(parent, name), { throwIfNoEntry: false })
-          if (stats === undefined) makeStub(parent, name, 'other')
+          if (stats === undefined) makeStub(parent, name)
           if (stats?.isSymbolicLink() !== true) return Buffer.concat([SLASH, join(above, name)]).toString()
           const target = readlinkSync(fdPath(parent, name), 'buffer')
           wanted = target[0] === 0x2f ? target : join(above, target)
@@ -79,18 +72,31 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
 }
 
 /** Makes the directory and what is missing above it, owned by the process that will work there. */
-export function makeWorkingDirectory(
-  linux: Linux,
-  root: number,
-  path: string,
-  owner: { readonly uid: number; readonly gid: number },
-): void {
-  const directory = openDirectoryInRoot(linux, root, Buffer.from(path), (parent, name) => {
-    linux.mkdirat(parent, name, 0o755)
-    linux.fchownat(parent, name, owner.uid, owner.gid)
-    linux.fchmodat(parent, name, 0o755)
-  })
-  closeSync(directory)
+export function makeWorkingDirectory(linux: Linux, root: number, path: string, owner: Owner): void {
+  closeSync(openDirectory(linux, root, Buffer.from(path), owner))
+}
+
+interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+const ROOT: Owner = { uid: 0, gid: 0 }
+
+/** @throws BuildError `run-failed` when the root filesystem has something else at the path */
+function openDirectory(linux: Linux, root: number, path: Buffer, owner: Owner): number {
+  try {
+    return openDirectoryInRoot(linux, root, path, (parent, name) => {
+      linux.mkdirat(parent, name, 0o755)
+      linux.fchownat(parent, name, owner.uid, owner.gid)
+      linux.fchmodat(parent, name, 0o755)
+    })
+  } catch (error) {
+    if (!isLinuxError(error, 'EEXIST', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
+    throw new BuildError('run-failed', `Cannot start container: "${path}" is not a directory`, {
+      cause: error,
+    })
+  }
 }
 
 const SLASH = Buffer.from('/')
@@ -99,17 +105,11 @@ function join(directory: Buffer, name: Buffer): Buffer {
   return directory.length === 0 ? name : Buffer.concat([directory, SLASH, name])
 }
 
-function removeStub(linux: Linux, { parent, name, kind }: Stub): void {
+function removeStub(linux: Linux, { parent, name }: Stub): void {
   const stats = lstatSync(fdPath(parent, name), { throwIfNoEntry: false })
-  if (stats === undefined || (kind === 'other' && (!stats.isFile() || stats.size > 0))) return
+  if (stats?.isFile() !== true || stats.size > 0) return
   const time = timeOf(parent)
-  try {
-    linux.unlinkat(parent, name, kind)
-  } catch (error) {
-    // The step put something in, or made another kind of file of it: then it is the step's.
-    if (isLinuxError(error, 'ENOTEMPTY', 'ENOTDIR')) return
-    throw error
-  }
+  linux.unlinkat(parent, name, 'other')
   linux.utimensat(parent, '.', time)
 }
 

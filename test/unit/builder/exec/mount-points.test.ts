@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -44,11 +45,13 @@ test('a missing file is made and removed, and the time of its directory stays', 
   assert.equal(lstatSync(join(root, 'etc')).mtimeMs, 5000)
 })
 
-test('directories made for a missing file are removed with it', t => {
+test('directories made for a missing file stay, as BuildKit leaves them', t => {
   const { root, points } = open(t)
   points.fileAt(PATH)
   points.removeStubs()
-  assert.equal(existsSync(join(root, 'etc')), false)
+  assert.deepEqual(readdirSync(root), ['etc'])
+  assert.equal(lstatSync(join(root, 'etc')).mode & 0o7777, 0o755)
+  assert.deepEqual(readdirSync(join(root, 'etc')), [])
 })
 
 test('a change of the directory by the step keeps its time', t => {
@@ -97,9 +100,17 @@ for (const [name, target, real] of links)
     assert.ok(lstatSync(join(root, real)).isFile())
     points.removeStubs()
     assert.equal(existsSync(join(root, real)), false)
-    assert.equal(existsSync(join(root, 'run')), false)
     assert.ok(lstatSync(join(root, PATH)).isSymbolicLink())
   })
+
+test('a file in place of a directory is an error that names it', t => {
+  const { root, points } = open(t)
+  writeFileSync(join(root, 'etc'), '')
+  assert.throws(() => points.fileAt(PATH), {
+    code: 'run-failed',
+    message: 'Cannot start container: "/etc" is not a directory',
+  })
+})
 
 test('a loop of symlinks is an error', t => {
   const { root, points } = open(t)
