@@ -2,7 +2,7 @@ import type { BlobInfo } from '../oci/content.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
-import { isTouchDue, touch } from './touch.ts'
+import { isTouchDue, writeIfPossible } from './touch.ts'
 
 /** What content there is, as the database knows it. A row promises that the bytes are on disk. */
 export interface BlobRow extends BlobInfo {
@@ -44,7 +44,7 @@ export function putBlob(database: Database, blob: BlobInfo, now: number): void {
 /** Notes that somebody asked for the blob. */
 export function touchBlob(database: Database, blob: BlobRow, now: number): void {
   if (!isTouchDue(blob.touchedAt, now)) return
-  touch(database, () =>
+  writeIfPossible(database, () =>
     database.run('UPDATE blobs SET touched_at = max(touched_at, ?) WHERE digest = ?', now, blob.digest),
   )
 }

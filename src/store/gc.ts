@@ -21,6 +21,7 @@ import type { IngestLocks } from './ingest-locks.ts'
 import { type PublishDeps, removeBytes } from './publish.ts'
 import type { Store } from './store.ts'
 import { digestOfPath, ingestOfName, type StoreLayout } from './store-layout.ts'
+import { writeIfPossible } from './touch.ts'
 
 export interface GarbageOptions {
   /**
@@ -56,11 +57,12 @@ export async function collectGarbage(
   const { dryRun, signal } = options
   const cutoff = options.now() - options.olderThanMs
   try {
+    // On a full disk this makes the room that the database needs.
+    const ingests = await sweepIngests(disk, cutoff, options)
     const swept = dryRun ? rehearseRows(disk, cutoff) : await sweepRows(disk, cutoff, signal)
     const digests = swept.map(blob => blob.digest)
     if (!dryRun) await removeBytes(disk, digests)
     const orphans = await sweepOrphans(disk, cutoff, new Set(digests), options)
-    const ingests = await sweepIngests(disk, cutoff, options)
     return {
       digests,
       bytes: sum(swept.map(blob => blob.size)) + orphans + ingests.bytes,
@@ -142,16 +144,12 @@ async function sweepIngests(
     bytes += stats.size
     if (!dryRun) await files.unlink(path)
   }
-  if (!dryRun) forgetIngests()
-  return { ids: [...ids].sort(), bytes }
-
-  /** Rows about ingests that are no more. */
-  function forgetIngests(): void {
-    database.write(() => {
+  if (!dryRun && ids.size > 0)
+    writeIfPossible(database, () => {
       for (const id of ids) database.run('DELETE FROM uploads WHERE id = ?', id)
       for (const id of ids) database.run('DELETE FROM ingest_locks WHERE id = ?', id)
-    }, 'relaxed')
-  }
+    })
+  return { ids: [...ids].sort(), bytes }
 }
 
 async function blobFolders({ algorithmFolders }: StoreLayout): Promise<readonly string[]> {

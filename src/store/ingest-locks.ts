@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import type { IngestID } from '../oci/content.ts'
 import type { Database } from './database.ts'
 import { isProcessAlive, ownProcessIdentity } from './process-identity.ts'
+import { writeIfPossible } from './touch.ts'
 
 export interface IngestLocks {
   /** False when somebody else, in this process or another, holds it. */
@@ -42,7 +43,7 @@ export function createIngestLocks(database: Database): IngestLocks {
       }, 'relaxed'),
     free(id) {
       if (!held.delete(id)) return
-      database.write(() => database.run('DELETE FROM ingest_locks WHERE id = ?', id), 'relaxed')
+      writeIfPossible(database, () => database.run('DELETE FROM ingest_locks WHERE id = ?', id))
     },
   }
 }

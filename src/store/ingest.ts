@@ -23,6 +23,7 @@ import { type PublishDeps, publish } from './publish.ts'
 import type { RunningHash } from './running-hash.ts'
 import type { StoreFile } from './store-files.ts'
 import { isIngestID } from './store-layout.ts'
+import { writeIfPossible } from './touch.ts'
 
 export interface IngestDeps extends PublishDeps {
   readonly hashes: IngestHashes
@@ -115,8 +116,9 @@ class FileIngest implements DiskIngest {
       if (this.#state === 'ended') return
       const { database, files, layout } = this.#deps
       await files.unlink(layout.ingest(this.id))
-      database.write(() => database.run('DELETE FROM uploads WHERE id = ?', this.id), 'relaxed')
+      // The file's space is free once it is closed, and the database may be in want of it.
       await this.#end()
+      writeIfPossible(database, () => database.run('DELETE FROM uploads WHERE id = ?', this.id))
     })
   }
 
@@ -221,9 +223,12 @@ class FileIngest implements DiskIngest {
 
   async #close(): Promise<void> {
     this.#state = 'ended'
-    if (this.#hasLock) this.#deps.locks.free(this.id)
-    this.#hasLock = false
-    await this.#file?.close()
+    try {
+      await this.#file?.close()
+    } finally {
+      if (this.#hasLock) this.#deps.locks.free(this.id)
+      this.#hasLock = false
+    }
   }
 }
 

@@ -39,7 +39,7 @@ interface ProcessStat {
   readonly startTime: string
 }
 
-/** Undefined when there is no such process. */
+/** Undefined when there is no such process, or only its exit status, which its parent has not asked for yet. */
 function readProcessStat(pid: string): ProcessStat | undefined {
   let stat: string
   try {
@@ -50,6 +50,8 @@ function readProcessStat(pid: string): ProcessStat | undefined {
   }
   // The second field is the command's name in parentheses, and may hold spaces and parentheses itself (proc(5)).
   const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [state] = afterName
+  if (state === 'Z' || state === 'X') return undefined
   const startTime = afterName[19]
   const [ownPID] = stat.split(' ', 1)
   return ownPID === undefined || startTime === undefined ? undefined : { pid: ownPID, startTime }

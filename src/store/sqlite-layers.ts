@@ -2,7 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import { requireBlobs } from './blob-rows.ts'
 import type { Database } from './database.ts'
 import type { CacheRecord, LayerRecord, Metadata } from './metadata.ts'
-import { isTouchDue, touch } from './touch.ts'
+import { isTouchDue, writeIfPossible } from './touch.ts'
 
 /** The part of `Metadata` that is about layers and the build cache. */
 export type LayerMetadata = Pick<
@@ -126,5 +126,7 @@ function touchRecord(
   now: number,
 ): void {
   if (!isTouchDue(row.usedAt, now, USE_INTERVAL_MS)) return
-  touch(database, () => database.run('UPDATE cache_records SET used_at = ? WHERE key = ?', now, row.key))
+  writeIfPossible(database, () =>
+    database.run('UPDATE cache_records SET used_at = ? WHERE key = ?', now, row.key),
+  )
 }

@@ -3,7 +3,7 @@ import type { RepositoryName, Tag } from '../oci/reference.ts'
 import { findBlob, requireBlobs } from './blob-rows.ts'
 import type { Database } from './database.ts'
 import type { ManifestRecord, Metadata, Page, TagRecord } from './metadata.ts'
-import { isTouchDue, touch } from './touch.ts'
+import { isTouchDue, writeIfPossible } from './touch.ts'
 
 /** The part of `Metadata` that is about repositories: manifests, tags, referrers, linked blobs. */
 export type RepositoryMetadata = Pick<
@@ -197,7 +197,9 @@ function manifestRecord(database: Database, row: ManifestRow): ManifestRecord {
 
 function touchManifest(database: Database, row: ManifestRow, now: number): void {
   if (!isTouchDue(row.touchedAt, now)) return
-  touch(database, () => database.run('UPDATE manifests SET touched_at = ? WHERE id = ?', now, row.id))
+  writeIfPossible(database, () =>
+    database.run('UPDATE manifests SET touched_at = ? WHERE id = ?', now, row.id),
+  )
 }
 
 /** A put that changes nothing writes nothing: the tags already keep the manifest and what it needs. */
@@ -319,7 +321,7 @@ function isLinked(database: Database, repository: RepositoryName, digest: Digest
   const link = findLink(database, repository, digest)
   if (link === undefined) return false
   if (isTouchDue(link.touchedAt, now))
-    touch(database, () =>
+    writeIfPossible(database, () =>
       database.run(
         'UPDATE links SET touched_at = ? WHERE repository = ? AND digest = ?',
         now,

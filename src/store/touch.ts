@@ -12,8 +12,11 @@ export function isTouchDue(touchedAt: number, now: number, intervalMs = TOUCH_IN
   return touchedAt <= now - intervalMs
 }
 
-/** Writes that a row was used. A read must not fail because this could not be noted, say on a full disk. */
-export function touch(database: Database, action: () => void): void {
+/**
+ * Writes what may as well not be written: that a row was used, that an ingest is over. The call it belongs to must
+ * not fail because this could not be noted, say on a full disk.
+ */
+export function writeIfPossible(database: Database, action: () => void): void {
   try {
     database.write(action, 'relaxed')
   } catch (error) {
