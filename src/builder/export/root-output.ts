@@ -3,14 +3,13 @@ import { lstat, mkdir, readdir, realpath, rename } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
-import { displayText } from '../../oci/byte-string.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { type TarItem, writeTar } from '../../oci/tar/writer.ts'
-import { BuildError } from '../errors.ts'
 import { removeTree } from '../snapshot/remove-tree.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import { exportError, temporaryName, writeFileAtomically, writeStream } from './atomic-file.ts'
 import { rootfsItems } from './rootfs.ts'
+import { writeUserFiles } from './user-files.ts'
 
 export async function exportToTar(
   tree: FileTree,
@@ -25,8 +24,8 @@ export async function exportToTar(
 
 /**
  * Lays the files over what is in the directory, making it where it is missing. All of them are written beside it
- * first and then moved in: what fails on the way leaves the directory as it was. Owners are kept where we may set
- * them, else the files are ours.
+ * first and then moved in: what fails on the way leaves the directory as it was. Owners and attributes are kept by
+ * root; other users get files of their own.
  */
 export async function exportToDirectory(tree: FileTree, dest: string, signal: AbortSignal): Promise<void> {
   const target = await followed(dest)
@@ -34,10 +33,9 @@ export async function exportToDirectory(tree: FileTree, dest: string, signal: Ab
   try {
     await mkdir(dirname(target), { recursive: true })
     await mkdir(temporary, { mode: 0o755 })
-    const { applyLayer } = await import('../snapshot/apply.ts')
-    const { loadLinux } = await import('../../linux/linux.ts')
-    const owned = userInfo().uid === 0 ? rootfsItems(tree, signal) : unprivileged(rootfsItems(tree, signal))
-    await applyLayer(writeTar(owned), { linux: await loadLinux(), directory: temporary, lower: [], signal })
+    const items = rootfsItems(tree, signal)
+    if (userInfo().uid === 0) await unpack(items, temporary, signal)
+    else await writeUserFiles(items, temporary, signal)
     await merge(Buffer.from(temporary), Buffer.from(target))
   } catch (error) {
     throw exportError(error, dest)
@@ -46,20 +44,10 @@ export async function exportToDirectory(tree: FileTree, dest: string, signal: Ab
   }
 }
 
-/** What a user may write: files of their own, without attributes that only root can set. */
-async function* unprivileged(items: AsyncIterable<TarItem>): AsyncGenerator<TarItem> {
-  const { uid, gid } = userInfo()
-  for await (const { entry, ...rest } of items) {
-    if (entry.type === 'character' || entry.type === 'block')
-      throw new BuildError(
-        'privilege-missing',
-        `Cannot write device node /${displayText(entry.path)}: only root can make devices`,
-        { hint: 'use -o type=tar' },
-      )
-    const { xattrs, ...plain } = entry
-    const kept = [...(xattrs ?? [])].filter(([name]) => name.startsWith('user.'))
-    yield { ...rest, entry: { ...plain, uid, gid, ...(kept.length > 0 && { xattrs: new Map(kept) }) } }
-  }
+async function unpack(items: AsyncIterable<TarItem>, directory: string, signal: AbortSignal): Promise<void> {
+  const { applyLayer } = await import('../snapshot/apply.ts')
+  const { loadLinux } = await import('../../linux/linux.ts')
+  await applyLayer(writeTar(items), { linux: await loadLinux(), directory, lower: [], signal })
 }
 
 /** Moves `from` to `to`; a directory goes into a directory, anything else replaces what is there. Follows no symlink. */

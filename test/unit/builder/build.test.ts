@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict'
+import { chmodSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { BuildError } from '../../../src/builder/errors.ts'
+import { parseReference, repositoryOf, type Tag } from '../../../src/oci/reference.ts'
+import { executed, openWorkshop, type Workshop } from './building.ts'
+
+const DOCKERFILE = `FROM scratch AS build
+WORKDIR /src
+COPY a b /src/
+RUN make
+LABEL step=built
+FROM scratch
+COPY --from=build /src/a /made /out/
+CMD ["/out/made"]
+`
+
+describe('build()', () => {
+  it('an unchanged build executes nothing, writes nothing, and gives the same image', async () => {
+    using workshop = await example()
+    const first = await workshop.build(DOCKERFILE, { tag: 'app:1' })
+    assert.deepEqual(executed(workshop.events), [
+      'WORKDIR /src',
+      'COPY a b /src/',
+      'RUN make',
+      'COPY --from=build /src/a /made /out/',
+    ])
+    workshop.events.length = 0
+    const before = workshop.storeFiles()
+    const second = await workshop.build(DOCKERFILE, { tag: 'app:1' })
+    assert.deepEqual(second, first)
+    assert.deepEqual(executed(workshop.events), [])
+    assert.deepEqual(workshop.storeFiles(), before)
+    assert.equal(workshop.processes.length, 1)
+  })
+
+  it('semantics 97: a new time of a file changes nothing, a new mode does', async () => {
+    using workshop = await example()
+    const first = await workshop.build(DOCKERFILE)
+    workshop.events.length = 0
+    utimesSync(join(workshop.context, 'a'), 5, 5)
+    const touched = await workshop.build(DOCKERFILE)
+    assert.deepEqual(executed(workshop.events), [])
+    assert.equal(touched.digest, first.digest)
+    chmodSync(join(workshop.context, 'a'), 0o700)
+    workshop.events.length = 0
+    await workshop.build(DOCKERFILE)
+    assert.deepEqual(executed(workshop.events), [
+      'COPY a b /src/',
+      'RUN make',
+      'COPY --from=build /src/a /made /out/',
+    ])
+  })
+
+  it('semantics 98: a file that no step selects changes nothing', async () => {
+    using workshop = await example()
+    await workshop.build(DOCKERFILE)
+    workshop.events.length = 0
+    workshop.write('other', 'x')
+    await workshop.build(DOCKERFILE)
+    assert.deepEqual(executed(workshop.events), [])
+  })
+
+  it('a step that ran again with the same outcome disturbs nothing after it', async () => {
+    using workshop = await example()
+    await workshop.build(DOCKERFILE)
+    workshop.events.length = 0
+    workshop.write('b', 'changed, but not copied further')
+    await workshop.build(DOCKERFILE)
+    assert.deepEqual(executed(workshop.events), ['COPY a b /src/', 'RUN make'])
+  })
+
+  it('semantics 104: new metadata executes nothing', async () => {
+    using workshop = await example()
+    const first = await workshop.build(DOCKERFILE)
+    workshop.events.length = 0
+    const second = await workshop.build(DOCKERFILE.replace('CMD', 'ENTRYPOINT').replace('built', 'again'))
+    assert.deepEqual(executed(workshop.events), [])
+    assert.notEqual(second.imageID, first.imageID)
+  })
+
+  it('--no-cache executes every step again', async () => {
+    using workshop = await example()
+    await workshop.build(DOCKERFILE)
+    workshop.events.length = 0
+    await workshop.build(DOCKERFILE, { noCache: true })
+    assert.equal(executed(workshop.events).length, 4)
+  })
+
+  it('semantics 82: dates new history by its layers, what has none by the layer before it', async () => {
+    using workshop = await example()
+    const result = await workshop.build('FROM scratch\nENV a=b\nCOPY a /\nLABEL c=d\nCOPY b /\nCMD ["x"]')
+    const { history, created } = await workshop.config(result)
+    const times = history.map(entry => entry.created)
+    const [first, , , second] = [times[1], times[1], times[1], times[3]]
+    assert.deepEqual(times, [first, first, first, second, second])
+    assert.ok(first !== undefined && second !== undefined && first < second)
+    assert.equal(created, second)
+    assert.deepEqual(
+      history.map(entry => entry.empty_layer ?? false),
+      [true, false, true, false, true],
+    )
+  })
+
+  it('an image that has no layer has no time either, so that it too is the same each time', async () => {
+    using workshop = await openWorkshop()
+    const first = await workshop.build('FROM scratch\nLABEL a=b')
+    assert.equal((await workshop.config(first)).created, undefined)
+    assert.equal((await workshop.build('FROM scratch\nLABEL a=b')).digest, first.digest)
+  })
+
+  it('SOURCE_DATE_EPOCH makes equal images in different stores', async () => {
+    const digests: string[] = []
+    for (const clock of [Date.UTC(2026, 1), Date.UTC(2030, 1)]) {
+      using workshop = await example()
+      workshop.clock = clock
+      for (const name of ['a', 'b']) utimesSync(join(workshop.context, name), 1_000, 1_000)
+      const text = 'FROM scratch\nWORKDIR /w\nCOPY a b /x/\nCOPY <<E /y\ninline\nE\nLABEL a=b'
+      const result = await workshop.build(text, {}, { sourceDateEpoch: 1_600_000_000 })
+      digests.push(result.digest)
+      assert.equal((await workshop.config(result)).created, '2020-09-13T12:26:40.000Z')
+    }
+    assert.equal(digests[0], digests[1])
+  })
+
+  it('pairs every layer with a history entry, also of steps that change nothing (semantics 81)', async () => {
+    using workshop = await openWorkshop()
+    const result = await workshop.build('FROM scratch\nRUN true\nWORKDIR /\nRUN true')
+    const { history, rootfs } = await workshop.config(result)
+    const { layers } = await workshop.manifest(result)
+    assert.equal(rootfs.diff_ids.length, 2)
+    assert.equal(layers.length, 2)
+    assert.equal(history.filter(entry => entry.empty_layer !== true).length, 2)
+  })
+
+  it('names the image in the store, and builds on it by that name', async () => {
+    using workshop = await example()
+    const base = await workshop.build('FROM scratch\nCOPY a /\nENV x=1', { tag: 'team/base:2' })
+    assert.equal(tagged(workshop, 'team/base:2'), base.digest)
+    const child = await workshop.build('FROM team/base:2\nCOPY b /', { tag: 'child' })
+    assert.equal(tagged(workshop, 'child:latest'), child.digest)
+    const { config, history } = await workshop.config(child)
+    assert.ok(config.Env?.includes('x=1'))
+    assert.deepEqual(
+      history.map(entry => entry.created_by),
+      ['COPY a / # buildkit', 'ENV x=1', 'COPY b / # buildkit'],
+    )
+    const pinned = await workshop.build(`FROM team/base@${base.digest}\nCOPY b /`)
+    assert.equal(pinned.digest, child.digest)
+  })
+
+  it('a failing RUN has its place, its exit code and its last lines, and moves no name', async () => {
+    using workshop = await example()
+    const first = await workshop.build(DOCKERFILE, { tag: 'app:1' })
+    workshop.play = () => 7
+    await assert.rejects(
+      workshop.build(DOCKERFILE.replace('RUN make', 'RUN make more'), { tag: 'app:1' }),
+      (error: unknown) => {
+        assert.ok(error instanceof BuildError)
+        assert.equal(error.code, 'run-failed')
+        assert.equal(error.exitCode, 7)
+        assert.equal(error.span?.startLine, 4)
+        assert.deepEqual(error.detail, { exitCode: 7, output: ['working'] })
+        return true
+      },
+    )
+    assert.equal(tagged(workshop, 'app:1'), first.digest)
+  })
+
+  it('runs with what the Dockerfile says, ARGs without a value left out', async () => {
+    using workshop = await openWorkshop()
+    await workshop.build('FROM scratch\nENV A=1\nARG B=2 C\nWORKDIR /w\nUSER 5:6\nRUN ["x", "y z"]', {
+      network: 'none',
+      extraHosts: ['db:10.0.0.1', 'v6:fe80::1'],
+      buildArgs: new Map([['https_proxy', 'http://p']]),
+    })
+    const [run] = workshop.processes
+    assert.ok(run !== undefined)
+    const { env, ...rest } = run
+    assert.deepEqual(rest, {
+      args: ['x', 'y z'],
+      cwd: '/w',
+      user: { uid: 5, gid: 6, additionalGids: [6] },
+      hostname: 'buildkitsandbox',
+      network: 'none',
+      extraHosts: ['10.0.0.1 db', 'fe80::1 v6'],
+    })
+    assert.deepEqual(env.toSorted(), [
+      'A=1',
+      'B=2',
+      'HTTPS_PROXY=http://p',
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+      'https_proxy=http://p',
+    ])
+  })
+
+  it('semantics 64, 107: proxies and addresses of hosts are not in the cache key', async () => {
+    using workshop = await openWorkshop()
+    const text = 'FROM scratch\nRUN x'
+    await workshop.build(text, { extraHosts: ['db:10.0.0.1'] })
+    await workshop.build(text, { extraHosts: ['db:10.0.0.2'], buildArgs: new Map([['http_proxy', 'p']]) })
+    assert.equal(workshop.processes.length, 1)
+    await workshop.build(text, { extraHosts: ['other:10.0.0.2'] })
+    assert.equal(workshop.processes.length, 2)
+  })
+
+  it('semantics 107: an ARG makes the RUNs after it other steps, used or not', async () => {
+    using workshop = await openWorkshop()
+    const text = 'FROM scratch\nRUN first\nARG V=1\nRUN second'
+    await workshop.build(text)
+    await workshop.build(text, { buildArgs: new Map([['V', '2']]) })
+    assert.deepEqual(
+      workshop.processes.map(({ args }) => args.at(-1)),
+      ['first', 'second', 'second'],
+    )
+  })
+
+  it('cacheonly names nothing and stores no image', async () => {
+    using workshop = await example()
+    const result = await workshop.build(DOCKERFILE, { tag: 'app:1', outputs: [{ type: 'cacheonly' }] })
+    assert.equal(tagged(workshop, 'app:1'), undefined)
+    assert.equal(await workshop.store.content.stat(result.digest), undefined)
+  })
+
+  it('a corrupt blob is not built on silently', async () => {
+    using workshop = await example()
+    const base = await workshop.build('FROM scratch\nCOPY a /', { tag: 'base' })
+    const [layer] = (await workshop.manifest(base)).layers
+    assert.ok(layer !== undefined)
+    const hex = layer.digest.slice(7)
+    const path = join(workshop.store.root, 'blobs/sha256', hex.slice(0, 2), hex)
+    chmodSync(path, 0o600)
+    writeFileSync(path, Buffer.alloc(layer.size, 1))
+    await assert.rejects(workshop.build('FROM base\nRUN x'), (error: unknown) => error instanceof Error)
+  })
+
+  it('stops when it is told to, before it begins and while a step runs', async () => {
+    using workshop = await openWorkshop()
+    const controller = new AbortController()
+    workshop.play = () => {
+      controller.abort(new Error('interrupted'))
+      return 0
+    }
+    const { signal } = controller
+    await assert.rejects(workshop.build('FROM scratch\nRUN a\nRUN b', { tag: 'x' }, { signal }), {
+      message: 'interrupted',
+    })
+    assert.equal(workshop.processes.length, 1)
+    assert.equal(tagged(workshop, 'x:latest'), undefined)
+    await assert.rejects(workshop.build('FROM scratch\nRUN a', {}, { signal }), { message: 'interrupted' })
+    assert.equal(workshop.processes.length, 1)
+  })
+
+  it('semantics 56: the ignore file of the Dockerfile beats that of the context', async () => {
+    using workshop = await example()
+    workshop.write('.dockerignore', 'a')
+    const text = 'FROM scratch\nCOPY a /'
+    await assert.rejects(workshop.build(text), { code: 'source-missing' })
+    workshop.write('Dockerfile.dockerignore', 'b')
+    await workshop.build(text, { dockerfilePath: join(workshop.context, 'Dockerfile') })
+  })
+
+  it('an image has the bytes of its config and layers as its size', async () => {
+    using workshop = await example()
+    const result = await workshop.build('FROM scratch\nCOPY a /\nCOPY a /')
+    const { config, layers } = await workshop.manifest(result)
+    assert.equal(layers.length, 2)
+    const sizes = new Map(layers.map(layer => [layer.digest, layer.size]))
+    assert.equal(
+      result.size,
+      [...sizes.values()].reduce((sum, size) => sum + size, config.size),
+    )
+  })
+})
+
+async function example(): Promise<Workshop> {
+  const workshop = await openWorkshop()
+  workshop.write('a', 'content of a')
+  workshop.write('b', 'content of b')
+  workshop.play = (_process, root) => {
+    writeFileSync(join(root, 'made'), 'made by RUN')
+    utimesSync(join(root, 'made'), 1_000, 1_000)
+    return 0
+  }
+  return workshop
+}
+
+function tagged({ store }: Workshop, name: string): string | undefined {
+  const reference = parseReference(name)
+  return store.metadata.getTag(repositoryOf(reference), reference.tag ?? ('latest' as Tag))?.digest
+}
