@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { describe, type TestContext, test } from 'node:test'
 import type { ContainerProcess } from '../../src/builder/exec/executor.ts'
 import { createRuntimeExecutor } from '../../src/builder/exec/runtime-executor.ts'
@@ -261,8 +261,11 @@ describe('the runtime executor', { skip }, () => {
     )
   })
 
-  test('what a killed process leaves behind is taken down', async t => {
-    const root = temporaryDirectory(t)
+  test('what a killed process leaves behind is taken down, also through a symlink to the store', async t => {
+    const folder = temporaryDirectory(t)
+    const root = `${folder}/link`
+    mkdirSync(`${folder}/store`)
+    symlinkSync('store', root)
     await using box = await open(t)
     const child = spawn(
       process.execPath,
@@ -279,9 +282,9 @@ describe('the runtime executor', { skip }, () => {
     const dead = once(child, 'exit')
     child.kill('SIGKILL')
     await dead
-    assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(root))
+    assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(folder))
     await removeStaleState(root)
-    assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(root))
+    assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(folder))
     assert.deepEqual(
       readdirSync(`${root}/run`).filter(name => name.startsWith('tmp-')),
       [],

@@ -7,7 +7,7 @@ export interface ContainerProcess {
   readonly args: readonly string[]
   /** `NAME=value` */
   readonly env: readonly string[]
-  /** Absolute; must exist in the root filesystem. */
+  /** Absolute. Made when it is missing, with what is missing above it, owned by the user. */
   readonly cwd: string
   readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }
   readonly hostname: string
@@ -26,7 +26,8 @@ export interface Executor {
    * Runs the process to its end in a new container over the mounted root filesystem; when it returns, every process
    * of the container is gone and every mount of the executor's own is undone. Mount points that it had to make in
    * the root filesystem are removed again where the step left them empty.
-   * @throws the signal's reason after the container has been killed
+   * @throws BuildError `runtime-missing`, `privilege-missing`, `run-failed` (the process could not be started); the
+   *   signal's reason after the container has been killed
    */
   run(
     process: ContainerProcess,

@@ -50,7 +50,7 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
       directory,
       runtime: options.runtime,
       path: options.path,
-      works: candidate => probe(linux, directory, candidate),
+      tryOut: candidate => probe(linux, directory, candidate),
     })
     return { linux, runtime }
   }
@@ -94,11 +94,11 @@ async function runInRoot(
   }
 }
 
-/** A container with all of our walls and the least of programs. */
-async function probe(linux: Linux, directory: string, runtime: string): Promise<boolean> {
+/** A container with all of our walls and the least of programs; undefined when it ran, else why not. */
+async function probe(linux: Linux, directory: string, runtime: string): Promise<string | undefined> {
   const program = probeProgram(arch())
   // A machine that we know less of: the first run will tell.
-  if (program === undefined) return true
+  if (program === undefined) return undefined
   await using work = createOwnedDirectory(linux, directory)
   const root = `${work.path}/rootfs`
   mkdirSync(root)
@@ -106,9 +106,10 @@ async function probe(linux: Linux, directory: string, runtime: string): Promise<
   const spec = specFor(work.id, root, PROBE, [])
   const context: ExecContext = { signal: new AbortController().signal, output: () => undefined }
   try {
-    return (await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)) === 0
+    const exitCode = await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)
+    return exitCode === 0 ? undefined : `exit code ${exitCode}`
   } catch (error) {
-    if (error instanceof BuildError && error.code === 'run-failed') return false
+    if (error instanceof BuildError && error.code === 'run-failed') return error.message
     throw error
   }
 }

@@ -9,8 +9,8 @@ export interface RuntimeFinder {
   readonly runtime: string | undefined
   /** Directories to search, separated by `:`. */
   readonly path: string
-  /** Runs a container to see whether the runtime works on this machine. */
-  works(runtime: string): Promise<boolean>
+  /** Runs a container to see what keeps the runtime from working on this machine; undefined when it works. */
+  tryOut(runtime: string): Promise<string | undefined>
 }
 
 /** Fastest first. */
@@ -40,12 +40,17 @@ export async function findRuntime(finder: RuntimeFinder): Promise<string> {
   const remembered = readChoice(`${directory}/runtime.json`)
   if (remembered?.fingerprint === fingerprint && candidates.includes(remembered.runtime))
     return remembered.runtime
+  const problems: string[] = []
   for (const candidate of candidates) {
-    if (!(await finder.works(candidate))) continue
+    const problem = await finder.tryOut(candidate)
+    if (problem !== undefined) {
+      problems.push(`${candidate}: ${problem}`)
+      continue
+    }
     writeChoice(directory, { fingerprint, runtime: candidate })
     return candidate
   }
-  throw missing(`Cannot run containers: none of ${candidates.join(', ')} works on this machine`)
+  throw missing(`Cannot run containers: no runtime works on this machine (${problems.join('; ')})`)
 }
 
 interface Choice {

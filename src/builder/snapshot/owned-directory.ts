@@ -7,13 +7,22 @@
  * does not happen.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  unlinkSync,
+} from 'node:fs'
 import type { Linux } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { removeTree } from './remove-tree.ts'
 
 export interface OwnedDirectory extends AsyncDisposable {
-  /** Absolute; ends with the id. */
+  /** Absolute, without symlinks (runtimes refuse them); ends with the id. */
   readonly path: string
   /** `tmp-` and twelve hex digits, unique on this machine. */
   readonly id: string
@@ -30,7 +39,7 @@ const LOCK = /^(tmp-[0-9a-f]{12})\.lock$/
 export function createOwnedDirectory(linux: Linux, parent: string): OwnedDirectory {
   mkdirSync(parent, { recursive: true, mode: 0o711 })
   const { id, lock } = createLock(linux, parent)
-  const path = `${parent}/${id}`
+  const path = `${realpathSync(parent)}/${id}`
   mkdirSync(path, { mode: 0o700 })
   let owned = true
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
@@ -31,9 +31,21 @@ export async function removeStaleState(storeRoot: string): Promise<void> {
     unmountBelow(linux, path)
   })
   await removeAbandoned(linux, current, async path => unmountBelow(linux, path))
-  for (const name of entries(`${storeRoot}/snapshots`)) {
-    const path = `${storeRoot}/snapshots/${name}`
-    if (path !== current) await removeTree(path)
+  await removeOtherBoots(linux, `${storeRoot}/snapshots`, current)
+}
+
+async function removeOtherBoots(linux: Linux, snapshots: string, current: string): Promise<void> {
+  if (!existsSync(snapshots)) return
+  const directory = openSync(snapshots, constants.O_DIRECTORY)
+  try {
+    // Another process may be at it already.
+    if (!linux.tryLock(directory)) return
+    for (const name of readdirSync(snapshots)) {
+      const path = `${snapshots}/${name}`
+      if (path !== current) await removeTree(path)
+    }
+  } finally {
+    closeSync(directory)
   }
 }
 
@@ -54,7 +66,9 @@ export async function deleteContainer(directory: string): Promise<void> {
 
 /** @throws BuildError `run-failed` when a mount stays: nothing below may be deleted then */
 export function unmountBelow(linux: Linux, directory: string): void {
-  const prefix = `${directory}/`
+  if (!existsSync(directory)) return
+  // The kernel lists mounts by their real paths.
+  const prefix = `${realpathSync(directory)}/`
   for (const point of mountPoints().reverse()) if (point.startsWith(prefix)) unmountOrDetach(linux, point)
   const left = mountPoints().find(point => point.startsWith(prefix))
   if (left !== undefined) throw new BuildError('run-failed', `Cannot clean up: "${left}" is still mounted`)
@@ -74,15 +88,6 @@ function unescapeMountPoint(text: string): string {
     String.fromCharCode(Number.parseInt(digits, 8)),
   )
   return Buffer.from(bytes, 'latin1').toString()
-}
-
-function entries(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 function readIfThere(path: string): string | undefined {
