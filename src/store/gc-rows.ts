@@ -4,7 +4,7 @@
  */
 import type { BlobInfo } from '../oci/content.ts'
 import type { Database } from './database.ts'
-import { dropEmptyRepository } from './sqlite-repositories.ts'
+import { dropEmptyRepository } from './repository-rows.ts'
 
 /** Whether a manifest lives is decided inside its repository, so one repository is one transaction. */
 export function* sweepRepositories(database: Database, cutoff: number): Generator<void> {

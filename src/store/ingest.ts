@@ -6,8 +6,9 @@
  *            └ dispose   └ resume ─ append ...             another handle, perhaps another process
  * ```
  * A handle takes the ingest's lock when it begins it or first writes, and frees it when it is closed: looking at the
- * offset of an upload needs no lock, and garbage collection leaves alone what is locked. Bytes are verified by the hash that runs along while they are written; see
- * `ingest-hashes.ts` for how it survives. Nothing here is durable before the commit.
+ * offset of an upload needs no lock, and garbage collection leaves alone what is locked. Bytes are verified by the
+ * hash that runs along while they are written; `ingest-hashes.ts` says how it survives. Nothing here is durable
+ * before the commit.
  */
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
