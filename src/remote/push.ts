@@ -77,9 +77,10 @@ export async function mountOrUpload(
   mountFrom: readonly string[],
 ): Promise<void> {
   let upload: URL | undefined
-  for (const from of mountFrom) {
+  for (const from of mountFrom.filter(path => path !== context.path)) {
+    const opened = await tryToMount(context, endpoint, { mount: descriptor.digest, from })
+    if (opened === undefined) continue
     if (upload !== undefined) await cancel(context, endpoint, upload)
-    const opened = await open(context, endpoint, { mount: descriptor.digest, from })
     if (opened === 'mounted') return
     upload = opened
   }
@@ -87,12 +88,38 @@ export async function mountOrUpload(
   if (opened !== 'mounted') await put(context, endpoint, descriptor, source, opened)
 }
 
+interface Mount {
+  readonly mount: Digest
+  readonly from: string
+}
+
+const REFUSALS: ReadonlySet<string> = new Set([
+  'unauthorized',
+  'denied',
+  'content-missing',
+  'content-refused',
+])
+
+/** Undefined when the registry will not hear of it: we may push, but not read the other repository. */
+async function tryToMount(
+  context: RepositoryContext,
+  endpoint: Endpoint,
+  mount: Mount,
+): Promise<URL | 'mounted' | undefined> {
+  try {
+    return await open(context, endpoint, mount)
+  } catch (error) {
+    if (error instanceof RemoteError && REFUSALS.has(error.code)) return undefined
+    throw error
+  }
+}
+
 async function open(
   context: RepositoryContext,
   endpoint: Endpoint,
-  mount: { readonly mount: Digest; readonly from: string } | undefined,
+  mount: Mount | undefined,
 ): Promise<URL | 'mounted'> {
-  const query = mount === undefined ? '' : `?${new URLSearchParams(mount)}`
+  const query = mount === undefined ? '' : `?${new URLSearchParams({ ...mount })}`
   const response = await send(
     context,
     endpoint,

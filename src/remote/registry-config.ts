@@ -3,7 +3,7 @@ import { RemoteError } from './errors.ts'
 
 /** What the configuration says of one registry; the keys are BuildKit's. */
 export interface RegistryOptions {
-  /** `host[:port][/path]`, asked in this order before the registry itself, for reading only. */
+  /** `host[:port][/path]`, with or without `http://`, asked in this order before the registry itself, for reading only. */
   readonly mirrors?: readonly string[]
   /** True: plain HTTP. False: HTTPS even on a loopback address. */
   readonly http?: boolean
@@ -32,9 +32,11 @@ const API_HOSTS: Readonly<Record<string, string>> = { [DOCKER_HUB]: 'registry-1.
 /** The mirrors of a registry, in order. @throws RemoteError `registry-unreachable` for what is no host */
 export function mirrorEndpoints(registry: string, config: RegistryConfig): readonly Endpoint[] {
   return (optionsOf(registry, config).mirrors ?? []).map(mirror => {
-    const [host = '', ...path] = mirror.replace(/^https?:\/\//, '').split('/')
+    const [, scheme, rest = ''] = /^(?:(https?):\/\/)?(.*)$/.exec(mirror) ?? []
+    const [host = '', ...path] = rest.split('/')
     const prefix = path.filter(part => part !== '').map(part => `${part}/`)
-    return { ...endpoint(host, optionsOf(host, config), prefix.join('')), mirrorOf: registry }
+    const options = { ...(scheme !== undefined && { http: scheme === 'http' }), ...optionsOf(host, config) }
+    return { ...endpoint(host, options, prefix.join('')), mirrorOf: registry }
   })
 }
 

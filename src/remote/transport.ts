@@ -99,20 +99,25 @@ async function exchange(
   })
   outgoing.on('error', reject)
   watch.start(timeouts.connectMs, 'connect')
-  outgoing.once('socket', socket => {
-    const connected = () => !isAnswered && watch.start(timeouts.idleMs, 'answer')
-    if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected)
-    else connected()
-  })
-  const { body } = request
-  if (body === undefined || body instanceof Uint8Array) {
-    outgoing.end(body)
-  } else {
-    const sent = sendStream(outgoing, body, watch, timeouts.idleMs, () => isAnswered)
-    await Promise.race([sent, response])
-  }
-  if (!isAnswered && request.responseTimeoutMs !== undefined) watch.start(request.responseTimeoutMs, 'answer')
+  const { body, responseTimeoutMs = timeouts.idleMs } = request
+  const isStream = body !== undefined && !(body instanceof Uint8Array)
+  if (!isStream) outgoing.end(body)
+  await Promise.race([connected(outgoing), response])
+  watch.stop()
+  if (isStream)
+    await Promise.race([sendStream(outgoing, body, watch, timeouts.idleMs, () => isAnswered), response])
+  if (!isAnswered) watch.start(responseTimeoutMs, 'answer')
   return response
+}
+
+async function connected(outgoing: ClientRequest): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  outgoing.once('close', resolve)
+  outgoing.once('socket', socket => {
+    if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', resolve)
+    else resolve()
+  })
+  await promise
 }
 
 async function sendStream(
@@ -123,15 +128,13 @@ async function sendStream(
   isAnswered: () => boolean,
 ): Promise<void> {
   for await (const chunk of body) {
-    if (isAnswered() || outgoing.destroyed) break
+    if (isAnswered() || outgoing.destroyed) return
     if (outgoing.write(chunk)) continue
-    if (outgoing.socket?.connecting === false) watch.start(idleMs, 'take more data')
+    watch.start(idleMs, 'take more data')
     await canGoOn(outgoing)
     watch.stop()
   }
-  if (isAnswered() || outgoing.destroyed) return
-  watch.start(idleMs, 'answer')
-  outgoing.end()
+  if (!isAnswered()) outgoing.end()
 }
 
 /** Waits until more can be written, or nothing needs to be any more. */

@@ -53,7 +53,21 @@ test('write() mounts a blob where a repository has it', async () => {
   )
   assert.deepEqual(
     seen.map(({ method }) => method),
-    ['POST', 'DELETE', 'POST'],
+    ['POST', 'POST', 'DELETE'],
+  )
+})
+
+test('write() uploads where a mount is refused', async () => {
+  const { host, seen } = await scriptedRegistry((request, response) => {
+    request.resume()
+    if (request.url?.includes('mount=')) return response.writeHead(403).end()
+    response.writeHead(request.method === 'POST' ? 202 : 201, { location: '/up' }).end()
+  })
+  const repository = repositoryAt(host, { mountFrom: ['team/app', 'secret'] })
+  await repository.write(descriptorOf(small), chunks(small), signal)
+  assert.deepEqual(
+    seen.map(({ method }) => method),
+    ['POST', 'POST', 'PUT'],
   )
 })
 
@@ -113,6 +127,21 @@ test('a registry that stops taking data ends in an error', async () => {
   }
   const repository = repositoryAt(host, { timeouts: { connectMs: 1000, idleMs: 100 } })
   await assert.rejects(repository.write(descriptor, much(), signal), { code: 'registry-unreachable' })
+})
+
+test('a source that takes its time is not a silent registry', async () => {
+  const { host } = await scriptedRegistry(async (request, response) => {
+    if (request.method === 'POST') return response.writeHead(202, { location: '/up' }).end()
+    await readAll(request)
+    response.writeHead(201).end()
+  })
+  async function* slowly(): AsyncGenerator<Buffer> {
+    yield large.subarray(0, 1_500_000)
+    await new Promise(resolve => setTimeout(resolve, 120))
+    yield large.subarray(1_500_000)
+  }
+  const repository = repositoryAt(host, { timeouts: { connectMs: 50, idleMs: 50 } })
+  await repository.write(descriptorOf(large), slowly(), signal)
 })
 
 test('an error of the source is the error of the write', async () => {

@@ -24,7 +24,7 @@ test('ownEndpoint() finds scheme and host as Docker does', () => {
 
 test('mirrorEndpoints() keeps the order, the prefix, and each mirror’s own options', () => {
   const config = {
-    'docker.io': { mirrors: ['127.0.0.1:5998', 'harbor.lan/hub', 'lan:1'] },
+    'docker.io': { mirrors: ['127.0.0.1:5998', 'harbor.lan/hub', 'lan:1', 'http://old.lan:80/'] },
     'lan:1': { http: true, insecure: true },
   }
   assert.deepEqual(
@@ -37,6 +37,7 @@ test('mirrorEndpoints() keeps the order, the prefix, and each mirror’s own opt
       ['http://127.0.0.1:5998/v2/', false, 'docker.io'],
       ['https://harbor.lan/v2/hub/', false, 'docker.io'],
       ['http://lan:1/v2/', true, 'docker.io'],
+      ['http://old.lan/v2/', false, 'docker.io'],
     ],
   )
   assert.throws(() => mirrorEndpoints('x.io', { 'x.io': { mirrors: ['user:pass@evil'] } }), {
