@@ -101,7 +101,7 @@ export function createAuthorizer(deps: AuthorizerDeps): Authorizer {
 
 /** The error for a registry that refuses what we have. */
 export function unauthorized(endpoint: Endpoint, action: string): RemoteError {
-  return new RemoteError('unauthorized', `${action}: ${endpoint.host} wants other credentials`, {
+  return new RemoteError('unauthorized', `${action}: the registry wants other credentials`, {
     hint: `log in with: docker login${endpoint.host === DOCKER_HUB ? '' : ` ${endpoint.host}`}; if you are, the image may not exist or not be yours to use`,
   })
 }

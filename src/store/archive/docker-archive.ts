@@ -36,8 +36,8 @@ import { layerCompression, MEDIA_TYPE } from '../../oci/media-type.ts'
 import { type Platform, platformMatch } from '../../oci/platform.ts'
 import { blobMember, bytesMember, type EnvelopeMember, writeEnvelope } from './envelope.ts'
 import type { ImageArchive, ImagesToWrite } from './image-archive.ts'
-import { checkSize } from './oci-archive.ts'
-import { openTarIndex, type TarIndex } from './tar-index.ts'
+import { checkSize, openTarArchive } from './oci-archive.ts'
+import type { TarIndex } from './tar-index.ts'
 
 export const DOCKER_MANIFEST_FILE = 'manifest.json'
 
@@ -167,22 +167,21 @@ async function uncompressed(
  * their digests; plain ones have that of the config's diffID, which is verified when they are copied.
  * @throws OciError `tar-invalid`, `layout-invalid`, `config-invalid`, `content-missing`; StoreError
  */
-export async function openDockerArchive(file: string, signal: AbortSignal): Promise<ImageArchive> {
-  const index = await openTarIndex(file, signal)
-  try {
-    const reader = createReader(index, signal)
-    const images: NamedImage[] = []
-    for (const entry of parseEntries(await index.read(DOCKER_MANIFEST_FILE, MAX_MANIFEST_BYTES)))
-      images.push({ descriptor: await reader.describe(entry), names: entry.names })
-    return {
-      format: 'docker-archive',
-      images,
-      source: reader.source,
-      [Symbol.asyncDispose]: () => index[Symbol.asyncDispose](),
-    }
-  } catch (error) {
-    await index[Symbol.asyncDispose]()
-    throw error
+export function openDockerArchive(file: string, signal: AbortSignal): Promise<ImageArchive> {
+  return openTarArchive(file, index => readDockerArchive(index, signal), signal)
+}
+
+/** The same of a tar that is open already, and is closed by the archive. */
+export async function readDockerArchive(index: TarIndex, signal: AbortSignal): Promise<ImageArchive> {
+  const reader = createReader(index, signal)
+  const images: NamedImage[] = []
+  for (const entry of parseEntries(await index.read(DOCKER_MANIFEST_FILE, MAX_MANIFEST_BYTES)))
+    images.push({ descriptor: await reader.describe(entry), names: entry.names })
+  return {
+    format: 'docker-archive',
+    images,
+    source: reader.source,
+    [Symbol.asyncDispose]: () => index[Symbol.asyncDispose](),
   }
 }
 

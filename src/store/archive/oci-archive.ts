@@ -37,17 +37,30 @@ export async function writeOciArchive({
 }
 
 /** @throws OciError `tar-invalid`, `layout-invalid`, `content-missing`; StoreError when the file cannot be read */
-export async function openOciArchive(file: string, signal: AbortSignal): Promise<ImageArchive> {
+export function openOciArchive(file: string, signal: AbortSignal): Promise<ImageArchive> {
+  return openTarArchive(file, readOciArchive, signal)
+}
+
+/** The same of a tar that is open already, and is closed by the archive. */
+export async function readOciArchive(index: TarIndex): Promise<ImageArchive> {
+  checkLayout(await index.read(LAYOUT_FILE, MAX_MANIFEST_BYTES))
+  return {
+    format: 'oci-archive',
+    images: parseLayoutIndex(await index.read(INDEX_FILE, MAX_MANIFEST_BYTES)),
+    source: archiveSource(index),
+    [Symbol.asyncDispose]: () => index[Symbol.asyncDispose](),
+  }
+}
+
+/** Opens a tar for an archive, and closes it again if it turns out not to be one. */
+export async function openTarArchive(
+  file: string,
+  read: (index: TarIndex) => Promise<ImageArchive>,
+  signal: AbortSignal,
+): Promise<ImageArchive> {
   const index = await openTarIndex(file, signal)
   try {
-    checkLayout(await index.read(LAYOUT_FILE, MAX_MANIFEST_BYTES))
-    const images = parseLayoutIndex(await index.read(INDEX_FILE, MAX_MANIFEST_BYTES))
-    return {
-      format: 'oci-archive',
-      images,
-      source: archiveSource(index),
-      [Symbol.asyncDispose]: () => index[Symbol.asyncDispose](),
-    }
+    return await read(index)
   } catch (error) {
     await index[Symbol.asyncDispose]()
     throw error

@@ -4,13 +4,14 @@ import { mkdir, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { CodedError, isErrno, OciError } from '../../oci/errors.ts'
+import { LAYOUT_FILE } from '../../oci/image-layout.ts'
 import { decompress, detectCompression } from '../../oci/layer/compression.ts'
 import { storeErrorFrom } from '../errors.ts'
-import { DOCKER_MANIFEST_FILE, openDockerArchive } from './docker-archive.ts'
+import { DOCKER_MANIFEST_FILE, readDockerArchive } from './docker-archive.ts'
 import type { ImageArchive } from './image-archive.ts'
-import { openOciArchive } from './oci-archive.ts'
+import { openTarArchive, readOciArchive } from './oci-archive.ts'
 import { openOciLayout } from './oci-layout.ts'
-import { openTarIndex } from './tar-index.ts'
+import type { TarIndex } from './tar-index.ts'
 
 export interface OpenArchiveOptions {
   /** A file, a directory in OCI layout, or a stream such as standard input. */
@@ -37,11 +38,7 @@ export async function openImageArchive(options: OpenArchiveOptions): Promise<Ima
   if (typeof from === 'string' && (await isDirectory(from))) return openOciLayout(from)
   const spooled = await spool(options)
   try {
-    const file = spooled ?? String(from)
-    const archive = await ((await isDockerArchive(file, signal)) ? openDockerArchive : openOciArchive)(
-      file,
-      signal,
-    )
+    const archive = await openTarArchive(spooled ?? String(from), index => readEither(index, signal), signal)
     return { ...archive, [Symbol.asyncDispose]: () => disposeBoth(archive, spooled) }
   } catch (error) {
     await removeSpooled(spooled)
@@ -68,9 +65,16 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-async function isDockerArchive(file: string, signal: AbortSignal): Promise<boolean> {
-  await using index = await openTarIndex(file, signal)
-  return index.size(DOCKER_MANIFEST_FILE) !== undefined
+async function readEither(index: TarIndex, signal: AbortSignal): Promise<ImageArchive> {
+  if (index.size(DOCKER_MANIFEST_FILE) !== undefined) return readDockerArchive(index, signal)
+  if (index.size(LAYOUT_FILE) !== undefined) return readOciArchive(index)
+  throw new OciError(
+    'layout-invalid',
+    'Cannot read archive: it is neither a docker archive nor an OCI archive',
+    {
+      hint: 'a tar of a root filesystem becomes an image with: slipway import',
+    },
+  )
 }
 
 /** The path of a plain tar of ours; undefined when the file can be read where it is. */

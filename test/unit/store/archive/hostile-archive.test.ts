@@ -222,6 +222,14 @@ test('a layout whose blobs are pipes, directories or missing does not hang', asy
     await assert.rejects(archive.source.open(descriptor), { code: 'content-missing' })
 })
 
+test('a tar that is no archive of images is told from one', async t => {
+  const file = await archiveFile(t, layer)
+  await assert.rejects(openImageArchive({ from: file, temporaryDirectory: '/nowhere', signal }), {
+    code: 'layout-invalid',
+    hint: /slipway import/,
+  })
+})
+
 test('a compressed archive that breaks off leaves no spool behind', async t => {
   const temporary = await temporaryDirectory(t)
   const whole = gzipSync(await tarOf([{ name: 'a', body: Buffer.alloc(100_000, 'a') }]))
