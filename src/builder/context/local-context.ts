@@ -158,7 +158,8 @@ class DiskContext implements LocalContext {
   #look(path: ByteString): Seen | undefined {
     const known = this.#seen.get(path)
     if (known !== undefined || this.#seen.has(path)) return known
-    const isReachable = path === '' || this.#look(parentPath(path))?.node.type === 'directory'
+    const isReachable =
+      path === '' || (!path.includes('\0') && this.#look(parentPath(path))?.node.type === 'directory')
     const seen = isReachable ? this.#lookOnDisk(path) : undefined
     this.#seen.set(path, seen)
     return seen

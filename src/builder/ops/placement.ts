@@ -84,8 +84,13 @@ export async function makeDirectories(draft: LayerDraft, path: ByteString, dress
   }
 }
 
-/** @throws BuildError `copy-conflict` for a path that leads in circles */
+/** @throws BuildError `copy-conflict` for a path that leads in circles, `dockerfile-invalid` for one that cannot be */
 export async function resolveDestination(draft: LayerDraft, path: ByteString): Promise<ByteString> {
+  if (path.includes('\0'))
+    throw new BuildError(
+      'dockerfile-invalid',
+      `Cannot write to ${JSON.stringify(`/${displayText(path)}`)}: the path holds a NUL character`,
+    )
   const resolved = await resolvePath(draft, path)
   if (resolved !== undefined) return resolved
   throw new BuildError(

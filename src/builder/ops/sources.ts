@@ -37,7 +37,7 @@ export async function selectSources(
   const selections: Selection[] = []
   for (const source of sources) {
     if (source.kind === 'heredoc') {
-      selections.push({ name: byteStringOf(source.name), content: Buffer.from(source.content, 'utf8') })
+      selections.push({ name: inlineName(source.name), content: Buffer.from(source.content, 'utf8') })
       continue
     }
     for (const path of await expandWildcards(tree, cleanSource(source.path))) {
@@ -48,6 +48,16 @@ export async function selectSources(
     }
   }
   return selections
+}
+
+/** A delimiter is any word; the file is named by its last part. */
+function inlineName(delimiter: string): ByteString {
+  const name = baseName(cleanSource(delimiter))
+  if (name !== '') return name
+  throw new BuildError(
+    'dockerfile-invalid',
+    `Cannot copy heredoc ${JSON.stringify(delimiter)}: no file can have that name`,
+  )
 }
 
 /** Relative to the root of the context or stage: `..` leads nowhere out of it. */

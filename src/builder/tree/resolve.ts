@@ -5,6 +5,8 @@ import { joinPath, parentPath } from './walk.ts'
 /** As many as containerd's resolver follows. */
 const MAX_LINKS = 255
 const MAX_PENDING = 64 * 1024
+/** Parts of names walked for one path. */
+const MAX_STEPS = 100_000
 
 export interface ResolveOptions {
   /** A directory of the tree (itself resolved) that stands for `/`: nothing leads out of it. */
@@ -16,7 +18,7 @@ export interface ResolveOptions {
 /**
  * Where a path leads inside the tree: symlinks followed, absolute ones from the root, `..` never above it. What does
  * not exist is taken as it stands, so that it can be created there. The path may be absolute or relative to the root.
- * Undefined for a loop of links.
+ * Undefined for a loop of links, and for a path that is as good as one.
  */
 export async function resolvePath(
   tree: Pick<FileTree, 'stat'>,
@@ -27,7 +29,9 @@ export async function resolvePath(
   const pending = (path.split('/') as ByteString[]).reverse()
   let resolved = '' as ByteString
   let links = 0
+  let steps = 0
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (++steps > MAX_STEPS) return undefined
     if (name === '' || name === '.') continue
     if (name === '..') {
       resolved = parentPath(resolved)

@@ -370,6 +370,25 @@ describe('COPY sources', () => {
     assert.deepEqual(paths(await bench.run(createCopyOp(spec('/d/'), bench.deps), SCRATCH)), ['d', 'd/EOF'])
   })
 
+  it('names a heredoc by the last part of its delimiter, and refuses one that names nothing', async () => {
+    const tree = await bench.localContext({})
+    const run = (name: string) =>
+      bench.run(
+        createCopyOp(
+          { ...specOf(tree, ['/d/']), sources: [{ kind: 'heredoc', name, content: '' }] },
+          bench.deps,
+        ),
+        SCRATCH,
+      )
+    assert.deepEqual(paths(await run('../a/b')), ['d', 'd/b'])
+    for (const name of ['..', '.', '/', 'a/..']) await refuses(run(name), 'dockerfile-invalid', /heredoc/)
+  })
+
+  it('refuses paths with a NUL', async () => {
+    await refuses(copy({ a: '1' }, {}, 'a\0b', '/t'), 'source-missing', /not found/)
+    await refuses(copy({ a: '1' }, {}, 'a', '/t\0/x'), 'dockerfile-invalid', /NUL/)
+  })
+
   it('semantics 60: an ignored source is not found, and the error says why', async () => {
     const tree = await bench.localContext({ secret: '1' }, 'secret\n')
     const op = createCopyOp(specOf(tree, ['secret', '/']), bench.deps)
