@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
@@ -35,22 +34,30 @@ export async function runContainer(container: Container, context: ExecContext): 
   )
   child.stdout.on('data', chunk => context.output('stdout', chunk))
   child.stderr.on('data', chunk => context.output('stderr', chunk))
-  const closed = once(child, 'close')
+  const exited = new Promise<number | null>((resolve, reject) => {
+    child.once('exit', resolve)
+    child.once('error', cause => reject(cannotStart(cause.message, cause)))
+  })
+  const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
   const kill = () => child.kill('SIGKILL')
   context.signal.addEventListener('abort', kill)
   try {
-    const [exitCode] = await once(child, 'exit')
+    const exitCode = await exited
     // Only now: a runtime that still lives could start more. What is left also holds the output pipes open.
     if (exitCode === null) await deleteContainer(directory)
     await closed
     context.signal.throwIfAborted()
     if (exitCode === 0) return 0
     const problem = readRuntimeError(log)
-    if (typeof exitCode === 'number' && problem === undefined) return exitCode
-    throw new BuildError('run-failed', `Cannot start container: ${problem ?? 'the runtime was killed'}`)
+    if (exitCode !== null && problem === undefined) return exitCode
+    throw cannotStart(problem ?? 'the runtime was killed')
   } finally {
     context.signal.removeEventListener('abort', kill)
   }
+}
+
+function cannotStart(problem: string, cause?: unknown): BuildError {
+  return new BuildError('run-failed', `Cannot start container: ${problem}`, { cause })
 }
 
 /** The last error that the runtime logged, in its own words. */

@@ -132,11 +132,21 @@ function mountOrExplain(linux: Linux, rootfs: readonly Mount[], target: string):
   try {
     return mountRoot(linux, rootfs, target)
   } catch (error) {
-    if (!isLinuxError(error, 'EPERM')) throw error
-    throw new BuildError(
-      'privilege-missing',
-      'Cannot mount root filesystem: root here may not mount (CAP_SYS_ADMIN)',
-      { cause: error, hint: 'in a container, it needs --privileged' },
-    )
+    if (isLinuxError(error, 'EPERM'))
+      throw new BuildError(
+        'privilege-missing',
+        'Cannot mount root filesystem: root here may not mount (CAP_SYS_ADMIN)',
+        { cause: error, hint: 'in a container, it needs --privileged' },
+      )
+    if (isLinuxError(error, 'EINVAL', 'ENODEV'))
+      throw new BuildError(
+        'run-failed',
+        `Cannot mount root filesystem: no overlay on ${target} (${error.code})`,
+        {
+          cause: error,
+          hint: 'keep the store on a disk with ext4, xfs or btrfs (overlayfs cannot lie on overlayfs or network disks)',
+        },
+      )
+    throw error
   }
 }
