@@ -81,7 +81,8 @@ async function runInRoot(
   const descriptor = openSync(root, O_PATH | constants.O_DIRECTORY)
   const mountPoints = openMountPoints(linux, descriptor)
   try {
-    makeWorkingDirectory(linux, descriptor, process.cwd, process.user)
+    const { cwd, user } = process
+    makeWorkingDirectory(linux, descriptor, cwd, user)
     const files = writeHostFiles(work.path, process).map(({ path, source }) => ({
       source,
       destination: mountPoints.fileAt(path),

@@ -70,22 +70,23 @@ const UMASK = 0o022
  * network of the host unless the mode is `none` (then one of its own, with only the loopback device).
  */
 export function runtimeSpec({ root, process, files, cgroupsPath, machine }: SpecOptions): object {
-  const { uid, gid, additionalGids } = process.user
-  const namespaces = ['pid', 'mount', 'uts', 'ipc', ...(process.network === 'none' ? ['network'] : [])]
+  const { args, env, cwd, user, hostname, network } = process
+  const { uid, gid, additionalGids } = user
+  const namespaces = ['pid', 'mount', 'uts', 'ipc', ...(network === 'none' ? ['network'] : [])]
   const seccomp = seccompProfile(machine)
   return {
     ociVersion: '1.0.2',
     process: {
       terminal: false,
       user: { uid, gid, additionalGids, umask: UMASK },
-      args: process.args,
-      env: process.env,
-      cwd: process.cwd,
+      args,
+      env,
+      cwd,
       capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
       noNewPrivileges: false,
     },
     root: { path: root, readonly: false },
-    hostname: process.hostname,
+    hostname,
     mounts: [
       ...KERNEL_MOUNTS,
       ...files.map(({ source, destination }) => ({

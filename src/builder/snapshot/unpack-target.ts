@@ -1,4 +1,4 @@
-import { closeSync, constants, copyFileSync, lstatSync, readlinkSync } from 'node:fs'
+import { closeSync, constants, copyFileSync, readlinkSync } from 'node:fs'
 import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import { isLinuxError } from '../../linux/errors.ts'
 import { openDirectoryInRoot, pathInRoot } from '../../linux/in-root.ts'
@@ -9,13 +9,8 @@ import { OciError } from '../../oci/errors.ts'
 import type { TocEntry } from '../../oci/layer/toc.ts'
 import { isWhiteout, type LowerLayers, type LowerNode, OPAQUE_XATTR } from './lower-layers.ts'
 import { clearXattrs, metadataOf, type NodeMetadata, setMetadata } from './node-metadata.ts'
+import { inodeOf, isSameFile, type Place, statAt } from './place.ts'
 import { removeTree } from './remove-tree.ts'
-
-interface Place {
-  /** Open directory. */
-  readonly parent: number
-  readonly name: Buffer
-}
 
 const EPOCH: FileTime = { seconds: 0, nanoseconds: 0 }
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
@@ -291,18 +286,6 @@ function metadataFor(entry: TocEntry): NodeMetadata {
     time: { seconds: entry.mtime, nanoseconds: entry.mtimeNanoseconds ?? 0 },
     xattrs: entry.xattrs ?? new Map(),
   }
-}
-
-function statAt(parent: number, name: Buffer) {
-  return lstatSync(fdPath(parent, name), { bigint: true, throwIfNoEntry: false })
-}
-
-function inodeOf(directory: number): bigint {
-  return lstatSync(fdPath(directory, Buffer.from('.')), { bigint: true }).ino
-}
-
-function isSameFile(a: Place, b: Place): boolean {
-  return a.name.equals(b.name) && inodeOf(a.parent) === inodeOf(b.parent)
 }
 
 function invalid(path: ByteString, problem: string, cause?: unknown): OciError {
