@@ -147,7 +147,7 @@ async function write(
   ])
   const temporary = `${name}.${randomUUID()}`
   try {
-    await mkdir(directory, { recursive: true })
+    await mkdir(directory, { recursive: true, mode: 0o700 })
     await writeFile(temporary, jsonBytes({ version: FORMAT_VERSION, files }))
     await rename(temporary, name)
   } catch (error) {

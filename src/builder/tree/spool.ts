@@ -92,7 +92,7 @@ export class Spool implements AsyncDisposable {
 }
 
 async function openNameless(directory: string): Promise<FileHandle> {
-  await mkdir(directory, { recursive: true })
+  await mkdir(directory, { recursive: true, mode: 0o700 })
   const name = join(directory, `spool-${randomUUID()}`)
   const file = await open(name, 'wx+', 0o600)
   await unlink(name)
