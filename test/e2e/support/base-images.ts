@@ -14,6 +14,7 @@ export async function busyboxRootfs(target: string): Promise<void> {
   for (const name of ['bin', 'dev', 'etc', 'home/app', 'proc', 'root', 'sys', 'tmp', 'usr/bin', 'var/log']) {
     await mkdir(join(folder, name), { recursive: true, mode: 0o755 })
   }
+  await chmod(folder, 0o755)
   await chmod(join(folder, 'tmp'), 0o1777)
   await chmod(join(folder, 'root'), 0o700)
   await copyFile('/bin/busybox', join(folder, 'bin/busybox'))

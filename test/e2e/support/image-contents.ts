@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { lstatSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { succeed } from './process.ts'
 
@@ -24,12 +24,20 @@ export async function readImage(
   const layout = join(scratch, 'layout')
   const bundle = join(scratch, 'bundle')
   rmSync(scratch, { recursive: true, force: true })
+  mkdirSync(scratch)
   await succeed('skopeo', ['--insecure-policy', 'copy', ...options, source, `oci:${layout}:image`])
   await succeed('umoci', ['unpack', '--image', `${layout}:image`, bundle])
-  const config = JSON.parse(await succeed('skopeo', ['inspect', '--config', '--raw', `oci:${layout}:image`]))
+  // Asked at the source: a conversion to OCI drops what that config does not know, such as a health check.
+  const inspect = ['--insecure-policy', 'inspect', '--config', '--raw', ...options.map(inspectOption), source]
+  const config = JSON.parse(await succeed('skopeo', inspect))
   const tree = await readTree(join(bundle, 'rootfs'))
   rmSync(scratch, { recursive: true, force: true })
   return { config, layers: config.rootfs.diff_ids.length, tree }
+}
+
+/** `skopeo copy` names the side that an option is for, `skopeo inspect` has only one. */
+function inspectOption(option: string): string {
+  return option.replace(/^--src-/, '--')
 }
 
 /** One line per path: type, mode, owner, and what the type adds; names of one file share a link group. */
@@ -92,15 +100,17 @@ async function readXattrs(root: string): Promise<Map<string, string[]>> {
   return found
 }
 
+/** The file types of stat(2), inode(7). */
+const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+  [0o120000, 'symlink'],
+  [0o020000, 'character'],
+  [0o060000, 'block'],
+  [0o010000, 'fifo'],
+  [0o140000, 'socket'],
+])
+
 function typeName(mode: number): string {
-  const names: Record<number, string> = {
-    16807: 'file',
-    9604: 'directory',
-    21609: 'symlink',
-    4802: 'character',
-    14406: 'block',
-    2401: 'fifo',
-    26411: 'socket',
-  }
-  return names[mode & 0o170000] ?? 'unknown'
+  return TYPE_NAMES.get(mode & 0o170000) ?? 'unknown'
 }
