@@ -44,7 +44,7 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
       for (let symlinks = 0; symlinks <= MAX_SYMLINKS; symlinks++) {
         const slash = wanted.lastIndexOf(0x2f)
         const name = wanted.subarray(slash + 1)
-        const parent = openDirectory(linux, root, wanted.subarray(0, Math.max(0, slash)), ROOT)
+        const parent = openDirectory(linux, root, wanted.subarray(0, Math.max(0, slash)))
         try {
           const above = pathInRoot(root, parent)
           const stats = lstatSync(fdPath(parent, name), { throwIfNoEntry: false })
@@ -81,14 +81,12 @@ interface Owner {
   readonly gid: number
 }
 
-const ROOT: Owner = { uid: 0, gid: 0 }
-
 /** @throws BuildError `run-failed` when the root filesystem has something else at the path */
-function openDirectory(linux: Linux, root: number, path: Buffer, owner: Owner): number {
+function openDirectory(linux: Linux, root: number, path: Buffer, owner?: Owner): number {
   try {
     return openDirectoryInRoot(linux, root, path, (parent, name) => {
       linux.mkdirat(parent, name, 0o755)
-      linux.fchownat(parent, name, owner.uid, owner.gid)
+      if (owner !== undefined) linux.fchownat(parent, name, owner.uid, owner.gid)
       linux.fchmodat(parent, name, 0o755)
     })
   } catch (error) {
