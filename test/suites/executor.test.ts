@@ -283,7 +283,10 @@ describe('the runtime executor', { skip }, () => {
     child.kill('SIGKILL')
     await dead
     assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(folder))
+    const process = initProcess(root)
+    assert.ok(existsSync(`/proc/${process}`))
     await removeStaleState(root)
+    assert.equal(existsSync(`/proc/${process}`), false)
     assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(folder))
     assert.deepEqual(
       readdirSync(`${root}/run`).filter(name => name.startsWith('tmp-')),
@@ -292,6 +295,15 @@ describe('the runtime executor', { skip }, () => {
     await box.run({})
   })
 })
+
+/** The first process of the only container of the store, as runtimes keep it in their state. */
+function initProcess(root: string): number {
+  const [id = ''] = readdirSync(`${root}/run`).filter(name => /^tmp-[0-9a-f]+$/.test(name))
+  const state = `${root}/run/${id}/state/${id}`
+  const file = ['state.json', 'status'].find(name => existsSync(`${state}/${name}`))
+  const { init_process_pid: runc, pid: crun } = JSON.parse(readFileSync(`${state}/${file}`, 'utf8'))
+  return runc ?? crun
+}
 
 /** Resolves when the step has made its mark. */
 async function started(active: ActiveSnapshot): Promise<void> {
