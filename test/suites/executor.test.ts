@@ -283,10 +283,10 @@ describe('the runtime executor', { skip }, () => {
     child.kill('SIGKILL')
     await dead
     assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(folder))
-    const process = initProcess(root)
-    assert.ok(existsSync(`/proc/${process}`))
+    const init = initProcess(root)
+    assert.ok(existsSync(`/proc/${init}`))
     await removeStaleState(root)
-    assert.equal(existsSync(`/proc/${process}`), false)
+    assert.equal(existsSync(`/proc/${init}`), false)
     assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(folder))
     assert.deepEqual(
       readdirSync(`${root}/run`).filter(name => name.startsWith('tmp-')),
