@@ -94,14 +94,16 @@ export class DigestVerifier extends Transform {
     this.#digester.update(chunk)
     const { digest, size } = this.#expected
     if (size !== undefined && this.#digester.size > size)
-      return done(sizeMismatch(digest, size, `more than ${size}`))
-    done(null, chunk)
+      done(sizeMismatch(digest, size, `more than ${size}`))
+    else done(null, chunk)
   }
 
   override _flush(done: TransformCallback): void {
     const { digest, size } = this.#expected
-    if (size !== undefined && this.#digester.size !== size)
-      return done(sizeMismatch(digest, size, `${this.#digester.size}`))
+    if (size !== undefined && this.#digester.size !== size) {
+      done(sizeMismatch(digest, size, `${this.#digester.size}`))
+      return
+    }
     const got = this.#digester.digest()
     done(
       got === digest

@@ -37,8 +37,12 @@ async function* decode(
     if (input.failure !== undefined) throw input.failure.error
     if (isCodecError(error)) throw corrupt(compression, error.message, error)
     throw error
+  } finally {
+    // Also when it has ended, as it may before its input does: the pipeline then closes the source.
+    decoder.destroy()
   }
-  if (!input.isAtEnd || decoder.bytesWritten !== input.size)
+  // Node's gunzip ends at the first zero byte after a member, and leaves the rest.
+  if (decoder.bytesWritten !== input.size)
     throw corrupt(compression, 'other bytes follow the compressed ones')
 }
 
@@ -46,7 +50,6 @@ async function* decode(
 class CountedSource implements AsyncIterable<Uint8Array> {
   readonly #source: AsyncIterable<Uint8Array>
   size = 0
-  isAtEnd = false
   failure: { readonly error: unknown } | undefined
 
   constructor(source: AsyncIterable<Uint8Array>) {
@@ -59,7 +62,6 @@ class CountedSource implements AsyncIterable<Uint8Array> {
         this.size += chunk.length
         yield chunk
       }
-      this.isAtEnd = true
     } catch (error) {
       this.failure = { error }
       throw error

@@ -20,7 +20,7 @@ function sample(size: number): Buffer {
   return Buffer.concat(blocks).subarray(0, size)
 }
 
-const large = sample(9 * MIB + 12_345)
+const large = sample(4 * MIB + 123_456)
 const sizes = [0, 1, 100, 512 * 1024 - 1, 512 * 1024, 512 * 1024 + 1, large.length]
 
 for (const compression of ALL) {
@@ -36,7 +36,7 @@ for (const compression of ALL) {
   })
 
   test(`compress() by ${compression} makes the same bytes of any chunks`, async () => {
-    const bytes = large.subarray(0, 5 * MIB)
+    const bytes = large
     const expected = await collect(compress(inChunks(bytes), compression))
     for (const size of [4097, 512 * 1024, MIB + 1])
       assert.ok(
@@ -178,6 +178,22 @@ function failing(bytes: Buffer) {
   }
   return { state, source: source() }
 }
+
+test('decompress() closes a source that goes on after the compressed bytes', async () => {
+  for (const tail of [Buffer.alloc(10), words]) {
+    let isClosed = false
+    async function* endless() {
+      try {
+        for (yield gzipped; ; yield tail) await new Promise(setImmediate)
+      } finally {
+        isClosed = true
+      }
+    }
+    await assert.rejects(collect(decompress(endless(), 'gzip')), { code: 'layer-invalid' })
+    for (let turn = 0; turn < 100 && !isClosed; turn++) await new Promise(setImmediate)
+    assert.ok(isClosed)
+  }
+})
 
 for (const compression of ALL) {
   test(`an error of the source comes through compress() and decompress() by ${compression}`, async () => {

@@ -189,3 +189,10 @@ test('a path that leads out through symlinks ends in the root', async () => {
   const tree = await merge([symlink('out', '../../../etc'), file('out/passwd', 'x')])
   assert.deepEqual(pathsOf(tree), ['etc:0', 'etc/passwd:0', 'out:0'])
 })
+
+test('an absolute symlink starts at the root, wherever it stands', async () => {
+  const tree = await merge([symlink('a/b/link', '/../x/../y'), file('a/b/link/../z/file')])
+  assert.deepEqual(pathsOf(tree), ['a:0', 'a/b:0', 'a/b/link:0', 'a/b/z:0', 'a/b/z/file:0'])
+  const followed = await merge([directory('a/b'), symlink('a/b/link', '/../y'), file('a/b/link/file')])
+  assert.deepEqual(pathsOf(followed), ['a:0', 'a/b:0', 'a/b/link:0', 'y:0', 'y/file:0'])
+})

@@ -203,6 +203,13 @@ test('GNU tar lists what we write without a warning', async () => {
   assert.match(listing.toString(), /4000000000\/0 /)
 })
 
+test('GNU tar finds the extended attributes that we write, at their whole length', async () => {
+  const value = Buffer.from('0000000280ff3d0a00', 'hex')
+  const tar = await tarOf(file('a', 'x', { xattrs: new Map([['security.capability', value]]) }))
+  const listing = await pipeThrough(['tar', '--xattrs', '--xattrs-include=*', '-tvvf', '-'], tar)
+  assert.match(listing.toString(), new RegExp(`x: *${value.length} security.capability`))
+})
+
 test('we read what GNU tar and Python write, in every format', async () => {
   const script = `
 import sys, tarfile, io
