@@ -12,7 +12,7 @@ export type Unpack = (
 ) => Promise<void>
 
 /** Unpacks stacks of layers into snapshots; of steps that need the same one at once, one does the work. */
-export function createUnpack(layers: Layers): Unpack {
+export function createUnpack(layers: Pick<Layers, 'openTar'>): Unpack {
   const running = new Map<Digest, Promise<void>>()
 
   return async (records, snapshotter, context) => {
