@@ -15,7 +15,12 @@ export function createOutputTail() {
     lines(): readonly string[] {
       const lines = kept.toString('utf8').split('\n')
       if (lines.at(-1) === '') lines.pop()
-      return lines.slice(-MAX_LINES).map(line => line.replace(/\r+$/, '').replace(/^.*\r/, ''))
+      return lines.slice(-MAX_LINES).map(lastDrawn)
     },
   }
+}
+
+function lastDrawn(line: string): string {
+  const text = line.replace(/\r+$/, '')
+  return text.slice(text.lastIndexOf('\r') + 1)
 }
