@@ -114,7 +114,10 @@ const FIELD_ORDER: readonly string[] = [
   'Shell',
 ] satisfies (keyof RuntimeConfig)[]
 
-/** Docker's order of fields, labels by name: however the draft came about, the bytes are the same. */
+/**
+ * Docker's order of fields, labels by name, and nothing that says nothing: however the draft came about, the bytes
+ * are the same.
+ */
 function ordered(config: RuntimeConfig): RuntimeConfig {
   const rank = (name: string): number => {
     const at = FIELD_ORDER.indexOf(name)
@@ -122,8 +125,15 @@ function ordered(config: RuntimeConfig): RuntimeConfig {
   }
   const { Labels } = config
   const labeled = Labels === undefined ? config : { ...config, Labels: sortedByName(Labels) }
-  const fields = Object.entries(labeled).toSorted(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
+  const fields = Object.entries(labeled)
+    .filter(([name, value]) => !FIELD_ORDER.includes(name) || !isEmpty(value))
+    .toSorted(([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : 1))
   return Object.fromEntries(fields)
+}
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0
+  return value === null || value === '' || value === false
 }
 
 function sortedByName<T>(map: Readonly<Record<string, T>>): Readonly<Record<string, T>> {

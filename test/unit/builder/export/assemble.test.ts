@@ -46,6 +46,12 @@ describe('assembleImage()', () => {
     assert.deepEqual(first?.config.bytes, second?.config.bytes)
   })
 
+  it('leaves out what is empty, as Docker does, but no field that it does not know', () => {
+    const empty = { Cmd: [], Entrypoint: null, User: '', Labels: {}, ArgsEscaped: false, Env: ['a='] }
+    const image = assembleImage(draft([], { ...empty, Special: '' }), [], new Map(), undefined)
+    assert.deepEqual(configOf(image).config, { Env: ['a='], Special: '' })
+  })
+
   it('semantics 82: without a new layer, new entries have the time of the last entry of the base', () => {
     const items: HistoryItem[] = [
       { kind: 'inherited', entry: { created: '2020-01-01T00:00:00Z' } },
