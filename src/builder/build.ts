@@ -124,12 +124,9 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const dockerfile = parseDockerfile(options.dockerfile)
   const planOptions = { ...options, hostPlatform: deps.hostPlatform, ...epoch }
   const plan = await planBuild(dockerfile, planOptions, { resolveImage, createOp, signal })
-  const solved = await solve(
-    [plan.target],
-    { ...deps, cache: store.metadata, content: store.content },
-    signal,
-  )
-  await context.save()
+  const solveDeps = { ...deps, cache: store.metadata, content: store.content }
+  // Also after a failure: the build that comes next is this one, mended.
+  const solved = await solve([plan.target], solveDeps, signal).finally(() => context.save())
   const result = solved.get(plan.target.digest)?.result ?? EMPTY_ROOT
   const image = assembleImage(plan.image, result.layers, solved, sourceDateEpoch)
   const product = { image, result, tags: options.tags }

@@ -6,6 +6,7 @@ import type { LayerRecord } from '../../store/metadata.ts'
 import type { Store } from '../../store/store.ts'
 import { BuildError } from '../errors.ts'
 import type { OpContext, ResultLayer } from '../solve/vertex.ts'
+import { unavailable } from './unavailable.ts'
 
 /** Where the layers of an image lie that are not stored yet. */
 export interface RemoteImage {
@@ -64,11 +65,15 @@ export function createImageLayers(store: Pick<Store, 'content' | 'metadata' | 'l
     const short = digest.slice(0, 19)
     status(`${short} ${formatMegabytes(size)}`)
     const descriptor = { digest, mediaType, size }
-    const source = await image.open(signal).open(descriptor)
     try {
-      await graphTarget(content).write(descriptor, source, signal)
-    } finally {
-      source.destroy()
+      const source = await image.open(signal).open(descriptor)
+      try {
+        await graphTarget(content).write(descriptor, source, signal)
+      } finally {
+        source.destroy()
+      }
+    } catch (error) {
+      throw unavailable(error, `Cannot get layer ${digest} of ${image.name}`)
     }
     status(`${short} done`)
   }

@@ -24,6 +24,7 @@ import type { ImageLayers } from './image-layers.ts'
 import { keepImage } from './keep-image.ts'
 import type { ImageRegistries } from './registry-source.ts'
 import { type SelectedImage, selectImage } from './select-image.ts'
+import { unavailable } from './unavailable.ts'
 
 export interface ResolveImageDeps {
   readonly store: Pick<Store, 'content' | 'metadata'>
@@ -103,10 +104,7 @@ async function findRemote(
   } catch (error) {
     if (!(error instanceof RemoteError)) throw error
     if (error.code === 'content-missing') throw missing(asked, text)
-    throw new BuildError('image-unavailable', `Cannot get image ${text}: ${error.message}`, {
-      cause: error,
-      hint: error.hint ?? ownHint(asked),
-    })
+    throw unavailable(error, `Cannot get image ${text}`, ownHint(asked))
   }
 }
 

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { BuildError } from '../../../src/builder/errors.ts'
 import { parseReference, repositoryOf, type Tag } from '../../../src/oci/reference.ts'
 import { executed, openWorkshop, type Workshop } from './building.ts'
+import { createRegistry } from './images/memory-registry.ts'
 
 const DOCKERFILE = `FROM scratch AS build
 WORKDIR /src
@@ -148,6 +149,42 @@ describe('build()', () => {
     )
     const pinned = await workshop.build(`FROM team/base@${base.digest}\nCOPY b /`)
     assert.equal(pinned.digest, child.digest)
+  })
+
+  it('fetches the layers of a base when something reads them, and for the store at the end', async () => {
+    using workshop = await example()
+    const registry = createRegistry()
+    workshop.remote = registry
+    const base = await registry.publish('docker.io/library/debian', '12', [
+      { os: 'linux', architecture: 'amd64' },
+    ])
+    const text = 'FROM debian:12\nLABEL a=b'
+    await workshop.build(text, { outputs: [{ type: 'cacheonly' }] })
+    assert.equal(registry.opened.includes('layer'), false)
+    const result = await workshop.build(text, { tag: 'app' })
+    assert.equal(registry.opened.filter(kind => kind === 'layer').length, 2)
+    for (const layer of (await workshop.manifest(result)).layers)
+      assert.ok(await workshop.store.content.stat(layer.digest))
+    assert.equal(tagged(workshop, 'docker.io/library/debian:12'), base.digest)
+    registry.isDown = true
+    assert.equal((await workshop.build(text, { tag: 'app' })).digest, result.digest)
+  })
+
+  it('a registry that fails in the middle is an error at the line that needed the layer', async () => {
+    using workshop = await example()
+    const registry = createRegistry()
+    workshop.remote = registry
+    await registry.publish('docker.io/library/debian', '12', [{ os: 'linux', architecture: 'amd64' }])
+    const text = 'FROM debian:12\nRUN x'
+    const progress = (event: { readonly kind: string }): void => {
+      if (event.kind === 'done') registry.isDown = true
+    }
+    await assert.rejects(workshop.build(text, {}, { progress }), (error: unknown) => {
+      assert.ok(error instanceof BuildError)
+      assert.equal(error.code, 'image-unavailable')
+      assert.equal(error.span?.startLine, 2)
+      return true
+    })
   })
 
   it('a failing RUN has its place, its exit code and its last lines, and moves no name', async () => {
