@@ -118,7 +118,7 @@ describe('images in files', { skip: cannotRun({ root: true, programs }) }, () =>
       await podman(['save', '--format', format, '-o', file, `${served.host}/app:1`])
       const other = slipwayAt(join(world.scratch, `from-podman-${format}`))
       await other.run(['load'], { input: readFileSync(file) })
-      await other.run(['tag', `store:${served.host}/app:1`, 'loaded:1'])
+      await other.run(['tag', `${served.host}/app:1`, 'loaded:1'])
       await using otherServed = await other.serve()
       await assertSame(`docker://${otherServed.host}/loaded:1`, ['--src-tls-verify=false'])
     }
@@ -135,7 +135,7 @@ describe('images in files', { skip: cannotRun({ root: true, programs }) }, () =>
     await build('-t', 'out:1', ...outputs.flatMap(output => ['-o', output]))
     await assertSame(`docker-archive:${at('o-docker.tar')}`)
     await assertSame(`oci-archive:${at('o-oci.tar')}`)
-    await assertSame(`oci:${at('o-oci')}:1`)
+    await assertSame(`oci:${at('o-oci')}:out:1`)
     await engine.docker(['load', '-i', at('o-docker.tar')])
     assert.equal(await engine.docker(['run', '--rm', '--network=host', 'out:1']), 'one\n')
     assert.equal(

@@ -52,7 +52,7 @@ describe('bad input', { skip: cannotRun({ root: true, programs: ['runc'] }) }, (
   })
 
   it('an empty Dockerfile, and none', async () => {
-    await assertRefused(await buildOf('empty', { Dockerfile: '# nothing\n' }), 2, /no build stage|FROM/)
+    await assertRefused(await buildOf('empty', { Dockerfile: '# nothing\n' }), 2, 'no instructions')
     await assertRefused(await buildOf('none', { other: '' }), 2, 'Dockerfile', '-f')
   })
 

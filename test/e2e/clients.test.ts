@@ -143,7 +143,7 @@ describe('real clients', { skip: cannotRun({ root: true, programs }) }, () => {
       'run',
       '--rm',
       '--network=host',
-      '--cgroups=disabled',
+      '--ulimit=host',
       `${served.host}/team/app:1.0`,
     ])
     assert.equal(printed, 'from a step\nfrom the context\n')

@@ -78,8 +78,6 @@ describe('kill -9', { skip: cannotRun({ root: true, programs }) }, () => {
       repositories: string[]
     }
     assert.ok(!catalog.repositories.includes('uploads/test'))
-    const file = join(world.scratch, 'resent.tar')
-    await succeed('tar', ['-C', world.scratch, '-cf', file, 'whole'])
     await succeed('skopeo', [
       '--insecure-policy',
       'copy',

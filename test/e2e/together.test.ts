@@ -34,9 +34,9 @@ describe('a serve and builds over one store', {
   it('independent stages run at the same time, and the same step once', async () => {
     // Each stage listens on a loopback port (the network is the host's) and ends when it has reached the other.
     const dockerfile = `FROM base:1 AS left
-RUN nc -l -p 47113 < /dev/null > /dev/null & i=0; until nc -w 1 127.0.0.1 47114 < /dev/null; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.2; done; echo left > /left
+RUN nc -l -p 47113 < /dev/null > /dev/null & i=0; until nc -w 1 127.0.0.1 47114 < /dev/null; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.2; done; wait; echo left > /left
 FROM base:1 AS right
-RUN nc -l -p 47114 < /dev/null > /dev/null & i=0; until nc -w 1 127.0.0.1 47113 < /dev/null; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.2; done; echo right > /right
+RUN nc -l -p 47114 < /dev/null > /dev/null & i=0; until nc -w 1 127.0.0.1 47113 < /dev/null; do i=$((i+1)); [ $i -lt 50 ] || exit 1; sleep 0.2; done; wait; echo right > /right
 FROM scratch
 COPY --from=left /left /
 COPY --from=right /right /

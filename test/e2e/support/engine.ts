@@ -70,6 +70,8 @@ export async function startEngine(): Promise<Engine> {
     async [Symbol.asyncDispose]() {
       daemon.kill('SIGTERM')
       await ended
+      // Host networking leaves a bind mount of the network namespace; without a container there is none.
+      await run('umount', [join(folder, 'exec/netns/default')])
       await rm(folder, { recursive: true, force: true })
     },
   }

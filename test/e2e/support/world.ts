@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { busyboxRootfs } from './base-images.ts'
-import { findProgram } from './process.ts'
+import { findProgram, run } from './process.ts'
 import { type Slipway, slipwayAt } from './slipway.ts'
 
 /**
@@ -53,6 +53,8 @@ export async function createWorld(options: { readonly base?: boolean } = {}): Pr
       return path
     },
     async [Symbol.asyncDispose]() {
+      // podman and buildah leave their storage mounted over itself.
+      for (const tool of ['podman', 'buildah']) await run('umount', [join(scratch, tool, 'root/overlay')])
       await rm(scratch, { recursive: true, force: true })
     },
   }
