@@ -1,11 +1,11 @@
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestHex, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import { graphSource, readContent, successors } from '../oci/graph.ts'
-import { type Manifest, parseManifest } from '../oci/manifest.ts'
-import { isNonDistributable } from '../oci/media-type.ts'
+import { graphSource, readContent } from '../oci/graph.ts'
+import { parseManifest } from '../oci/manifest.ts'
 import { isTag, type RepositoryName } from '../oci/reference.ts'
 import { StoreError } from '../store/errors.ts'
+import { manifestRecordOf } from '../store/images.ts'
 import type { ManifestRecord } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
 import type { ManifestReference, NewManifest, RepositoryStore } from './repository-store.ts'
@@ -37,7 +37,7 @@ export function createManifests(store: RegistryStore): Manifests {
     async put(name, given) {
       const digest = verifyDigest(given)
       const manifest = parseManifest(given.bytes, given.mediaType)
-      const record = recordOf(manifest, digest, given.bytes.length)
+      const record = manifestRecordOf(manifest, { digest, size: given.bytes.length })
       requireReferences(store, name, record)
       await using ingest = await content.begin()
       try {
@@ -63,28 +63,6 @@ function verifyDigest({ bytes, digest }: NewManifest): Digest {
   const actual = digestOf(bytes, digest && digestAlgorithm(digest))
   if (digest === undefined || digest === actual) return actual
   throw new RegistryError('digest-invalid', `Cannot store manifest: want ${digest}, got ${actual}`)
-}
-
-function recordOf(manifest: Manifest, digest: Digest, size: number): ManifestRecord {
-  const children = successors(manifest)
-  const optional = children.filter(child => isNonDistributable(child.mediaType)).map(child => child.digest)
-  const artifactType = artifactTypeOf(manifest)
-  return {
-    digest,
-    mediaType: manifest.mediaType,
-    size,
-    ...(artifactType !== undefined && { artifactType }),
-    ...(manifest.subject !== undefined && { subject: manifest.subject.digest }),
-    ...(manifest.annotations !== undefined && { annotations: manifest.annotations }),
-    references: [...new Set(children.map(child => child.digest))],
-    ...(optional.length > 0 && { optional: [...new Set(optional)] }),
-  }
-}
-
-/** As the referrers API shows it (distribution-spec "Listing Referrers"): an image without one has its config's type. */
-function artifactTypeOf(manifest: Manifest): string | undefined {
-  if (manifest.artifactType !== undefined) return manifest.artifactType
-  return manifest.kind === 'image' ? manifest.config.mediaType : undefined
 }
 
 /** What a manifest points at must be in the same repository; a subject may be missing for ever. */
