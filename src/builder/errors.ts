@@ -1,7 +1,13 @@
-import { CodedError, type ErrorDetails } from '../oci/errors.ts'
+import { CodedError, type ErrorDetails, OciError, type OciErrorCode } from '../oci/errors.ts'
+import { RemoteError, type RemoteErrorCode } from '../remote/errors.ts'
+import { StoreError, type StoreErrorCode } from '../store/errors.ts'
 import type { SourceSpan } from './dockerfile/source.ts'
 
+/** Our own, and those of the areas below, whose errors get a place here. */
 export type BuildErrorCode =
+  | OciErrorCode
+  | RemoteErrorCode
+  | StoreErrorCode
   | 'dockerfile-missing'
   | 'dockerfile-invalid'
   | 'context-invalid'
@@ -36,15 +42,23 @@ export class BuildError extends CodedError<BuildErrorCode> {
   }
 }
 
-/** The error with its place, where it is one of ours that has none yet. */
+/**
+ * An error of the builder or of an area below it with its place in the Dockerfile, unless it has one. What is not
+ * such an error stays as it is.
+ */
 export function withSpan(error: unknown, span: SourceSpan | undefined): unknown {
-  if (!(error instanceof BuildError) || error.span !== undefined || span === undefined) return error
-  const { code, message, cause, detail, hint, exitCode } = error
+  if (span === undefined || !isPlaceable(error)) return error
+  if (error instanceof BuildError && error.span !== undefined) return error
+  const { code, message, detail, hint } = error
   return new BuildError(code, message, {
     span,
-    ...(cause !== undefined && { cause }),
+    cause: error instanceof BuildError ? error.cause : error,
     ...(detail !== undefined && { detail }),
     ...(hint !== undefined && { hint }),
-    ...(exitCode !== undefined && { exitCode }),
+    ...(error instanceof BuildError && error.exitCode !== undefined && { exitCode: error.exitCode }),
   })
+}
+
+function isPlaceable(error: unknown): error is BuildError | OciError | RemoteError | StoreError {
+  return [BuildError, OciError, RemoteError, StoreError].some(kind => error instanceof kind)
 }

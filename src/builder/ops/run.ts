@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { extendChain } from '../../oci/identity.ts'
 import type { Compression } from '../../oci/media-type.ts'
@@ -63,7 +64,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
           },
         },
       )
-      if (exitCode !== 0) throw runFailed(args, exitCode, tail.lines())
+      if (exitCode !== 0) throw runFailed(args, exitCode, tail.lines(), await isFull(snapshot.upperDirectory))
       const { readChanges } = await import('../snapshot/diff.ts')
       const changes = writeTar(readChanges(snapshot.upperDirectory, tree, context.signal))
       const layer = await deps.layers.ingest(changes, deps.compression, context.signal)
@@ -100,9 +101,23 @@ function hostLine(host: string): string {
   return `${host.slice(at + 1)} ${host.slice(0, at)}`
 }
 
-function runFailed(args: readonly string[], exitCode: number, lines: readonly string[]): BuildError {
+function runFailed(
+  args: readonly string[],
+  exitCode: number,
+  lines: readonly string[],
+  isDiskFull: boolean,
+): BuildError {
   return new BuildError('run-failed', `Cannot run ${JSON.stringify(args.join(' '))}: exit code ${exitCode}`, {
     exitCode,
     detail: { exitCode, output: lines },
+    ...(isDiskFull && { hint: 'there is no space left on the disk of the store' }),
   })
+}
+
+const LITTLE_SPACE = 1024 * 1024
+
+/** Programs seldom tell it clearly. */
+async function isFull(directory: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(directory)
+  return bavail * bsize < LITTLE_SPACE
 }

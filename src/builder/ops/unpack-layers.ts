@@ -1,4 +1,5 @@
 import type { Digest } from '../../oci/digest.ts'
+import { OciError } from '../../oci/errors.ts'
 import { extendChain } from '../../oci/identity.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
@@ -34,7 +35,14 @@ export function createUnpack(layers: Pick<Layers, 'openTar'>): Unpack {
     snapshotter: Snapshotter,
     signal: AbortSignal,
   ): Promise<void> {
-    await snapshotter.apply(name, parent, await layers.openTar(layer), signal)
+    try {
+      await snapshotter.apply(name, parent, await layers.openTar(layer), signal)
+    } catch (error) {
+      if (!(error instanceof OciError)) throw error
+      throw new OciError(error.code, `Cannot unpack layer ${layer.digest}: ${error.message}`, {
+        cause: error,
+      })
+    }
   }
 }
 

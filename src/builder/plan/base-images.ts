@@ -58,8 +58,9 @@ export function createBaseImages(deps: BaseImagesDeps): BaseImages {
 
 /** A name or platform that breaks its grammar is a mistake in the Dockerfile, at this line. */
 export function placed(error: unknown, span: SourceSpan): unknown {
-  if (!(error instanceof OciError)) return withSpan(error, span)
-  if (error.code !== 'reference-invalid' && error.code !== 'platform-invalid') return error
+  const isGrammar =
+    error instanceof OciError && (error.code === 'reference-invalid' || error.code === 'platform-invalid')
+  if (!isGrammar) return withSpan(error, span)
   return new BuildError('dockerfile-invalid', error.message, { span, cause: error })
 }
 

@@ -5,6 +5,7 @@ import type { ProgressEvent } from '../../../../src/builder/solve/progress.ts'
 import { type SolveDeps, solve } from '../../../../src/builder/solve/solver.ts'
 import type { LayerOp, Result, Vertex } from '../../../../src/builder/solve/vertex.ts'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
+import { OciError } from '../../../../src/oci/errors.ts'
 import { extendChain } from '../../../../src/oci/identity.ts'
 import type { CacheRecord, LayerRecord } from '../../../../src/store/metadata.ts'
 
@@ -130,6 +131,29 @@ describe('solve()', () => {
     assert.deepEqual(kindsOf(events, slow), ['started', 'canceled'])
     assert.deepEqual(kindsOf(events, bad), ['started', 'failed'])
     assert.deepEqual(kindsOf(events, above), [])
+  })
+
+  it('gives the errors of other areas the place of the step, and keeps their code', async () => {
+    const { deps } = fixture()
+    const span = { source: { name: 'Dockerfile', text: 'RUN x' }, startLine: 1, endLine: 1 }
+    const cause = new OciError('tar-invalid', 'Cannot read tar', { hint: 'fetch it again' })
+    const bad = layer('bad', [base], { onExec: () => Promise.reject(cause) })
+    await assert.rejects(solve([{ ...bad, span }], deps, never), (error: unknown) => {
+      assert.ok(error instanceof BuildError)
+      const { code, message, hint } = error
+      assert.deepEqual([code, message, hint], ['tar-invalid', 'Cannot read tar', 'fetch it again'])
+      assert.equal(error.span, span)
+      assert.equal(error.cause, cause)
+      return true
+    })
+  })
+
+  it('leaves a bug as it is', async () => {
+    const { deps } = fixture()
+    const bug = new TypeError('undefined is not a function')
+    const span = { source: { name: 'Dockerfile', text: 'RUN x' }, startLine: 1, endLine: 1 }
+    const bad = layer('bad', [base], { onExec: () => Promise.reject(bug) })
+    await assert.rejects(solve([{ ...bad, span }], deps, never), error => error === bug)
   })
 
   it('keeps no record of a failed step', async () => {
