@@ -28,6 +28,8 @@ try {
   process.exitCode = 1
 } finally {
   for (const child of running.reverse()) await stop(child)
+  // Host networking leaves a bind mount of the network namespace in the engine's folder.
+  await ended(spawn('umount', [join(scratch, 'exec/netns/default')], { stdio: 'ignore' }))
   rmSync(scratch, { recursive: true, force: true })
 }
 

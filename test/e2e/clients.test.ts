@@ -143,7 +143,8 @@ describe('real clients', { skip: cannotRun({ root: true, programs }) }, () => {
       'run',
       '--rm',
       '--network=host',
-      '--ulimit=host',
+      '--ulimit=nofile=1024:1024',
+      '--ulimit=nproc=1024:1024',
       `${served.host}/team/app:1.0`,
     ])
     assert.equal(printed, 'from a step\nfrom the context\n')
