@@ -177,7 +177,7 @@ describe('planBuild(): ARG', () => {
 
   it('semantics 21: platform arguments need a declaration in a stage, but none in FROM', async () => {
     const { config, resolved } = await planText(
-      'FROM --platform=$TARGETPLATFORM ${TARGETARCH}-image\nENV a=$TARGETARCH\nARG TARGETARCH TARGETVARIANT\nENV b=$TARGETARCH$TARGETVARIANT',
+      'FROM --platform=$TARGETPLATFORM $TARGETARCH-image\nENV a=$TARGETARCH\nARG TARGETARCH TARGETVARIANT\nENV b=$TARGETARCH$TARGETVARIANT',
       {
         platform: { os: 'linux', architecture: 'arm', variant: 'v7' },
         images: { 'arm-image': image('arm', {}, { architecture: 'arm', variant: 'v7' }) },
