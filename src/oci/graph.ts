@@ -2,7 +2,7 @@
  * Manifests form a graph: an index points at manifests, a manifest at its config and layers. Push, pull, save and
  * load are one walk over it, children first, so that whatever is visible at the destination is whole.
  */
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { ContentIngester, ContentProvider } from './content.ts'
 import type { Descriptor } from './descriptor.ts'
 import { type Digest, digestAlgorithm, digestOf } from './digest.ts'
@@ -82,6 +82,16 @@ export function graphTarget(content: Pick<ContentProvider, 'stat'> & ContentInge
       }
     },
   }
+}
+
+/** Writes small content that is in one piece, unless the target has it. */
+export async function writeContent(
+  to: GraphTarget,
+  descriptor: Descriptor,
+  bytes: Buffer,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await to.has(descriptor))) await to.write(descriptor, Readable.from([bytes]), signal)
 }
 
 export interface CopyOptions {

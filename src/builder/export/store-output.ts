@@ -1,5 +1,6 @@
-import { graphTarget } from '../../oci/graph.ts'
-import { LATEST, type Reference, repositoryOf, type Tag } from '../../oci/reference.ts'
+import { graphTarget, writeContent } from '../../oci/graph.ts'
+import { LATEST, type Reference, repositoryOf } from '../../oci/reference.ts'
+import { nameImage } from '../../store/images.ts'
 import type { Store } from '../../store/store.ts'
 import type { BuiltImage } from './assemble.ts'
 
@@ -15,24 +16,13 @@ export async function exportToStore(
 ): Promise<void> {
   const target = graphTarget(store.content)
   for (const { descriptor, bytes } of [image.config, image.manifest]) {
-    if (!(await target.has(descriptor))) await target.write(descriptor, oneChunk(bytes), signal)
+    await writeContent(target, descriptor, bytes, signal)
   }
-  for (const reference of tags) putTag(image, reference, reference.tag ?? LATEST, store)
-}
-
-function putTag(
-  image: BuiltImage,
-  reference: Reference,
-  tag: Tag,
-  { metadata }: Pick<Store, 'metadata'>,
-): void {
-  const repository = repositoryOf(reference)
-  const { digest, mediaType, size } = image.manifest.descriptor
-  if (metadata.getTag(repository, tag)?.digest === digest) return
-  const references = [image.config.descriptor.digest, ...image.layers.map(layer => layer.digest)]
-  metadata.putManifest(repository, { digest, mediaType, size, references }, [tag])
-}
-
-async function* oneChunk(bytes: Buffer): AsyncIterable<Buffer> {
-  yield bytes
+  const { descriptor } = image.manifest
+  for (const reference of tags) {
+    const repository = repositoryOf(reference)
+    const tag = reference.tag ?? LATEST
+    if (store.metadata.getTag(repository, tag)?.digest === descriptor.digest) continue
+    await nameImage(store, repository, descriptor, [tag])
+  }
 }

@@ -4,7 +4,7 @@ import { OciError } from '../../oci/errors.ts'
 import { type GraphSource, readContent } from '../../oci/graph.ts'
 import { type ImageIndex, type ImageManifest, parseManifest } from '../../oci/manifest.ts'
 import { layerCompression } from '../../oci/media-type.ts'
-import { formatPlatform, type Platform, platformMatch } from '../../oci/platform.ts'
+import { bestForPlatform, formatPlatform, type Platform } from '../../oci/platform.ts'
 import { BuildError } from '../errors.ts'
 import type { ResultLayer } from '../solve/vertex.ts'
 
@@ -55,14 +55,7 @@ export async function selectImage(
 }
 
 function selectPlatform(index: ImageIndex, wanted: Platform, name: string): Descriptor {
-  let best: Descriptor | undefined
-  let bestScore = 0
-  for (const descriptor of index.manifests) {
-    const score = descriptor.platform === undefined ? 0 : platformMatch(descriptor.platform, wanted)
-    if (score <= bestScore) continue
-    best = descriptor
-    bestScore = score
-  }
+  const best = bestForPlatform(index.manifests, wanted)
   const [only, ...others] = index.manifests
   if (best === undefined && only !== undefined && others.length === 0 && only.platform === undefined)
     return only

@@ -33,7 +33,7 @@ import {
   parseManifest,
 } from '../../oci/manifest.ts'
 import { layerCompression, MEDIA_TYPE } from '../../oci/media-type.ts'
-import { type Platform, platformMatch } from '../../oci/platform.ts'
+import { bestForPlatform, type Platform } from '../../oci/platform.ts'
 import { blobMember, bytesMember, type EnvelopeMember, writeEnvelope } from './envelope.ts'
 import type { ImageArchive, ImagesToWrite } from './image-archive.ts'
 import { checkSize, openTarArchive } from './oci-archive.ts'
@@ -74,9 +74,7 @@ async function imageOf(source: GraphSource, root: Descriptor, platform?: Platfor
   const images = manifest.manifests.filter(({ platform }) => platform?.os !== 'unknown')
   const [only] = images
   if (only !== undefined && images.length === 1) return imageOf(source, only, platform)
-  const rank = (image: Descriptor) =>
-    platform !== undefined && image.platform !== undefined ? platformMatch(image.platform, platform) : 0
-  const [best] = images.filter(image => rank(image) > 0).sort((a, b) => rank(b) - rank(a))
+  const best = platform && bestForPlatform(images, platform)
   if (best !== undefined) return imageOf(source, best, platform)
   throw new OciError(
     'content-missing',

@@ -2,7 +2,7 @@ import { imageConfigBytes, type RuntimeConfig } from '../../oci/config.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
-import { graphTarget } from '../../oci/graph.ts'
+import { graphTarget, writeContent } from '../../oci/graph.ts'
 import { decompress, detectCompression } from '../../oci/layer/compression.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
 import { type Compression, MEDIA_TYPE } from '../../oci/media-type.ts'
@@ -68,8 +68,7 @@ async function put(
   signal: AbortSignal,
 ): Promise<Descriptor> {
   const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length }
-  const target = graphTarget(content)
-  if (!(await target.has(descriptor))) await target.write(descriptor, chunksOf(bytes), signal)
+  await writeContent(graphTarget(content), descriptor, bytes, signal)
   return descriptor
 }
 
@@ -113,8 +112,4 @@ async function* joined(
   } finally {
     if (!isDone) await iterator.return?.()
   }
-}
-
-async function* chunksOf(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes
 }
