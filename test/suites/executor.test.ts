@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { describe, type TestContext, test } from 'node:test'
 import type { ContainerProcess } from '../../src/builder/exec/executor.ts'
 import { createRuntimeExecutor } from '../../src/builder/exec/runtime-executor.ts'
@@ -213,6 +213,16 @@ describe('the runtime executor', { skip }, () => {
     assert.equal(existsSync('/run/slipway-test-resolve'), false)
     assert.ok(!(await changed(box.active)).includes(target.slice(1)))
   })
+
+  for (const path of ['dev', 'proc', 'sys'])
+    test(`an image whose /${path} is a symlink cannot have the runtime write to the host`, async t => {
+      const host = temporaryDirectory(t)
+      writeFileSync(`${host}/ptmx`, 'of the host')
+      await using box = await open(t, [symlink(path, host)])
+      await assert.rejects(box.run({}), { code: 'run-failed', message: /must be a directory/ })
+      assert.deepEqual(readdirSync(host), ['ptmx'])
+      assert.equal(readFileSync(`${host}/ptmx`, 'utf8'), 'of the host')
+    })
 
   test('a program that is not there is an error that names it', async t => {
     await using box = await open(t)

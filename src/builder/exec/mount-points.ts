@@ -49,6 +49,8 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
           const above = pathInRoot(root, parent)
           const stats = lstatSync(fdPath(parent, name), { throwIfNoEntry: false })
           if (stats === undefined) makeStub(parent, name)
+          if (stats?.isDirectory())
+            throw new BuildError('run-failed', `Cannot mount "${path}": the image has a directory there`)
           if (stats?.isSymbolicLink() !== true) return Buffer.concat([SLASH, join(above, name)]).toString()
           const target = readlinkSync(fdPath(parent, name), 'buffer')
           wanted = target[0] === 0x2f ? target : join(above, target)
@@ -68,6 +70,24 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
         }
       }
     },
+  }
+}
+
+/**
+ * Refuses an image that has something else where the runtime mounts the kernel's file systems. A runtime prepares
+ * `/dev` by path: through a symlink, runc 1.1 removes and makes files of the host.
+ * @param paths directly below the root, absolute
+ * @throws BuildError `run-failed`
+ */
+export function requireRealDirectories(root: number, paths: readonly string[]): void {
+  for (const path of paths) {
+    const stats = lstatSync(fdPath(root, Buffer.from(path.slice(1))), { throwIfNoEntry: false })
+    if (stats === undefined || stats.isDirectory()) continue
+    const kind = stats.isSymbolicLink() ? 'symlink' : 'file'
+    throw new BuildError(
+      'run-failed',
+      `Cannot start container: "${path}" of the image must be a directory, and it is a ${kind}`,
+    )
   }
 }
 

@@ -23,10 +23,10 @@ import { removeStaleState, runDirectory } from '../snapshot/stale-state.ts'
 import { runContainer } from './container.ts'
 import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
 import { writeHostFiles } from './host-files.ts'
-import { makeWorkingDirectory, openMountPoints } from './mount-points.ts'
+import { makeWorkingDirectory, openMountPoints, requireRealDirectories } from './mount-points.ts'
 import { probeProgram } from './probe-program.ts'
 import { findRuntime } from './runtime.ts'
-import { type FileMount, runtimeSpec } from './spec.ts'
+import { type FileMount, KERNEL_DIRECTORIES, runtimeSpec } from './spec.ts'
 
 export interface RuntimeExecutorOptions {
   /** Of the store, absolute: containers that run have their directories below. */
@@ -82,6 +82,7 @@ async function runInRoot(
   const mountPoints = openMountPoints(linux, descriptor)
   try {
     const { cwd, user } = process
+    requireRealDirectories(descriptor, KERNEL_DIRECTORIES)
     makeWorkingDirectory(linux, descriptor, cwd, user)
     const files = writeHostFiles(work.path, process).map(({ path, source }) => ({
       source,

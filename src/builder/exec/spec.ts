@@ -54,6 +54,9 @@ const MASKED_PATHS = [
 
 const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 
+/** Where the container's own file systems are mounted over those of the image. */
+export const KERNEL_DIRECTORIES = ['/proc', '/dev', '/sys']
+
 const KERNEL_MOUNTS = [
   mount('/proc', 'proc', 'nosuid', 'noexec', 'nodev'),
   mount('/dev', 'tmpfs', 'nosuid', 'strictatime', 'mode=755', 'size=65536k'),

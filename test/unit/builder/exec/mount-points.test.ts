@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openMountPoints } from '../../../../src/builder/exec/mount-points.ts'
+import { openMountPoints, requireRealDirectories } from '../../../../src/builder/exec/mount-points.ts'
 import { loadLinux, O_PATH } from '../../../../src/linux/linux.ts'
 
 const linux = await loadLinux()
@@ -30,7 +30,7 @@ function open(t: TestContext) {
     closeSync(descriptor)
     rmSync(root, { recursive: true })
   })
-  return { root, points: openMountPoints(linux, descriptor) }
+  return { root, descriptor, points: openMountPoints(linux, descriptor) }
 }
 
 test('a missing file is made and removed, and the time of its directory stays', t => {
@@ -118,3 +118,32 @@ test('a loop of symlinks is an error', t => {
   symlinkSync('resolv.conf', join(root, PATH))
   assert.throws(() => points.fileAt(PATH), { code: 'run-failed' })
 })
+
+test('a directory in place of a file is an error that names it', t => {
+  const { root, points } = open(t)
+  mkdirSync(join(root, PATH), { recursive: true })
+  assert.throws(() => points.fileAt(PATH), {
+    code: 'run-failed',
+    message: 'Cannot mount "/etc/resolv.conf": the image has a directory there',
+  })
+})
+
+const kinds: readonly (readonly [name: string, make: (path: string) => void, problem?: string])[] = [
+  ['a directory', mkdirSync],
+  ['nothing', () => undefined],
+  ['a file', path => writeFileSync(path, ''), 'it is a file'],
+  ['a symlink to a directory', path => symlinkSync('/', path), 'it is a symlink'],
+  ['a dangling symlink', path => symlinkSync('nowhere', path), 'it is a symlink'],
+]
+for (const [name, make, problem] of kinds)
+  test(`${name} ${problem === undefined ? 'may' : 'may not'} be where the kernel's file systems are mounted`, t => {
+    const { root, descriptor } = open(t)
+    make(join(root, 'dev'))
+    const check = () => requireRealDirectories(descriptor, ['/proc', '/dev'])
+    if (problem === undefined) check()
+    else
+      assert.throws(check, {
+        code: 'run-failed',
+        message: `Cannot start container: "/dev" of the image must be a directory, and ${problem}`,
+      })
+  })
