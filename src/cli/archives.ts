@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
-import { finished } from 'node:stream/promises'
+import { writeFileAtomically } from '../builder/export/atomic-file.ts'
 import { DecompressError, type DecompressProgram, decompressWith } from '../linux/decompress.ts'
 import { OciError } from '../oci/errors.ts'
 import type { Platform } from '../oci/platform.ts'
@@ -14,6 +12,7 @@ import { writeOciLayout } from '../store/archive/oci-layout.ts'
 import { openImageArchive } from '../store/archive/open-archive.ts'
 import type { FileEnd } from './ends.ts'
 import type { Session } from './session.ts'
+import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Opens an archive of any kind, or a directory in OCI layout. The caller disposes it. */
@@ -30,6 +29,15 @@ export function openArchive(
   })
 }
 
+/** A file that a person named, as it is read. */
+export async function* readInput(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path, { highWaterMark: 1024 * 1024 })
+  } catch (error) {
+    throw unreadable(error, path)
+  }
+}
+
 /** @param platform which image of an index goes into a docker-archive */
 export async function writeArchive(
   kind: FileEnd['kind'],
@@ -38,7 +46,7 @@ export async function writeArchive(
   platform: Platform,
 ): Promise<void> {
   if (kind === 'oci') return writeOciLayout({ ...images, directory: path })
-  await writeFileWhole(path, to => writeArchiveTo(kind, to, images, platform))
+  await writeFileAtomically(path, to => writeArchiveTo(kind, to, images, platform))
 }
 
 export async function writeArchiveTo(
@@ -60,22 +68,6 @@ export async function* decompressAny(
     yield* decompressWith(program, source)
   } catch (error) {
     if (error instanceof DecompressError) throw new OciError('layer-invalid', error.message, { cause: error })
-    throw error
-  }
-}
-
-/** The file appears when all of it is written; what was there stays until then. */
-async function writeFileWhole(path: string, write: (to: Writable) => Promise<void>): Promise<void> {
-  const partial = `${path}.${randomBytes(4).toString('hex')}.partial`
-  const file = createWriteStream(partial, { flags: 'wx' })
-  try {
-    await write(file)
-    file.end()
-    await finished(file)
-    await rename(partial, path)
-  } catch (error) {
-    file.destroy()
-    await rm(partial, { force: true })
     throw error
   }
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { suggest } from '../builder/dockerfile/suggest.ts'
 import { COMMON_OPTIONS, type Command, type OptionSpec } from './command.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { CliError } from './errors.ts'
 
 /** What was typed after a command's name, checked against the command's options. */
@@ -18,9 +18,9 @@ export class Arguments {
     return this.#values.get(name)?.at(-1) === 'true'
   }
 
-  /** The value given last. */
+  /** The value given last; an empty one, as of a variable in a script that is not set, counts as none. */
   value(name: string): string | undefined {
-    return this.#values.get(name)?.at(-1)
+    return this.#values.get(name)?.at(-1) || undefined
   }
 
   /** All values, in the order given. */
@@ -31,7 +31,7 @@ export class Arguments {
 
 /**
  * Options may stand before, between and after the arguments; `--` ends them. Flags take `--flag`, `--flag=true` and
- * `--flag=false`, as Docker's do.
+ * `--flag=false`, as Docker's do; of an option that is not repeatable, the last one counts.
  * @throws CliError `usage`
  */
 export function parseArguments(command: Command, argv: readonly string[]): Arguments {
@@ -50,13 +50,11 @@ export function parseArguments(command: Command, argv: readonly string[]): Argum
     if (token.kind !== 'option') continue
     const spec = Object.hasOwn(specs, token.name) ? specs[token.name] : undefined
     if (spec === undefined) throw unknownOption(command, token.rawName, Object.keys(specs))
-    const value = spec.value === undefined ? flagValue(command, token.rawName, token.value) : token.value
+    const given = token.value === undefined ? undefined : withoutEquals(token.rawName, token.value)
+    const value = spec.value === undefined ? flagValue(command, token.rawName, given) : given
     if (value === undefined)
       throw usage(command, `${token.rawName} needs a value: ${token.rawName} ${spec.value}`)
-    const given = values.get(token.name)
-    if (given === undefined) values.set(token.name, [value])
-    else if (spec.repeated === true || spec.value === undefined) given.push(value)
-    else throw usage(command, `${token.rawName} is given more than once`)
+    values.set(token.name, [...(values.get(token.name) ?? []), value])
   }
   if (values.get('help')?.at(-1) !== 'true') checkCount(command, positionals)
   return new Arguments(positionals, values)
@@ -83,6 +81,11 @@ function parserOptions(
   )
 }
 
+/** `-t=app` is `-t app`: what the parser hands over begins with the sign. */
+function withoutEquals(rawName: string, value: string): string {
+  return rawName.startsWith('--') ? value : value.replace(/^=/, '')
+}
+
 function flagValue(command: Command, rawName: string, value: string | undefined): string {
   if (value === undefined || value === 'true' || value === '1') return 'true'
   if (value === 'false' || value === '0') return 'false'
@@ -90,13 +93,10 @@ function flagValue(command: Command, rawName: string, value: string | undefined)
 }
 
 function unknownOption(command: Command, rawName: string, known: readonly string[]): CliError {
-  const refusal = command.refused?.[rawName.replace(/^-+/, '')]
-  if (refusal !== undefined) return usage(command, `${rawName} is not supported: ${refusal}`)
-  const nearest = suggest(rawName.replace(/^-+/, ''), known)
-  return usage(
-    command,
-    `unknown option ${rawName}${nearest === undefined ? '' : ` (did you mean --${nearest}?)`}`,
-  )
+  const name = rawName.replace(/^-+/, '')
+  const { refused = {} } = command
+  if (Object.hasOwn(refused, name)) return usage(command, `${rawName} is not supported: ${refused[name]}`)
+  return usage(command, `unknown option ${rawName}${didYouMean(name, known, '--')}`)
 }
 
 function checkCount(command: Command, positionals: readonly string[]): void {

@@ -1,10 +1,12 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
+import { addAbortSignal } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { DockerfileSource } from '../builder/dockerfile/source.ts'
 import { BuildError } from '../builder/errors.ts'
 import { isErrno } from '../oci/errors.ts'
 import { CliError } from './errors.ts'
+import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface FoundDockerfile {
@@ -22,7 +24,7 @@ export async function findContext(named: string, terminal: Terminal): Promise<st
     )
   }
   const directory = resolve(terminal.workingDirectory, named)
-  const stats = await absentIsUndefined(stat(directory))
+  const stats = await absentIsUndefined(directory, stat(directory))
   if (stats === undefined)
     throw new CliError('usage', `build: the context ${JSON.stringify(named)} does not exist`)
   if (stats.isDirectory()) return directory
@@ -41,22 +43,23 @@ export async function findDockerfile(
   named: string | undefined,
   terminal: Terminal,
 ): Promise<FoundDockerfile> {
-  if (named === '-') return { source: { name: '-', text: await text(terminal.stdin) } }
+  if (named === '-') {
+    const stdin = addAbortSignal(terminal.signal, terminal.stdin)
+    return { source: { name: '-', text: await text(stdin) } }
+  }
   const paths =
     named === undefined
       ? [join(context, 'Dockerfile'), join(context, 'dockerfile')]
       : [resolve(terminal.workingDirectory, named)]
   for (const path of paths) {
-    const content = await absentIsUndefined(readFile(path, 'utf8'))
+    const content = await absentIsUndefined(path, readFile(path, 'utf8'))
     if (content !== undefined) return { source: { name: displayPath(path, terminal), text: content }, path }
   }
   const hint = named === undefined ? 'name it with -f FILE' : undefined
   throw new BuildError(
     'dockerfile-missing',
     `Cannot read Dockerfile: there is no ${paths.map(path => displayPath(path, terminal)).join(' or ')}`,
-    {
-      ...(hint !== undefined && { hint }),
-    },
+    hint === undefined ? {} : { hint },
   )
 }
 
@@ -97,11 +100,11 @@ function displayPath(path: string, terminal: Terminal): string {
   return shown.startsWith('../../..') ? path : shown
 }
 
-async function absentIsUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
+async function absentIsUndefined<T>(path: string, promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
-    throw error
+    throw unreadable(error, path)
   }
 }

@@ -2,7 +2,7 @@
  * Configuration: flags, then `SLIPWAY_*` variables, then the file.
  *
  * ```toml
- * root = "/var/lib/slipway"
+ * root = "/var/lib/slipway"       # a relative path starts at this file's folder
  *
  * [serve]
  * listen = "0.0.0.0:5000"
@@ -18,12 +18,13 @@
  * ```
  */
 import { readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { suggest } from '../builder/dockerfile/suggest.ts'
 import { isErrno } from '../oci/errors.ts'
 import type { RegistryConfig } from '../remote/registry-config.ts'
 import type { Arguments } from './arguments.ts'
 import { CliError } from './errors.ts'
+import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface Settings {
@@ -38,17 +39,17 @@ export interface Settings {
   readonly dockerConfigDirectory: string
 }
 
-/** @throws CliError `config-missing` or `config-invalid-file`, naming the file, the line and the nearest known key */
+/** @throws CliError `config-unreadable` or `config-invalid-file`, naming the file, the line and the nearest known key */
 export async function loadSettings(args: Arguments, terminal: Terminal): Promise<Settings> {
   const { env, homeDirectory } = terminal
   const file = await loadFile(args.value('config') ?? nonEmpty(env.SLIPWAY_CONFIG), terminal)
-  const runtime = nonEmpty(env.SLIPWAY_RUNTIME) ?? file.build?.runtime
+  const runtime = args.value('runtime') ?? nonEmpty(env.SLIPWAY_RUNTIME) ?? file.build?.runtime
   return {
     root: resolve(
       terminal.workingDirectory,
       args.value('root') ?? nonEmpty(env.SLIPWAY_ROOT) ?? file.root ?? defaultRoot(terminal),
     ),
-    listen: nonEmpty(env.SLIPWAY_LISTEN) ?? file.serve?.listen ?? '127.0.0.1:5000',
+    listen: args.value('listen') ?? nonEmpty(env.SLIPWAY_LISTEN) ?? file.serve?.listen ?? '127.0.0.1:5000',
     ...(runtime !== undefined && { runtime }),
     registries: file.registry ?? {},
     dockerConfigDirectory: nonEmpty(env.DOCKER_CONFIG) ?? join(homeDirectory, '.docker'),
@@ -70,6 +71,12 @@ type Shape =
   | { readonly keys: Readonly<Record<string, Shape>> }
   | { readonly each: Shape }
 
+const SHAPE_NAMES = {
+  string: 'a string that is not empty',
+  boolean: 'true or false',
+  strings: 'a list of strings',
+} as const
+
 const SHAPE: Shape = {
   keys: {
     root: 'string',
@@ -80,20 +87,26 @@ const SHAPE: Shape = {
 }
 
 async function loadFile(named: string | undefined, terminal: Terminal): Promise<ConfigFile> {
-  for (const path of named === undefined
-    ? defaultFiles(terminal)
-    : [resolve(terminal.workingDirectory, named)]) {
-    try {
-      return await parseConfig(await readFile(path, 'utf8'), path)
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error
-      if (named !== undefined)
-        throw new CliError('config-missing', `Cannot read configuration: there is no file ${path}`, {
-          cause: error,
-        })
-    }
+  const paths = named === undefined ? defaultFiles(terminal) : [resolve(terminal.workingDirectory, named)]
+  for (const path of paths) {
+    const text = await readConfig(path, named !== undefined)
+    if (text === undefined) continue
+    const file = await parseConfig(text, path)
+    return file.root === undefined ? file : { ...file, root: resolve(dirname(path), file.root) }
   }
   return {}
+}
+
+/** Undefined for a file that is not there and need not be. */
+async function readConfig(path: string, isNamed: boolean): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (!isNamed && isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    const problem = unreadable(error, path)
+    if (!(problem instanceof CliError)) throw problem
+    throw new CliError('config-unreadable', problem.message, { cause: error })
+  }
 }
 
 /** @throws CliError `config-invalid-file` */
@@ -125,9 +138,8 @@ function checkShape(
     const fits =
       shape === 'strings'
         ? Array.isArray(value) && value.every(item => typeof item === 'string')
-        : typeof value === shape
-    if (!fits)
-      throw invalid(place, text, path, `must be ${shape === 'strings' ? 'a list of strings' : `a ${shape}`}`)
+        : typeof value === shape && value !== ''
+    if (!fits) throw invalid(place, text, path, `must be ${SHAPE_NAMES[shape]}`)
     return
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))

@@ -3,11 +3,12 @@ import { CodedError } from '../oci/errors.ts'
 export type CliErrorCode =
   | 'usage'
   | 'config-invalid-file'
-  | 'config-missing'
-  | 'file-missing'
-  | 'file-denied'
+  | 'config-unreadable'
+  | 'file-unreadable'
   | 'image-unknown'
   | 'name-needs-host'
+  /** Whoever read our standard output has gone: nobody is left to tell. */
+  | 'output-closed'
   | 'interrupted'
 
 /** What the user asked for cannot be understood or found. */

@@ -4,7 +4,7 @@ import type { RegistryErrorCode } from '../registry/errors.ts'
 import type { RemoteErrorCode } from '../remote/errors.ts'
 import type { StoreErrorCode } from '../store/errors.ts'
 import type { CliErrorCode } from './errors.ts'
-import { isSystemError } from './report.ts'
+import { isSystemError } from './system-error.ts'
 
 /** The build or transfer failed. */
 const FAILED = 1
@@ -27,7 +27,7 @@ type Code =
 const EXIT_CODES: Readonly<Record<Code, number>> = {
   usage: USAGE,
   'config-invalid-file': USAGE,
-  'config-missing': USAGE,
+  'config-unreadable': USAGE,
   'name-needs-host': USAGE,
   'reference-invalid': USAGE,
   'platform-invalid': USAGE,
@@ -36,8 +36,8 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'target-unknown': USAGE,
   'option-invalid': USAGE,
   'address-invalid': USAGE,
-  'file-missing': FAILED,
-  'file-denied': FAILED,
+  'file-unreadable': FAILED,
+  'output-closed': FAILED,
   'image-unknown': FAILED,
   'digest-invalid': FAILED,
   'digest-mismatch': FAILED,

@@ -19,7 +19,7 @@ ${columns(Object.entries(COMMON_OPTIONS).map(optionRow))}
 export function formatCommandHelp(command: Command): string {
   const details = command.details === undefined ? '' : `\n${command.details.trim()}\n`
   const options = { ...command.options, ...COMMON_OPTIONS }
-  return `Usage: slipway ${command.name} ${command.usage}
+  return `Usage: ${`slipway ${command.name} ${command.usage}`.trim()}
 
 ${command.summary}.
 ${details}

@@ -1,8 +1,9 @@
 import { homedir } from 'node:os'
-import { suggest } from '../builder/dockerfile/suggest.ts'
 import { isErrno } from '../oci/errors.ts'
 import { parseArguments } from './arguments.ts'
+import { COMMON_OPTIONS } from './command.ts'
 import { COMMANDS, loadCommand } from './commands.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { CliError } from './errors.ts'
 import { EXIT_INTERRUPTED } from './exit-codes.ts'
 import { formatCommandHelp, formatProgramHelp } from './help.ts'
@@ -20,10 +21,14 @@ export async function main(): Promise<void> {
     interrupt.abort(new CliError('interrupted', 'Interrupted'))
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
-  // A reader that has seen enough (`slipway images | head -1`) ends the command without a complaint.
+  // A reader that has seen enough (`slipway save app | head -c 512`) ends the command without a complaint.
   process.stdout.on('error', error => {
-    if (isErrno(error, 'EPIPE')) process.exit(0)
-    throw error
+    if (!isErrno(error, 'EPIPE')) throw error
+    interrupt.abort(new CliError('output-closed', 'Cannot write to standard output: it is closed'))
+  })
+  // Progress that nobody reads any more is no reason to stop.
+  process.stderr.on('error', error => {
+    if (!isErrno(error, 'EPIPE')) throw error
   })
   process.on('uncaughtException', error => process.exit(reportError(error, terminal)))
   try {
@@ -38,11 +43,7 @@ export async function main(): Promise<void> {
 async function runCommand(argv: readonly string[], terminal: Terminal): Promise<void> {
   const { name, rest } = splitCommand(argv)
   if (name === undefined) {
-    const asked = rest.some(word => word === '--help' || word === '-h')
-    if (rest.some(word => word === '--version' || word === '-v'))
-      terminal.stdout.write(`slipway ${VERSION}\n`)
-    else if (asked || rest.length === 0) terminal.stdout.write(formatProgramHelp())
-    else throw new CliError('usage', `unknown option ${rest[0]}`, { hint: "see 'slipway --help'" })
+    terminal.stdout.write(answerWithoutCommand(argv))
     return
   }
   if (name === 'help') {
@@ -58,23 +59,36 @@ async function runCommand(argv: readonly string[], terminal: Terminal): Promise<
   else await command.run(args, terminal)
 }
 
-/** The first word that is no option names the command; `--root` and `--config` may stand before it. */
+/** The first word that is no option names the command; the options that all commands take may stand before it. */
 function splitCommand(argv: readonly string[]): { name: string | undefined; rest: readonly string[] } {
   let index = 0
-  while (index < argv.length && argv[index]?.startsWith('-'))
-    index += argv[index] === '--root' || argv[index] === '--config' ? 2 : 1
+  for (let word = argv[index]; word?.startsWith('-'); word = argv[index]) index += takesNextWord(word) ? 2 : 1
   return { name: argv[index], rest: [...argv.slice(0, index), ...argv.slice(index + 1)] }
+}
+
+function takesNextWord(word: string): boolean {
+  const name = word.slice(2)
+  return Object.hasOwn(COMMON_OPTIONS, name) && COMMON_OPTIONS[name]?.value !== undefined
+}
+
+function answerWithoutCommand(options: readonly string[]): string {
+  if (options.some(word => word === '--version' || word === '-v')) return `slipway ${VERSION}\n`
+  if (options.length === 0 || options.some(word => word === '--help' || word === '-h'))
+    return formatProgramHelp()
+  const hint = "see 'slipway --help'"
+  const [first = ''] = options
+  const [name = ''] = first.replace(/^-+/, '').split('=')
+  if (Object.hasOwn(COMMON_OPTIONS, name)) throw new CliError('usage', 'a command is missing', { hint })
+  const nearest = didYouMean(name, ['version', ...Object.keys(COMMON_OPTIONS)], '--')
+  throw new CliError('usage', `unknown option ${first}${nearest}`, { hint })
 }
 
 async function findCommand(name: string): ReturnType<typeof loadCommand> {
   if (Object.hasOwn(COMMANDS, name)) return loadCommand(name as keyof typeof COMMANDS)
-  const nearest = suggest(name, Object.keys(COMMANDS))
   throw new CliError(
     'usage',
-    `there is no command ${JSON.stringify(name)}${nearest === undefined ? '' : ` (did you mean ${nearest}?)`}`,
-    {
-      hint: "see 'slipway --help'",
-    },
+    `there is no command ${JSON.stringify(name)}${didYouMean(name, Object.keys(COMMANDS))}`,
+    { hint: "see 'slipway --help'" },
   )
 }
 

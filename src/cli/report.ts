@@ -1,13 +1,21 @@
 import type { SourceSpan } from '../builder/dockerfile/source.ts'
 import { BuildError } from '../builder/errors.ts'
-import { CodedError, isErrno } from '../oci/errors.ts'
+import { CodedError } from '../oci/errors.ts'
+import { CliError } from './errors.ts'
 import { exitCodeOf } from './exit-codes.ts'
-import { printable } from './printable.ts'
+import { printable, printableLine } from './printable.ts'
+import { fitText } from './progress/text-width.ts'
+import { describeSystemError, isSystemError } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
+
+/** What a frame shows at most of an instruction that is long, or made to be. */
+const FRAME_LINES = 20
+const FRAME_COLUMNS = 400
 
 /** Tells a person what went wrong, where, and what to do; returns the exit code. Never a stack trace, unless asked. */
 export function reportError(error: unknown, terminal: Pick<Terminal, 'stderr' | 'env'>): number {
-  terminal.stderr.write(formatError(error))
+  const isForNobody = error instanceof CliError && error.code === 'output-closed'
+  if (!isForNobody) terminal.stderr.write(formatError(error))
   if (terminal.env.SLIPWAY_DEBUG === '1' && error instanceof Error)
     terminal.stderr.write(`${stackOf(error)}\n`)
   return exitCodeOf(error)
@@ -17,13 +25,13 @@ export function formatError(error: unknown): string {
   if (error instanceof CodedError) {
     const frame =
       error instanceof BuildError && error.span !== undefined ? `${formatFrame(error.span)}\n` : ''
-    const hint = error.hint === undefined ? '' : `hint: ${printable(error.hint)}\n`
-    return `${frame}error: ${printable(error.message)}\n${hint}`
+    const hint = error.hint === undefined ? '' : `hint: ${printableLine(error.hint)}\n`
+    return `${frame}error: ${indented(error.message)}\n${hint}`
   }
   // What the system refuses (a file that may not be read, a full disk) is no bug: its message names call and path.
-  if (isSystemError(error)) return `error: ${printable(error.message)}\n`
+  if (isSystemError(error)) return `error: ${indented(describeSystemError(error))}\n`
   const message = error instanceof Error ? error.message : String(error)
-  return `error: ${printable(message)}\nThis is a bug in slipway. Run again with SLIPWAY_DEBUG=1 to see where, and report it.\n`
+  return `error: ${indented(message)}\nThis is a bug in slipway. Run again with SLIPWAY_DEBUG=1 to see where, and report it.\n`
 }
 
 /**
@@ -36,26 +44,21 @@ export function formatError(error: unknown): string {
  * ```
  */
 export function formatFrame({ source, startLine, endLine }: SourceSpan): string {
-  const lines = source.text.split(/\r?\n/)
+  const lines = source.text.replace(/\r?\n$/, '').split(/\r?\n/)
   const first = Math.max(1, startLine - 1)
-  const last = Math.min(lines.length, endLine + 1, first + 20)
+  const last = Math.min(lines.length, endLine + 1, first + FRAME_LINES - 1)
   const width = String(last).length
   const rows = lines.slice(first - 1, last).map((text, index) => {
     const number = first + index
     const mark = number >= startLine && number <= endLine ? '>' : ' '
-    return `${mark} ${String(number).padStart(width)} | ${printable(text)}`.trimEnd()
+    return `${mark} ${String(number).padStart(width)} | ${fitText(printableLine(text), FRAME_COLUMNS)}`.trimEnd()
   })
-  return `${printable(source.name)}:${startLine}\n${rows.join('\n')}`
+  return `${printableLine(source.name)}:${startLine}\n${rows.join('\n')}`
 }
 
-/** An error of a system call: it carries an errno. */
-export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return (
-    error instanceof Error &&
-    'errno' in error &&
-    'syscall' in error &&
-    !isErrno(error, 'EINVAL', 'EBADF', 'EFAULT')
-  )
+/** Further lines of a message are set in, so that no foreign text in it passes for a message of its own. */
+function indented(message: string): string {
+  return printable(message).trimEnd().replaceAll('\n', '\n  ')
 }
 
 function stackOf(error: Error): string {

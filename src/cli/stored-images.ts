@@ -96,18 +96,6 @@ export function imageSize(manifest: ImageManifest): number {
   return manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size)
 }
 
-/** `1.5 MB` */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let value = bytes
-  let unit = 0
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000
-    unit++
-  }
-  return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toPrecision(3).replace(/\.?0+$/, '')} ${units[unit]}`
-}
-
 async function readManifest(store: Store, descriptor: Descriptor): Promise<Manifest> {
   return parseManifest(await readContent(graphSource(store.content), descriptor), descriptor.mediaType)
 }

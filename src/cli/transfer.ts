@@ -11,15 +11,23 @@ import {
 import { parseManifest } from '../oci/manifest.ts'
 import { isNonDistributable } from '../oci/media-type.ts'
 import { bestForPlatform, formatPlatform, type Platform } from '../oci/platform.ts'
-import { formatReference, LATEST, onDockerHub, type Reference, repositoryOf } from '../oci/reference.ts'
+import {
+  formatReference,
+  LATEST,
+  onDockerHub,
+  type Reference,
+  repositoryOf,
+  type Tag,
+} from '../oci/reference.ts'
 import type { Remote } from '../remote/client.ts'
 import { type ImageArchive, selectImage } from '../store/archive/image-archive.ts'
 import { nameImage } from '../store/images.ts'
 import { openArchive, writeArchive } from './archives.ts'
 import { type End, type FileEnd, isFile } from './ends.ts'
 import { CliError } from './errors.ts'
+import { formatBytes } from './format.ts'
 import type { Session } from './session.ts'
-import { descriptorOf, findImage, formatBytes } from './stored-images.ts'
+import { descriptorOf, findImage } from './stored-images.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface TransferDeps {
@@ -34,6 +42,8 @@ export interface OpenImage extends AsyncDisposable {
   readonly root: Descriptor
   /** Repositories of a registry whose blobs a push may reuse. */
   readonly mountFrom: readonly string[]
+  /** In the store an index may lack platforms that nobody pulled. */
+  readonly isStored: boolean
 }
 
 /** @throws CliError `image-unknown`, RemoteError, or the archive's error */
@@ -43,7 +53,8 @@ export async function openImage(end: End, deps: TransferDeps): Promise<OpenImage
   const { reference } = end
   if (end.kind === 'store') {
     const { manifest } = findImage(session.store, formatReference(reference))
-    return opened(graphSource(session.store.content), descriptorOf(manifest))
+    const source = graphSource(session.store.content)
+    return { ...opened(source, descriptorOf(manifest)), isStored: true }
   }
   const repository = remote.repository(reference, { signal: terminal.signal })
   const root = await repository.resolve(reference.digest ?? reference.tag ?? LATEST)
@@ -59,8 +70,9 @@ export async function openImage(end: End, deps: TransferDeps): Promise<OpenImage
 export async function writeImage(image: OpenImage, end: End, deps: TransferDeps): Promise<void> {
   const { session, remote, terminal } = deps
   const { source, root } = image
+  requireDigest(end, root)
   if (end.kind === 'store') return copyToStore(image, [end.reference], deps)
-  await requireWhole(image, session)
+  if (image.isStored) await requireWhole(image, session)
   if (isFile(end)) {
     const images = [{ descriptor: root, names: end.name === undefined ? [] : [end.name] }]
     const { signal, workingDirectory } = terminal
@@ -74,7 +86,7 @@ export async function writeImage(image: OpenImage, end: End, deps: TransferDeps)
   const { mountFrom } = image
   const repository = remote.repository(end.reference, { signal: terminal.signal, mountFrom })
   await copyGraph(source, repository, root, copyOptions(terminal))
-  await repository.tag(root, end.reference.tag ?? LATEST)
+  for (const tag of tagsOf(end.reference)) await repository.tag(root, tag)
 }
 
 async function openFromFile(end: FileEnd, { session, terminal }: TransferDeps): Promise<OpenImage> {
@@ -91,7 +103,7 @@ async function openFromFile(end: FileEnd, { session, terminal }: TransferDeps): 
 export async function copyToStore(
   image: Pick<OpenImage, 'source' | 'root'>,
   names: readonly Reference[],
-  deps: TransferDeps,
+  deps: Pick<TransferDeps, 'session' | 'terminal'>,
   wanted?: Platform,
 ): Promise<void> {
   const { store } = deps.session
@@ -100,10 +112,22 @@ export async function copyToStore(
     ...copyOptions(deps.terminal),
     ...(only && { filter: only }),
   })
-  for (const name of names) {
-    const tags = name.digest === undefined ? [name.tag ?? LATEST] : name.tag === undefined ? [] : [name.tag]
-    await nameImage(store, repositoryOf(name), image.root, tags)
-  }
+  for (const name of names) await nameImage(store, repositoryOf(name), image.root, tagsOf(name))
+}
+
+/** A name without a tag means `latest`, unless it has a digest. */
+function tagsOf({ tag, digest }: Reference): readonly Tag[] {
+  if (tag !== undefined) return [tag]
+  return digest === undefined ? [LATEST] : []
+}
+
+/** @throws CliError `usage` for a target that promises another digest than the image has */
+function requireDigest(end: End, root: Descriptor): void {
+  if (isFile(end) || end.reference.digest === undefined || end.reference.digest === root.digest) return
+  throw new CliError(
+    'usage',
+    `Cannot copy to ${formatReference(end.reference)}: the digest of the image is ${root.digest}`,
+  )
 }
 
 /** The image of one platform out of an index; an image that is no index is that one. @throws CliError `image-unknown` */
@@ -141,7 +165,7 @@ async function platformFilter(
 /** An index of which only some platforms were pulled cannot be passed on whole. @throws CliError `image-unknown` */
 async function requireWhole({ source, root }: OpenImage, { store }: Session): Promise<void> {
   const manifest = parseManifest(await readContent(source, root), root.mediaType)
-  if (manifest.kind === 'image' || (await store.content.stat(root.digest)) === undefined) return
+  if (manifest.kind === 'image') return
   for (const { digest, platform } of manifest.manifests) {
     if ((await store.content.stat(digest)) !== undefined) continue
     const name = platform === undefined ? digest : formatPlatform(platform)
@@ -165,6 +189,7 @@ function opened(
     source,
     root,
     mountFrom,
+    isStored: false,
     async [Symbol.asyncDispose]() {
       await archive?.[Symbol.asyncDispose]()
     },

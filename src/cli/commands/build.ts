@@ -1,19 +1,22 @@
-import { rename, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import type { BuildDeps, BuildOptions, BuildResult, Sandbox } from '../../builder/build.ts'
+import { BuildError } from '../../builder/errors.ts'
 import type { NetworkMode } from '../../builder/exec/executor.ts'
+import { writeFileAtomically } from '../../builder/export/atomic-file.ts'
 import { parsePlatform, platformOfHost } from '../../oci/platform.ts'
-import { LATEST, parseReference, repositoryOf } from '../../oci/reference.ts'
+import { parseReference, repositoryOf } from '../../oci/reference.ts'
+import type { Remote } from '../../remote/client.ts'
 import { type Arguments, usage } from '../arguments.ts'
 import { findContext, findDockerfile, parseBuildArgs, parseEpoch, parseLabels } from '../build-inputs.ts'
+import { buildMetadata, formatSummary, formatWarnings } from '../build-summary.ts'
 import type { Command } from '../command.ts'
 import { parseOutputs } from '../outputs.ts'
+import { printable } from '../printable.ts'
 import { createProgress, PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts'
 import { openRemote } from '../registries.ts'
-import { formatFrame } from '../report.ts'
 import { openSession, type Session } from '../session.ts'
-import { formatBytes } from '../stored-images.ts'
 import type { Terminal } from '../terminal.ts'
 
 const NETWORKS: readonly NetworkMode[] = ['default', 'host', 'none']
@@ -81,26 +84,53 @@ dest=- is standard output.`,
     'shm-size': 'not yet',
     ulimit: 'not yet',
     memory: 'not yet',
+    m: 'not yet',
+    'memory-swap': 'not yet',
+    'cpu-period': 'not yet',
+    'cpu-quota': 'not yet',
+    'cpu-shares': 'not yet',
+    'cpuset-cpus': 'not yet',
+    'cpuset-mems': 'not yet',
     'cgroup-parent': 'not yet',
+    'security-opt': 'every RUN has a seccomp filter and the default capabilities',
+    isolation: 'RUN is isolated by an OCI runtime; --runtime names it',
+    compress: 'the context is read where it is and sent nowhere',
+    rm: 'steps leave no containers behind',
+    'force-rm': 'steps leave no containers behind',
     builder: 'there is one builder, and it needs no daemon',
     squash: 'multi-stage builds and -o type=tar do what it was used for',
   },
   positionals: { min: 1, max: 1 },
   async run(args, terminal) {
+    const isQuiet = args.flag('quiet')
+    const mode = progressMode(args)
     const options = await readOptions(args, terminal)
+    if (isQuiet && options.outputs.some(output => 'dest' in output && output.dest === terminal.stdout))
+      throw usage(command, '--quiet prints the image ID to standard output, which --output takes')
     const startedAt = terminal.monotonicMs()
-    const progress = createProgress(progressMode(args), terminal)
     using session = await openSession(args, terminal)
+    using remote = openRemote(session, terminal)
+    const progress = createProgress(mode, terminal)
     const { build } = await import('../../builder/build.ts')
     let result: BuildResult
     try {
-      result = await build(options, buildDeps(args, session, terminal, progress.sink))
-    } finally {
+      result = await build(options, buildDeps(options, session, remote, terminal, progress.sink))
+    } catch (error) {
       progress.finish()
+      if (isQuiet) terminal.stderr.write(lastWords(error))
+      throw error
     }
+    progress.finish()
     await writeFiles(args, options, result, terminal)
-    if (args.flag('quiet')) terminal.stdout.write(`${result.imageID}\n`)
-    else terminal.stderr.write(summary(options, result, session, terminal.monotonicMs() - startedAt))
+    if (isQuiet) {
+      terminal.stdout.write(`${result.imageID}\n`)
+      return
+    }
+    const tookMs = terminal.monotonicMs() - startedAt
+    const { listen } = session.settings
+    terminal.stderr.write(
+      `${formatWarnings(result.warnings)}${formatSummary(options, result, { listen, tookMs })}`,
+    )
   },
 }
 
@@ -136,22 +166,17 @@ async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOp
 }
 
 function buildDeps(
-  args: Arguments,
+  options: BuildOptions,
   session: Session,
+  remote: Remote,
   terminal: Terminal,
   progress: BuildDeps['progress'],
 ): BuildDeps {
-  const epoch = parseEpoch(
-    args
-      .values('build-arg')
-      .find(argument => argument.startsWith('SOURCE_DATE_EPOCH='))
-      ?.slice(18) ?? terminal.env.SOURCE_DATE_EPOCH,
-  )
-  const runtime = args.value('runtime') ?? session.settings.runtime
+  const epoch = parseEpoch(options.buildArgs.get('SOURCE_DATE_EPOCH') ?? terminal.env.SOURCE_DATE_EPOCH)
   return {
     store: session.store,
-    remote: openRemote(session, terminal),
-    openSandbox: () => openSandbox(session, terminal, runtime),
+    remote,
+    openSandbox: () => openSandbox(session, terminal),
     progress,
     now: terminal.now,
     monotonicNow: terminal.monotonicMs,
@@ -162,11 +187,7 @@ function buildDeps(
   }
 }
 
-async function openSandbox(
-  { store }: Session,
-  { env }: Terminal,
-  runtime: string | undefined,
-): Promise<Sandbox> {
+async function openSandbox({ store, settings: { runtime } }: Session, { env }: Terminal): Promise<Sandbox> {
   const { createRuntimeExecutor } = await import('../../builder/exec/runtime-executor.ts')
   const { createOverlaySnapshotter } = await import('../../builder/snapshot/overlay-snapshotter.ts')
   return {
@@ -192,57 +213,29 @@ function isNetwork(text: string): text is NetworkMode {
   return NETWORKS.some(mode => mode === text)
 }
 
+/** What the failed step printed last, which with `--quiet` nobody has seen. */
+function lastWords(error: unknown): string {
+  if (!(error instanceof BuildError) || error.code !== 'run-failed') return ''
+  const { detail } = error
+  const output =
+    typeof detail === 'object' && detail !== null && 'output' in detail && Array.isArray(detail.output)
+      ? detail.output
+      : []
+  return output.map(line => `${printable(stripVTControlCharacters(String(line)))}\n`).join('')
+}
+
 async function writeFiles(
   args: Arguments,
   options: BuildOptions,
   result: BuildResult,
-  terminal: Terminal,
+  { workingDirectory }: Terminal,
 ): Promise<void> {
-  const idFile = args.value('iidfile')
-  if (idFile !== undefined) await writeWhole(resolve(terminal.workingDirectory, idFile), result.imageID)
-  const metadataFile = args.value('metadata-file')
-  if (metadataFile === undefined) return
-  const metadata = {
-    'containerimage.config.digest': result.imageID,
-    'containerimage.descriptor': result.descriptor,
-    'containerimage.digest': result.digest,
-    ...(options.tags.length > 0 && { 'image.name': tagNames(options).join(',') }),
+  const files = [
+    [args.value('iidfile'), result.imageID],
+    [args.value('metadata-file'), `${JSON.stringify(buildMetadata(options, result), null, 2)}\n`],
+  ] as const
+  for (const [named, content] of files) {
+    if (named !== undefined)
+      await writeFileAtomically(resolve(workingDirectory, named), async to => void to.end(content))
   }
-  await writeWhole(resolve(terminal.workingDirectory, metadataFile), `${JSON.stringify(metadata, null, 2)}\n`)
-}
-
-/** A reader never sees half of the file. */
-async function writeWhole(path: string, content: string): Promise<void> {
-  const partial = `${path}.partial`
-  await writeFile(partial, content)
-  await rename(partial, path)
-}
-
-function summary(options: BuildOptions, result: BuildResult, { settings }: Session, tookMs: number): string {
-  const warnings = result.warnings.map(
-    ({ text, span }) => `${span === undefined ? '' : `${formatFrame(span)}\n`}warning: ${text}\n`,
-  )
-  const names = tagNames(options)
-  const stored = options.outputs.length === 0 || options.outputs.some(output => output.type === 'store')
-  const lines = [
-    `image   ${names.length > 0 ? names.join(', ') : result.imageID}`,
-    `digest  ${result.digest}`,
-    `size    ${formatBytes(result.size)} compressed`,
-    `time    ${(tookMs / 1000).toFixed(1)}s`,
-    ...(stored ? pullLines(options, settings.listen) : []),
-  ]
-  return `${warnings.join('')}${lines.join('\n')}\n`
-}
-
-function pullLines(options: BuildOptions, listen: string): readonly string[] {
-  const own = options.tags.find(tag => tag.registry === undefined)
-  if (own === undefined)
-    return options.tags.length > 0 ? [`push    slipway push ${tagNames(options)[0]}`] : []
-  return [
-    `pull    docker pull ${listen}/${repositoryOf(own)}:${own.tag ?? LATEST}   (while 'slipway serve' runs)`,
-  ]
-}
-
-function tagNames(options: BuildOptions): readonly string[] {
-  return options.tags.map(tag => `${repositoryOf(tag)}:${tag.tag ?? LATEST}`)
 }

@@ -1,8 +1,8 @@
 import { usage } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { parseDuration } from '../duration.ts'
+import { formatBytes } from '../format.ts'
 import { openSession } from '../session.ts'
-import { formatBytes } from '../stored-images.ts'
 
 const DEFAULT_GRACE = '1h'
 

@@ -1,12 +1,13 @@
 import type { ImageConfig } from '../../oci/config.ts'
 import type { ImageManifest } from '../../oci/manifest.ts'
 import type { Command } from '../command.ts'
-import { FORMAT_OPTION, wantsJson } from '../format.ts'
-import { printable } from '../printable.ts'
+import { formatAge, formatBytes } from '../format.ts'
+import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
+import { printableLine } from '../printable.ts'
 import { fitText } from '../progress/text-width.ts'
 import { openSession } from '../session.ts'
-import { findImage, formatBytes, readImage } from '../stored-images.ts'
-import { formatAge, formatTable } from '../table.ts'
+import { findImage, readImage } from '../stored-images.ts'
+import { formatTable } from '../table.ts'
 import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'
 
 interface Row {
@@ -61,9 +62,9 @@ function table(rows: readonly Row[], now: number, whole: boolean): string {
   return formatTable(
     ['CREATED', 'SIZE', 'CREATED BY', 'COMMENT'],
     rows.map(({ created, size, createdBy, comment }) => {
-      const text = printable(createdBy.replaceAll('\n', ' '))
-      const age = created === undefined ? '-' : formatAge(now - Date.parse(created))
-      return [age, formatBytes(size), whole ? text : fitText(text, 60), printable(comment ?? '')]
+      const text = printableLine(createdBy)
+      const shown = whole ? text : fitText(text, 60)
+      return [formatAge(created, now), formatBytes(size), shown, printableLine(comment ?? '')]
     }),
   )
 }

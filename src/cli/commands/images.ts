@@ -1,11 +1,12 @@
 import { CodedError } from '../../oci/errors.ts'
-import { parseReference, repositoryOf } from '../../oci/reference.ts'
+import { onDockerHub, parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { TagRecord } from '../../store/metadata.ts'
 import type { Command } from '../command.ts'
-import { FORMAT_OPTION, wantsJson } from '../format.ts'
+import { formatAge, formatBytes } from '../format.ts'
+import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
 import { openSession, type Session } from '../session.ts'
-import { findPlatformImage, formatBytes, imageSize } from '../stored-images.ts'
-import { formatAge, formatTable } from '../table.ts'
+import { findPlatformImage, imageSize } from '../stored-images.ts'
+import { formatTable } from '../table.ts'
 
 interface Row {
   readonly repository: string
@@ -31,7 +32,8 @@ export const command: Command = {
     const json = wantsJson(command, args)
     using session = await openSession(args, terminal)
     const [name] = args.positionals
-    const tags = session.store.metadata.listAllTags().filter(tag => name === undefined || isNamed(tag, name))
+    const all = session.store.metadata.listAllTags()
+    const tags = name === undefined ? all : all.filter(isNamed(name))
     const rows: Row[] = []
     for (const tag of tags) rows.push(await readRow(session, tag))
     if (args.flag('quiet'))
@@ -41,9 +43,15 @@ export const command: Command = {
   },
 }
 
-function isNamed(tag: TagRecord, name: string): boolean {
+/** `debian` means our own image of that name and Docker Hub's. */
+function isNamed(name: string): (tag: TagRecord) => boolean {
   const reference = parseReference(name)
-  return repositoryOf(reference) === tag.repository && (reference.tag ?? tag.tag) === tag.tag
+  const repositories = [repositoryOf(reference), repositoryOf(onDockerHub(reference))]
+  const { tag, digest } = reference
+  return row =>
+    repositories.includes(row.repository) &&
+    (tag === undefined || tag === row.tag) &&
+    (digest === undefined || digest === row.digest)
 }
 
 async function readRow(
@@ -85,7 +93,7 @@ function table(rows: readonly Row[], now: number): string {
       tag,
       shortDigest(digest),
       id === undefined ? '-' : shortDigest(id),
-      created === undefined ? '-' : formatAge(now - Date.parse(created)),
+      formatAge(created, now),
       size === undefined ? '-' : formatBytes(size),
     ]),
   )

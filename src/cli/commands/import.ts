@@ -1,8 +1,7 @@
-import { createReadStream } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { LATEST, parseReference, repositoryOf } from '../../oci/reference.ts'
 import { nameImage } from '../../store/images.ts'
-import { decompressAny } from '../archives.ts'
+import { decompressAny, readInput } from '../archives.ts'
 import { usage } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { openSession } from '../session.ts'
@@ -38,10 +37,7 @@ the image's one layer as they are.`,
     const { importRootfs } = await import('../../store/archive/import.ts')
     const { descriptor } = await importRootfs({
       store: session.store,
-      tar:
-        file === '-'
-          ? terminal.stdin
-          : createReadStream(resolve(terminal.workingDirectory, file), { highWaterMark: 1024 * 1024 }),
+      tar: file === '-' ? terminal.stdin : readInput(resolve(terminal.workingDirectory, file)),
       decompressWith: decompressAny,
       config: await configOfChanges(args.values('change'), platform, signal),
       platform,
@@ -50,7 +46,9 @@ the image's one layer as they are.`,
       now,
       signal,
     })
-    await nameImage(session.store, repositoryOf(reference), descriptor, [reference.tag ?? LATEST])
-    terminal.stdout.write(`${repositoryOf(reference)}:${reference.tag ?? LATEST} ${descriptor.digest}\n`)
+    const repository = repositoryOf(reference)
+    const tag = reference.tag ?? LATEST
+    await nameImage(session.store, repository, descriptor, [tag])
+    terminal.stdout.write(`${repository}:${tag} ${descriptor.digest}\n`)
   },
 }

@@ -1,3 +1,4 @@
+import { usage } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { openSession } from '../session.ts'
 import { findImage, imageName, imageSize, readImage } from '../stored-images.ts'
@@ -8,9 +9,14 @@ export const command: Command = {
   summary: 'Show what an image is',
   usage: '[OPTIONS] IMAGE...',
   details: "The output is a JSON array with the fields of 'docker inspect'.",
-  options: { platform: PLATFORM_OPTION },
+  options: {
+    platform: PLATFORM_OPTION,
+    format: { value: 'FORMAT', help: 'json, which is all there is' },
+  },
   positionals: { min: 1 },
   async run(args, terminal) {
+    const format = args.value('format') ?? 'json'
+    if (format !== 'json') throw usage(command, `--format is json, not ${JSON.stringify(format)}`)
     using session = await openSession(args, terminal)
     const { store } = session
     const platform = wantedPlatform(args, session.hostPlatform)

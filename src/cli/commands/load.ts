@@ -3,7 +3,6 @@ import { isTag, parseReference } from '../../oci/reference.ts'
 import { openArchive } from '../archives.ts'
 import { usage } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { openRemote } from '../registries.ts'
 import { openSession } from '../session.ts'
 import { copyToStore } from '../transfer.ts'
 
@@ -24,24 +23,15 @@ unless a file is named. Names without a host become images of your own.`,
       throw usage(command, 'there is no archive on standard input: give -i FILE')
     }
     using session = await openSession(args, terminal)
-    using remote = openRemote(session, terminal)
     const from = fromStdin ? terminal.stdin : resolve(terminal.workingDirectory, input)
     await using archive = await openArchive(from, session, terminal)
     for (const { descriptor, names } of archive.images) {
-      const references = names.filter(isWholeName).map(parseReference)
-      await copyToStore({ source: archive.source, root: descriptor }, references, {
-        session,
-        remote,
-        terminal,
-      })
-      const shown =
-        references.length > 0 ? names.filter(isWholeName) : [`${descriptor.digest} (without a name)`]
+      // A bare tag, as OCI archives may have, names no repository.
+      const wholeNames = names.filter(name => !isTag(name))
+      const image = { source: archive.source, root: descriptor }
+      await copyToStore(image, wholeNames.map(parseReference), { session, terminal })
+      const shown = wholeNames.length > 0 ? wholeNames : [`${descriptor.digest} (without a name)`]
       terminal.stdout.write(shown.map(name => `loaded ${name}\n`).join(''))
     }
   },
-}
-
-/** A bare tag, as OCI archives may have, names no repository. */
-function isWholeName(name: string): boolean {
-  return !isTag(name)
 }

@@ -1,23 +1,29 @@
 import type { Command } from '../command.ts'
+import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
 import { openSession } from '../session.ts'
 import { findImage, imageName } from '../stored-images.ts'
 
 export const command: Command = {
   name: 'rmi',
   summary: 'Remove names of images',
-  usage: 'IMAGE...',
+  usage: '[OPTIONS] IMAGE...',
   details: `A name with a tag loses that tag; a name with a digest (app@sha256:...) loses the image and all its tags.
 Content that nothing needs any more is deleted by 'slipway gc'.`,
-  options: {},
+  options: { format: FORMAT_OPTION },
   positionals: { min: 1 },
   async run(args, terminal) {
+    const json = wantsJson(command, args)
     using session = await openSession(args, terminal)
     const { metadata } = session.store
     // All names are looked up before any is removed: a typing mistake removes nothing.
-    for (const image of args.positionals.map(name => findImage(session.store, name))) {
+    const images = args.positionals.map(name => findImage(session.store, name))
+    for (const image of images) {
       if (image.tag === undefined) metadata.deleteManifest(image.repository, image.manifest.digest)
       else metadata.deleteTag(image.repository, image.tag)
-      terminal.stdout.write(`removed ${imageName(image)}\n`)
     }
+    const names = images.map(imageName)
+    terminal.stdout.write(
+      json ? `${JSON.stringify(names, null, 2)}\n` : names.map(name => `removed ${name}\n`).join(''),
+    )
   },
 }

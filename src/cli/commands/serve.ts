@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
+import { parseReference } from '../../oci/reference.ts'
 import type { RegistryLog } from '../../registry/log.ts'
-import { usage } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { printable } from '../printable.ts'
+import { type Address, formatAddress, isEveryAddress, localAddress, parseListen } from '../listen.ts'
+import { printableLine } from '../printable.ts'
 import { openSession, type Session } from '../session.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -22,7 +23,7 @@ There is no login and no TLS yet: listen only where everyone may read, write and
   positionals: { min: 0, max: 0 },
   async run(args, terminal) {
     using session = await openSession(args, terminal)
-    const { host, port } = parseListen(args.value('listen') ?? session.settings.listen)
+    const { host, port } = parseListen(session.settings.listen)
     const { createRegistryApp } = await import('../../registry/app.ts')
     const { startRegistry } = await import('../../registry/serve.ts')
     const { createRepositoryStore } = await import('../../registry/store-repositories.ts')
@@ -36,47 +37,31 @@ There is no login and no TLS yet: listen only where everyone may read, write and
   },
 }
 
-/** `HOST:PORT`, `[::1]:PORT`, `:PORT` for every address. @throws CliError `usage` */
-export function parseListen(text: string): { readonly host: string; readonly port: number } {
-  const match = /^(\[[0-9a-fA-F:.]+\]|[^:\s]*):(\d{1,5})$/.exec(text)
-  const port = Number(match?.[2])
-  if (match === null || port > 65_535)
-    throw usage(command, `--listen is HOST:PORT, not ${JSON.stringify(text)}`)
-  const host = (match[1] ?? '').replace(/^\[|\]$/g, '')
-  return { host: host === '' ? '0.0.0.0' : host, port }
-}
-
-function greeting(
-  { host, port }: { readonly host: string; readonly port: number },
-  { store, settings }: Session,
-): string {
-  const everywhere = host === '0.0.0.0' || host === '::'
+function greeting(address: Address, { store }: Session): string {
+  const { host, port } = address
   const example = exampleName(store)
-  const pull = (address: string): string =>
-    `docker pull ${address.includes(':') ? `[${address}]` : address}:${port}/${example}`
-  const others = everywhere ? lanAddresses() : isLoopback(host) ? [] : [host]
-  const local = everywhere ? '127.0.0.1' : host
+  const pull = (from: string): string => `docker pull ${formatAddress({ host: from, port })}/${example}`
+  const local = localAddress(address)
+  const others = isEveryAddress(host) ? lanAddresses() : isLoopback(host) ? [] : [host]
   const lines = [
-    `serving ${store.root} on http://${local.includes(':') ? `[${local}]` : local}:${port}`,
-    ...(everywhere || isLoopback(host) ? [`  from this machine:    ${pull(local)}`] : []),
-    ...others.map(address => `  from another machine: ${pull(address)}`),
+    `serving ${store.root} on http://${formatAddress(local)}`,
+    ...(isEveryAddress(host) || isLoopback(host) ? [`  from this machine:    ${pull(local.host)}`] : []),
+    ...others.map(other => `  from another machine: ${pull(other)}`),
   ]
-  if (others.length > 0)
-    lines.push(
-      `  (its engine needs "insecure-registries": ["${others[0]}:${port}"] in daemon.json, for this is plain HTTP)`,
-    )
-  else
-    lines.push(
-      `  from another machine: not reachable; serve with --listen 0.0.0.0:${settings.listen.split(':').at(-1)}`,
-    )
+  const [other] = others
+  lines.push(
+    other === undefined
+      ? `  from another machine: not reachable; serve with --listen 0.0.0.0:${port}`
+      : `  (its engine needs "insecure-registries": ["${formatAddress({ host: other, port })}"] in daemon.json, for this is plain HTTP)`,
+  )
   return `${lines.join('\n')}\n`
 }
 
 /** An image of our own to show in the line, if there is one. */
-function exampleName(store: Session['store']): string {
-  const own = store.metadata
+function exampleName({ metadata }: Session['store']): string {
+  const own = metadata
     .listAllTags()
-    .find(({ repository }) => !/^[^/]*[.:]|^localhost\//.test(repository))
+    .find(({ repository }) => parseReference(repository).registry === undefined)
   return own === undefined ? 'NAME' : `${own.repository}:${own.tag}`
 }
 
@@ -95,7 +80,7 @@ function faultLog(terminal: Terminal): RegistryLog {
   return {
     failed({ method, url }, cause) {
       const message = cause instanceof Error ? cause.message : String(cause)
-      terminal.stderr.write(`fault: ${printable(`${method} ${url}: ${message}`)}\n`)
+      terminal.stderr.write(`fault: ${printableLine(`${method} ${url}: ${message}`)}\n`)
     },
   }
 }

@@ -1,21 +1,28 @@
 import { LATEST, parseReference, repositoryOf } from '../../oci/reference.ts'
+import { nameImage } from '../../store/images.ts'
 import { usage } from '../arguments.ts'
 import type { Command } from '../command.ts'
+import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
 import { openSession } from '../session.ts'
-import { findImage } from '../stored-images.ts'
+import { descriptorOf, findImage } from '../stored-images.ts'
 
 export const command: Command = {
   name: 'tag',
   summary: 'Give an image another name',
-  usage: 'IMAGE NAME[:TAG]',
-  options: {},
+  usage: '[OPTIONS] IMAGE NAME[:TAG]',
+  options: { format: FORMAT_OPTION },
   positionals: { min: 2, max: 2 },
   async run(args, terminal) {
+    const json = wantsJson(command, args)
     const [from = '', to = ''] = args.positionals
     const target = parseReference(to)
     if (target.digest !== undefined) throw usage(command, `${to} has a digest, but a new name has a tag`)
     using session = await openSession(args, terminal)
     const { manifest } = findImage(session.store, from)
-    session.store.metadata.putManifest(repositoryOf(target), manifest, [target.tag ?? LATEST])
+    const repository = repositoryOf(target)
+    const tag = target.tag ?? LATEST
+    await nameImage(session.store, repository, descriptorOf(manifest), [tag])
+    if (json)
+      terminal.stdout.write(`${JSON.stringify({ repository, tag, digest: manifest.digest }, null, 2)}\n`)
   },
 }

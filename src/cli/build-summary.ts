@@ -1,0 +1,82 @@
+import type { BuildOptions, BuildResult } from '../builder/build.ts'
+import type { Output } from '../builder/export/output.ts'
+import { LATEST, repositoryOf } from '../oci/reference.ts'
+import { formatBytes } from './format.ts'
+import { formatAddress, localAddress, parseListen } from './listen.ts'
+import { printable } from './printable.ts'
+import { formatFrame } from './report.ts'
+
+/** What the end of a build says: the image, what was written, how to pull it. */
+export function formatSummary(
+  options: Pick<BuildOptions, 'tags' | 'outputs'>,
+  result: BuildResult,
+  { listen, tookMs }: { readonly listen: string; readonly tookMs: number },
+): string {
+  const lines = [
+    ...(makesImage(options) ? imageLines(options, result) : []),
+    ...options.outputs.flatMap(writtenLine),
+    `time    ${(tookMs / 1000).toFixed(1)}s`,
+    ...(isStored(options) ? nextLines(options, listen) : []),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+/** What a build warns of, each with its place. */
+export function formatWarnings(warnings: BuildResult['warnings']): string {
+  return warnings
+    .map(({ text, span }) => {
+      const frame = span === undefined ? '' : `${formatFrame(span)}\n`
+      return `${frame}warning: ${printable(text)}\n`
+    })
+    .join('')
+}
+
+/** The content of `--metadata-file`, with BuildKit's keys; without an image there is nothing to tell. */
+export function buildMetadata(
+  options: Pick<BuildOptions, 'tags' | 'outputs'>,
+  result: Pick<BuildResult, 'imageID' | 'descriptor' | 'digest'>,
+): Readonly<Record<string, unknown>> {
+  if (!makesImage(options)) return {}
+  return {
+    'containerimage.config.digest': result.imageID,
+    'containerimage.descriptor': result.descriptor,
+    'containerimage.digest': result.digest,
+    ...(options.tags.length > 0 && { 'image.name': tagNames(options).join(',') }),
+  }
+}
+
+function imageLines(options: Pick<BuildOptions, 'tags'>, result: BuildResult): readonly string[] {
+  return [
+    `image   ${options.tags.length > 0 ? tagNames(options).join(', ') : result.imageID}`,
+    `digest  ${result.digest}`,
+    `size    ${formatBytes(result.size)} compressed`,
+  ]
+}
+
+function writtenLine(output: Output): readonly string[] {
+  if (!('dest' in output)) return []
+  return [`wrote   ${output.type} to ${typeof output.dest === 'string' ? output.dest : 'standard output'}`]
+}
+
+function nextLines(options: Pick<BuildOptions, 'tags'>, listen: string): readonly string[] {
+  const [first] = tagNames(options)
+  if (first === undefined)
+    return ["name    none, so 'slipway gc' will delete it: build again with -t NAME to give it one"]
+  const own = options.tags.find(tag => tag.registry === undefined)
+  if (own === undefined) return [`push    slipway push ${first}`]
+  const host = formatAddress(localAddress(parseListen(listen)))
+  return [`pull    docker pull ${host}/${tagNames({ tags: [own] })[0]}   (while 'slipway serve' runs)`]
+}
+
+function isStored({ outputs }: Pick<BuildOptions, 'outputs'>): boolean {
+  return outputs.length === 0 || outputs.some(output => output.type === 'store')
+}
+
+/** An image is what the store and archives hold; directories and plain tars hold its files. */
+function makesImage(options: Pick<BuildOptions, 'outputs'>): boolean {
+  return isStored(options) || options.outputs.some(({ type }) => type === 'oci' || type === 'docker')
+}
+
+function tagNames({ tags }: Pick<BuildOptions, 'tags'>): readonly string[] {
+  return tags.map(tag => `${repositoryOf(tag)}:${tag.tag ?? LATEST}`)
+}
