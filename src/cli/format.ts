@@ -7,7 +7,7 @@ export function formatBytes(bytes: number): string {
     value /= 1000
     unit++
   }
-  return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toPrecision(3).replace(/\.?0+$/, '')} ${units[unit]}`
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toPrecision(3).replace(/\.?0+$/, '')} ${units[unit]}`
 }
 
 /** What `formatAge` measures: its units in seconds, and from how many of them on it is used. */
