@@ -23,7 +23,7 @@ let failed = false
 const total: Counts = { pass: 0, fail: 0, skipped: 0 }
 
 if (wants('static')) {
-  await check('lint and format', join(bin, 'biome'), ['ci', '--error-on-warnings', '.'])
+  await check('lint and format', join(bin, 'biome'), ['ci', '--error-on-warnings', '--colors=off', '.'])
   await check('types', join(bin, 'tsc'), [])
 }
 if (wants('unit')) await test(['unit', 'suites', 'hostile'], 2)

@@ -61,7 +61,9 @@ describe('architecture', () => {
   it('keeps src/oci pure: no files, sockets, processes or clock', () => {
     const impure = /^node:(fs|net|http|https|tls|dgram|child_process|cluster|worker_threads|os|process)(\/|$)/
     assert.deepEqual(
-      imports.filter(({ area, specifier }) => area === 'oci' && impure.test(specifier)).map(({ file, specifier }) => `${file} imports ${specifier}`),
+      imports
+        .filter(({ area, specifier }) => area === 'oci' && impure.test(specifier))
+        .map(({ file, specifier }) => `${file} imports ${specifier}`),
       [],
     )
   })
@@ -69,14 +71,20 @@ describe('architecture', () => {
   it('reads the process and the clock only in src/cli, the wiring', () => {
     const broken = files.flatMap(file => {
       if (file.startsWith(`cli${sep}`)) return []
-      const uses = /\bprocess\.(argv|env|exit|exitCode|stdin|stdout|stderr|cwd|on)\b|\bDate\.now\(|\bnew Date\(\)/.exec(sourceOf(file))
+      const uses =
+        /\bprocess\.(argv|env|exit|exitCode|stdin|stdout|stderr|cwd|on)\b|\bDate\.now\(|\bnew Date\(\)/.exec(
+          sourceOf(file),
+        )
       return uses === null ? [] : [`${file} uses ${uses[0]}`]
     })
     assert.deepEqual(broken, [])
   })
 
   it('has no barrel index.ts and no folder for leftovers', () => {
-    assert.deepEqual(files.filter(file => /(^|\/)(index\.ts|(utils?|common|helpers?)(\.ts|\/))/.test(file)), [])
+    assert.deepEqual(
+      files.filter(file => /(^|\/)(index\.ts|(utils?|common|helpers?)(\.ts|\/))/.test(file)),
+      [],
+    )
   })
 })
 
