@@ -61,8 +61,10 @@ describe('our image equals the one that BuildKit builds', { skip: cannot ?? fals
       const file = join(context, 'arguments')
       const options = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
 
-      await engine.build(['-t', `case-${name}`, ...options, context])
-      await slipway.run(['build', '--network=host', '-t', `case-${name}`, ...options, context])
+      await engine.build(['-t', `case-${name}`, ...options, context], { cwd: context })
+      await slipway.run(['build', '--network=host', '-t', `case-${name}`, ...options, context], {
+        cwd: context,
+      })
 
       const theirs = await readImage(
         `docker-daemon:case-${name}:latest`,

@@ -14,7 +14,7 @@ export interface Engine extends AsyncDisposable {
   /** What skopeo needs to read `docker-daemon:` images of this engine. */
   readonly skopeoArguments: readonly string[]
   /** `docker build` by the engine's BuildKit; returns what it printed. */
-  build(args: readonly string[]): Promise<string>
+  build(args: readonly string[], options?: RunOptions): Promise<string>
 }
 
 export async function startEngine(): Promise<Engine> {
@@ -58,11 +58,11 @@ export async function startEngine(): Promise<Engine> {
     skopeoArguments: ['--src-daemon-host', socket],
     docker: (args, options = {}) => succeed(client, args, { ...options, env: { ...env, ...options.env } }),
     tryDocker: (args, options = {}) => run(client, args, { ...options, env: { ...env, ...options.env } }),
-    async build(args) {
+    async build(args, options = {}) {
       const { code, stdout, stderr } = await run(
         client,
         ['build', '--network=host', '--progress=plain', ...args],
-        { env },
+        { ...options, env: { ...env, ...options.env } },
       )
       assert.equal(code, 0, `docker build ${args.join(' ')}\n${stdout}\n${stderr}`)
       return stdout + stderr

@@ -40,34 +40,37 @@ function inspectOption(option: string): string {
   return option.replace(/^--src-/, '--')
 }
 
-/** One line per path: type, mode, owner, and what the type adds; names of one file share a link group. */
+/**
+ * One line per path: type, mode, owner, and what the type adds; names of one file share a link group. A path is a string
+ * of bytes (latin1): names need not be UTF-8. A time is part of the line when it lies before today or ahead, so that a
+ * step gave or kept it; times of directories change with what is in them.
+ */
 export async function readTree(root: string): Promise<ReadonlyMap<string, string>> {
+  const aDayAgo = Date.now() - 86_400_000
   const xattrs = await readXattrs(root)
   const tree = new Map<string, string>()
   const firstNames = new Map<bigint, string>()
   const visit = (path: string): void => {
-    const stats = lstatSync(join(root, path), { bigint: true })
+    const file = Buffer.from(join(root, path), 'latin1')
+    const stats = lstatSync(file, { bigint: true })
     const mode = Number(stats.mode)
     const parts = [typeName(mode), (mode & 0o7777).toString(8), `${stats.uid}:${stats.gid}`]
     if (stats.isFile()) {
-      parts.push(
-        createHash('sha256')
-          .update(readFileSync(join(root, path)))
-          .digest('hex')
-          .slice(0, 16),
-      )
+      parts.push(createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16))
       if (stats.nlink > 1n) {
         const first = firstNames.get(stats.ino) ?? path
         firstNames.set(stats.ino, first)
         parts.push(`linked with ${first}`)
       }
     }
-    if (stats.isSymbolicLink()) parts.push(`-> ${readlinkSync(join(root, path))}`)
+    if (stats.isSymbolicLink()) parts.push(`-> ${readlinkSync(file, 'latin1')}`)
     if (stats.isCharacterDevice() || stats.isBlockDevice()) parts.push(`device ${stats.rdev}`)
     parts.push(...(xattrs.get(path) ?? []))
+    const isGiven = stats.mtimeMs < aDayAgo || stats.mtimeMs > aDayAgo + 2 * 86_400_000
+    if (isGiven && !stats.isDirectory()) parts.push(`of ${new Date(Number(stats.mtimeMs)).toISOString()}`)
     tree.set(path, parts.join(' '))
     if (!stats.isDirectory()) return
-    for (const name of readdirSync(join(root, path)).sort()) visit(path === '' ? name : `${path}/${name}`)
+    for (const name of readdirSync(file, 'latin1').sort()) visit(path === '' ? name : `${path}/${name}`)
   }
   visit('')
   return tree
