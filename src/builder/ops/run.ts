@@ -98,7 +98,7 @@ function runKey(definition: RunDefinition, parent: Digest | undefined): CacheKey
 /** `name:address`, where the address may be IPv6, as a line of /etc/hosts. */
 function hostLine(host: string): string {
   const at = host.indexOf(':')
-  return `${host.slice(at + 1)} ${host.slice(0, at)}`
+  return `${host.slice(at + 1)}\t${host.slice(0, at)}`
 }
 
 function runFailed(
