@@ -34,7 +34,8 @@ export async function main(): Promise<void> {
   try {
     await runCommand(process.argv.slice(2), terminal)
   } catch (error) {
-    process.exitCode = reportError(interrupt.signal.aborted ? interrupt.signal.reason : error, terminal)
+    // All is cleaned up; what is still open, such as an input on which nothing comes, must not hold us up.
+    process.exit(reportError(interrupt.signal.aborted ? interrupt.signal.reason : error, terminal))
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }
@@ -94,7 +95,10 @@ async function findCommand(name: string): ReturnType<typeof loadCommand> {
 
 function processTerminal(signal: AbortSignal): Terminal {
   return {
-    stdin: process.stdin,
+    // Opened when a command reads it.
+    get stdin() {
+      return process.stdin
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,

@@ -135,8 +135,6 @@ dest=- is standard output.`,
 }
 
 async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOptions> {
-  const context = await findContext(args.positionals[0] ?? '', terminal)
-  const { source, path } = await findDockerfile(context, args.value('file'), terminal)
   const tags = args.values('tag').map(parseReference)
   const pinned = tags.find(tag => tag.digest !== undefined)
   if (pinned !== undefined)
@@ -146,10 +144,7 @@ async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOp
     throw usage(command, `--network is ${NETWORKS.join(', ')}, not ${JSON.stringify(network)}`)
   const target = args.value('target')
   const platform = args.value('platform')
-  return {
-    context,
-    dockerfile: source,
-    ...(path !== undefined && { dockerfilePath: path }),
+  const flags = {
     tags,
     buildArgs: parseBuildArgs(args.values('build-arg'), terminal.env),
     ...(target !== undefined && { target }),
@@ -163,6 +158,10 @@ async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOp
     }),
     extraHosts: args.values('add-host'),
   }
+  // Files are looked for when all that was typed makes sense: standard input may be slow to come.
+  const context = await findContext(args.positionals[0] ?? '', terminal)
+  const { source, path } = await findDockerfile(context, args.value('file'), terminal)
+  return { ...flags, context, dockerfile: source, ...(path !== undefined && { dockerfilePath: path }) }
 }
 
 function buildDeps(

@@ -1,6 +1,6 @@
 import type { ProgressEvent } from '../../builder/solve/progress.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { printable } from '../printable.ts'
+import { printableLine } from '../printable.ts'
 import type { Terminal } from '../terminal.ts'
 import { OutputLines } from './output-lines.ts'
 import type { ProgressRenderer } from './renderer.ts'
@@ -37,7 +37,7 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
       lines: { stdout: new OutputLines(), stderr: new OutputLines() },
     }
     steps.set(event.vertex, step)
-    write(step, printable(event.name))
+    write(step, printableLine(event.name))
     return step
   }
   const logged = (step: Step, at: number, lines: readonly string[]): void => {
@@ -50,7 +50,7 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
 
   const sink = (event: ProgressEvent): void => {
     if (event.kind === 'warning') {
-      terminal.stderr.write(`warning: ${printable(event.text)}\n`)
+      terminal.stderr.write(`warning: ${printableLine(event.text)}\n`)
       return
     }
     if (event.kind === 'started') {
@@ -65,10 +65,10 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
     if (step === undefined) return
     const took = `${seconds(event.at - step.startedAt, 1)}s`
     if (event.kind === 'output') logged(step, event.at, step.lines[event.stream].push(event.chunk))
-    else if (event.kind === 'status') write(step, printable(event.text))
+    else if (event.kind === 'status') write(step, printableLine(event.text))
     else if (event.kind === 'done') end(step, event.at, `DONE ${took}`)
     else if (event.kind === 'canceled') end(step, event.at, 'CANCELED')
-    else end(step, event.at, `ERROR: ${printable(event.message)}`)
+    else end(step, event.at, `ERROR: ${printableLine(event.message)}`)
   }
   return {
     sink,

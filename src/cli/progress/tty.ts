@@ -11,7 +11,7 @@
  */
 import type { ProgressEvent } from '../../builder/solve/progress.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { printable } from '../printable.ts'
+import { printableLine } from '../printable.ts'
 import type { Terminal } from '../terminal.ts'
 import { OutputLines } from './output-lines.ts'
 import type { ProgressRenderer } from './renderer.ts'
@@ -78,7 +78,7 @@ export function createTtyProgress(terminal: Pick<Terminal, 'stderr' | 'monotonic
       for (const step of steps.values()) {
         if (step.state === 'failed') out.write(step.tail.map(line => `   │ ${line}\n`).join(''))
       }
-      for (const text of warnings) out.write(`warning: ${printable(text)}\n`)
+      for (const text of warnings) out.write(`warning: ${printableLine(text)}\n`)
     },
   }
 }
@@ -87,7 +87,7 @@ function record(steps: Map<Digest, Step>, event: Exclude<ProgressEvent, { kind: 
   if (event.kind === 'started' || event.kind === 'cached') {
     const known = steps.get(event.vertex)
     const step: Step = known ?? {
-      name: printable(event.name),
+      name: printableLine(event.name),
       startedAt: event.at,
       state: 'running',
       status: '',
@@ -101,7 +101,7 @@ function record(steps: Map<Digest, Step>, event: Exclude<ProgressEvent, { kind: 
   const step = steps.get(event.vertex)
   if (step === undefined) return
   if (event.kind === 'output') remember(step, step.lines[event.stream].push(event.chunk))
-  else if (event.kind === 'status') step.status = printable(event.text)
+  else if (event.kind === 'status') step.status = printableLine(event.text)
   else end(step, event.kind, event.at)
 }
 

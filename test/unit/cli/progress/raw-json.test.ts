@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createRawJsonProgress } from '../../../../src/cli/progress/raw-json.ts'
+import { digestOf } from '../../../../src/oci/digest.ts'
+import { fakeTerminal } from '../fake-terminal.ts'
+import { stepEvents } from './step-events.ts'
+
+describe('rawjson progress', () => {
+  it("writes one object a line, with the fields of BuildKit's", () => {
+    const terminal = fakeTerminal({ now: () => Date.parse('2026-01-01T00:00:00Z'), monotonicMs: () => 1000 })
+    const { sink } = createRawJsonProgress(terminal)
+    const run = stepEvents('RUN a')
+    const copy = stepEvents('COPY b c')
+    sink(run.started(1000))
+    sink(run.output(1500, '\x1b[1mhi\n', 'stderr'))
+    sink(run.status(1600, '5 MB'))
+    sink(copy.cached(1700))
+    sink(run.failed(2000, 'exit code 1'))
+    sink({ kind: 'warning', text: 'w' })
+    const digest = digestOf('RUN a')
+    const other = digestOf('COPY b c')
+    const started = '2026-01-01T00:00:00.000Z'
+    const at = '2026-01-01T00:00:00.700Z'
+    assert.deepEqual(
+      terminal.stderr.text
+        .trimEnd()
+        .split('\n')
+        .map(line => JSON.parse(line)),
+      [
+        { vertexes: [{ digest, name: 'RUN a', started }] },
+        {
+          logs: [
+            {
+              vertex: digest,
+              stream: 2,
+              data: Buffer.from('\x1b[1mhi\n').toString('base64'),
+              timestamp: '2026-01-01T00:00:00.500Z',
+            },
+          ],
+        },
+        { statuses: [{ vertex: digest, id: '5 MB', timestamp: '2026-01-01T00:00:00.600Z' }] },
+        { vertexes: [{ digest: other, name: 'COPY b c', started: at, completed: at, cached: true }] },
+        {
+          vertexes: [
+            { digest, name: 'RUN a', started, completed: '2026-01-01T00:00:01.000Z', error: 'exit code 1' },
+          ],
+        },
+        { warnings: [{ level: 1, short: Buffer.from('w').toString('base64') }] },
+      ],
+    )
+  })
+})
