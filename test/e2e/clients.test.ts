@@ -57,6 +57,19 @@ describe('real clients', { skip: cannotRun({ root: true, programs }) }, () => {
     await world?.[Symbol.asyncDispose]()
   })
 
+  it('docker gives directories that a step only passes through the modes that they have', async () => {
+    const context = await world.folder('passed', {
+      Dockerfile:
+        'FROM base:1\nRUN mkdir -m 711 /own && touch /own/a /own/b\nRUN chmod 600 /own/a\nCOPY f /tmp/\nCOPY f /root/\n',
+      f: '',
+    })
+    await world.slipway.run(['build', '--network=host', '-t', 'passed', context])
+    await engine.docker(['pull', '--quiet', `${served.host}/passed`])
+    const stat = ['stat', '-c', '%n %a', '/own', '/root', '/tmp']
+    const modes = await engine.docker(['run', '--rm', '--network=host', `${served.host}/passed`, ...stat])
+    assert.equal(modes.trim(), '/own 711\n/root 700\n/tmp 1777')
+  })
+
   it('docker pulls and runs an image that we built', async () => {
     await engine.docker(['pull', `${served.host}/team/app:1.0`])
     const printed = await engine.docker(['run', '--rm', '--network=host', `${served.host}/team/app:1.0`])

@@ -10,14 +10,29 @@ import { loadLinux } from '../../src/linux/linux.ts'
 import type { ByteString } from '../../src/oci/byte-string.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { type TarItem, writeTar } from '../../src/oci/tar/writer.ts'
-import { directory, file, mounted, needsRoot, never, symlink, temporaryDirectory } from './snapshotter-kit.ts'
+import {
+  directory,
+  file,
+  hardLink,
+  mounted,
+  needsRoot,
+  never,
+  symlink,
+  temporaryDirectory,
+} from './snapshotter-kit.ts'
 
-/** A tree of tar items without links. */
+/** A tree of tar items; links follow their targets. */
 function treeOf(items: readonly TarItem[]): FileTree {
   const nodes = new Map<ByteString, TreeNode>()
   const digests = new Map<ByteString, Digest>()
   const add = ({ entry: { path, type, ...rest }, body }: TarItem) => {
-    if (type === 'link') throw new Error('no links here')
+    if (type === 'link') {
+      const target = rest.linkPath ?? assert.fail()
+      const node = { ...(nodes.get(target) ?? assert.fail()), identity: target }
+      nodes.set(target, node).set(path, node)
+      digests.set(path, digests.get(target) ?? assert.fail())
+      return
+    }
     nodes.set(path, { type, ...rest })
     if (body instanceof Uint8Array) digests.set(path, digestOf(body))
   }
@@ -66,6 +81,10 @@ const LOWER = [
   file('d/s/x', 'x'),
   file('f', 'content'),
   symlink('l', 'f'),
+  file('h1', 'linked'),
+  hardLink('h2', 'h1'),
+  file('e1', 'equal'),
+  file('e2', 'equal'),
 ]
 
 const rows: readonly (readonly [name: string, script: string, want: readonly string[]])[] = [
@@ -132,8 +151,28 @@ const rows: readonly (readonly [name: string, script: string, want: readonly str
     'echo x > z; ln z y; ln z d/z',
     ['directory d 711', 'file d/z 644', 'link y 644 d/z', 'link z 644 d/z'],
   ],
-  ['a link to a file below is a file: that file is not in the layer', 'ln f g', ['file g 644']],
-  ['chmod of one of two links below is one file', 'chmod 600 d/a', ['file d/a 600']],
+  [
+    'a further name of a file below brings that file along, wherever the names sort',
+    'ln f g; ln d/b 0',
+    ['file 0 644', 'directory d 711', 'link d/b 644 0', 'file f 644', 'link g 644 f'],
+  ],
+  ['a name that was a link and is a file of its own now is a change', 'cp -p h2 t; mv t h2', ['file h2 644']],
+  [
+    'a new name for a file that had two below brings both along',
+    'ln h1 t; rm h2; ln t h2',
+    ['file h1 644', 'link h2 644 h1', 'link t 644 h1'],
+  ],
+  ['files that were the same and become one are one', 'ln -f e1 e2', ['file e1 644', 'link e2 644 e1']],
+  [
+    'a changed file comes with its directory, which is as it was',
+    'chmod 600 d/a',
+    ['directory d 711', 'file d/a 600'],
+  ],
+  [
+    'a deletion comes with the directories on the way',
+    'rm d/s/x; touch -d @1000000 d/s',
+    ['directory d 711', 'directory d/s 755', 'file d/s/.wh.x 0'],
+  ],
   [
     'devices and fifos are kept, sockets are not',
     'mknod c c 1 3; mkfifo p; mknod b b 7 0; perl -MSocket -e "socket(S,PF_UNIX,SOCK_STREAM,0);bind(S,sockaddr_un(q(sock)))"',
@@ -171,6 +210,7 @@ describe('readChanges()', { skip: needsRoot }, () => {
     assert.deepEqual(
       items.map(({ entry: { path, mtime } }) => [path, mtime]),
       [
+        ['d', 1_000_000],
         ['d/a', -2],
         ['f', 1_700_000_000],
       ],
@@ -247,7 +287,7 @@ describe('readChanges()', { skip: needsRoot }, () => {
     await mounted(active.mounts, path => {
       assert.equal(
         execFileSync('ls', ['-A', path, `${path}/d`], { encoding: 'utf8' }).replaceAll(path, ''),
-        ':\nd\ng\nl\nnull\n\n/d:\nb\n',
+        ':\nd\ne1\ne2\ng\nh1\nh2\nl\nnull\n\n/d:\nb\n',
       )
       assert.equal(lstatSync(`${path}/g`).ino, lstatSync(`${path}/d/b`).ino)
       assert.equal(readFileSync(`${path}/g`, 'utf8'), '2\n')

@@ -89,9 +89,13 @@ export class LayerDraft implements Pick<FileTree, 'stat'> {
     await this.put(path, linked, staged?.content ?? { tree: this.#root, path: target })
   }
 
-  /** What to write, in byte order; of several names of one file the first carries the content. */
+  /**
+   * What to write, in byte order; of several names of one file the first carries the content. With the directories on
+   * the way to it: Docker unpacks a layer on its own, and gives directories that the layer does not name mode 0755.
+   */
   async *items(signal: AbortSignal): AsyncGenerator<TarItem, void, undefined> {
-    const paths = [...this.#staged.keys()].sort(compareByteStrings)
+    const passed = await this.#passedDirectories()
+    const paths = [...this.#staged.keys(), ...passed.keys()].sort(compareByteStrings)
     const firstNames = new Map<string, ByteString>()
     for (const path of paths) {
       const identity = this.#staged.get(path)?.node.identity
@@ -100,6 +104,8 @@ export class LayerDraft implements Pick<FileTree, 'stat'> {
     await this.#prepare(signal)
     for (const path of paths) {
       signal.throwIfAborted()
+      const directory = passed.get(path)
+      if (directory !== undefined) yield { entry: entryOf(path, directory) }
       const staged = this.#staged.get(path)
       if (staged === undefined) continue
       const first = staged.node.identity === undefined ? path : (firstNames.get(staged.node.identity) ?? path)
@@ -110,6 +116,18 @@ export class LayerDraft implements Pick<FileTree, 'stat'> {
       yield await itemOf(path, staged)
       if (staged.opaque) yield { entry: opaqueEntry(path) }
     }
+  }
+
+  /** Directories of the root that the layer puts something into, and says nothing else about. */
+  async #passedDirectories(): Promise<ReadonlyMap<ByteString, TreeNode>> {
+    const passed = new Map<ByteString, TreeNode>()
+    for (const path of this.#staged.keys()) {
+      for (let at = parentPath(path); at !== '' && !passed.has(at); at = parentPath(at)) {
+        const node = this.#staged.has(at) ? undefined : await this.#root.stat(at)
+        if (node !== undefined) passed.set(at, node)
+      }
+    }
+    return passed
   }
 
   async #prepare(signal: AbortSignal): Promise<void> {

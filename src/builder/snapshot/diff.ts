@@ -5,7 +5,7 @@
  */
 import { type BigIntStats, lstatSync, readdirSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
-import { loadLinux } from '../../linux/linux.ts'
+import { type Linux, loadLinux } from '../../linux/linux.ts'
 import {
   type ByteString,
   byteStringFrom,
@@ -19,8 +19,9 @@ import type { TarEntry } from '../../oci/tar/entry.ts'
 import type { TarItem } from '../../oci/tar/writer.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree } from '../tree/file-tree.ts'
+import { HardLinks, itemOf } from './hard-links.ts'
 import { isOpaque, isWhiteout } from './lower-layers.ts'
-import { isUnchanged, readBody, type UpperFile, upperFile } from './upper-file.ts'
+import { isUnchanged, upperFile } from './upper-file.ts'
 
 interface Directory {
   readonly path: ByteString
@@ -34,8 +35,9 @@ const ENTRIES_PER_TURN = 200
 
 /**
  * The changes as tar items, in an order that depends on names alone: a directory before its content, names by
- * bytes. Hard links follow the first name that is in the layer. Times are whole seconds. Sockets are left out; so
- * is the root directory, as in BuildKit's layers.
+ * bytes. The names of a file that has several come together where the first of them is new. Times are whole seconds.
+ * Sockets are left out; so is the root directory, as in BuildKit's layers. The directories on the way to a change come
+ * along as they are: Docker unpacks a layer on its own, and gives those that the layer does not name mode 0755.
  * @param upperDirectory not mounted any more
  * @throws BuildError `run-failed` for a file named like a whiteout (`.wh.*`): a layer cannot hold it, and silence
  *   would turn it into a deletion
@@ -46,7 +48,26 @@ export async function* readChanges(
   signal: AbortSignal,
 ): AsyncGenerator<TarItem, void, undefined> {
   const linux = await loadLinux()
-  const firstNames = new Map<bigint, ByteString>()
+  const written = new Set<ByteString>(['' as ByteString])
+  for await (const item of changedFiles(linux, upperDirectory, lower, signal)) {
+    for (const path of directoriesTo(item.entry.path)) {
+      if (written.has(path)) continue
+      written.add(path)
+      const host = hostPath(upperDirectory, path)
+      yield itemOf(upperFile(linux, host, path, lstatSync(host, { bigint: true })))
+    }
+    if (item.entry.type === 'directory') written.add(item.entry.path)
+    yield item
+  }
+}
+
+async function* changedFiles(
+  linux: Linux,
+  upperDirectory: string,
+  lower: FileTree,
+  signal: AbortSignal,
+): AsyncGenerator<TarItem, void, undefined> {
+  const hardLinks = new HardLinks()
   const stack = [await openDirectory('' as ByteString, isOpaque(linux, Buffer.from(upperDirectory)))]
   let visited = 0
 
@@ -65,27 +86,23 @@ export async function* readChanges(
       continue
     }
     refuseReserved(path, name)
-    const file = upperFile(linux, hostPath(path), path, stats)
-    if (!(await isUnchanged(file, lower))) yield itemFor(file, firstNames)
+    const file = upperFile(linux, hostPath(upperDirectory, path), path, stats)
+    const unchanged = await isUnchanged(file, lower)
+    if (hasOtherNames(stats)) yield* hardLinks.add(file, unchanged)
+    else if (!unchanged) yield itemOf(file)
     if (stats.isDirectory())
       stack.push(await openDirectory(path, directory.hidden || isOpaque(linux, file.hostPath)))
   }
 
-  function hostPath(path: ByteString): Buffer {
-    return path === ''
-      ? Buffer.from(upperDirectory)
-      : Buffer.concat([Buffer.from(`${upperDirectory}/`), bytesOf(path)])
-  }
-
   async function openDirectory(path: ByteString, hidden: boolean): Promise<Directory> {
-    const upper = readdirSync(hostPath(path), 'buffer').map(byteStringFrom)
+    const upper = readdirSync(hostPath(upperDirectory, path), 'buffer').map(byteStringFrom)
     const names = hidden ? [...new Set([...upper, ...(await lower.list(path))])] : upper
     return { path, names: names.sort(compareByteStrings).reverse(), hidden }
   }
 
   function statUpper(path: ByteString): BigIntStats | undefined {
     try {
-      return lstatSync(hostPath(path), { bigint: true, throwIfNoEntry: false })
+      return lstatSync(hostPath(upperDirectory, path), { bigint: true, throwIfNoEntry: false })
     } catch (error) {
       if (!isErrno(error, 'ENAMETOOLONG')) throw error
       const message = `Cannot commit layer: "${displayText(path).slice(0, 80)}..." is nested too deep`
@@ -94,20 +111,20 @@ export async function* readChanges(
   }
 }
 
-function itemFor(file: UpperFile, firstNames: Map<bigint, ByteString>): TarItem {
-  const { entry, stats } = file
-  if (entry.type === 'directory' || stats.nlink === 1n) return withBody(file)
-  const first = firstNames.get(stats.ino)
-  if (first === undefined) {
-    firstNames.set(stats.ino, entry.path)
-    return withBody(file)
-  }
-  const { xattrs: _xattrs, deviceMajor: _major, deviceMinor: _minor, ...rest } = entry
-  return { entry: { ...rest, type: 'link', linkPath: first, size: 0 } }
+function hostPath(upperDirectory: string, path: ByteString): Buffer {
+  return path === ''
+    ? Buffer.from(upperDirectory)
+    : Buffer.concat([Buffer.from(`${upperDirectory}/`), bytesOf(path)])
 }
 
-function withBody(file: UpperFile): TarItem {
-  return file.entry.size === 0 ? { entry: file.entry } : { entry: file.entry, body: readBody(file) }
+/** Outermost first, without the root. */
+function directoriesTo(path: ByteString): readonly ByteString[] {
+  const parts = path.split('/').slice(0, -1)
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/') as ByteString)
+}
+
+function hasOtherNames(stats: BigIntStats): boolean {
+  return !stats.isDirectory() && stats.nlink > 1n
 }
 
 function whiteout(path: ByteString): TarItem {

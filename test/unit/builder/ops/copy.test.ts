@@ -73,7 +73,7 @@ describe('COPY destinations', () => {
   it('semantics 30: a file onto a name, into a directory that is named so, into one that exists', async () => {
     assert.deepEqual(paths(await copy({ f: '1' }, undefined, 'f', '/x')), ['x'])
     assert.deepEqual(paths(await copy({ f: '1' }, undefined, 'f', '/y/')), ['y', 'y/f'])
-    assert.deepEqual(paths(await copy({ f: '1' }, { 'd/': {} }, 'f', '/d')), ['d/f'])
+    assert.deepEqual(paths(await copy({ f: '1' }, { 'd/': {} }, 'f', '/d')), ['d', 'd/f'])
   })
 
   it('semantics 31: a directory gives its contents, several are merged', async () => {
@@ -96,16 +96,26 @@ describe('COPY destinations', () => {
     assert.equal(entries[1]?.mtime, 77)
   })
 
-  it('semantics 33: an existing top directory is not touched, existing nested ones take mode and owner', async () => {
+  it('semantics 33: an existing top directory is as it was, existing nested ones take mode and owner', async () => {
     const base = { 'd/': { mode: 0o777, uid: 7, gid: 7 }, 'd/n/': { mode: 0o777, uid: 7, gid: 7 } }
     const entries = await copy({ 'src/n/': { mode: 0o711 } }, base, 'src', '/d')
-    assert.deepEqual(modes(entries), { 'd/n': '711' })
-    assert.deepEqual(owners(entries), { 'd/n': '0:0' })
+    assert.deepEqual(modes(entries), { d: '777', 'd/n': '711' })
+    assert.deepEqual(owners(entries), { d: '7:7', 'd/n': '0:0' })
+  })
+
+  it('names the directories on the way with all that they are: Docker would else give them mode 0755', async () => {
+    const xattrs = new Map([['user.a', Buffer.from('1')]])
+    const base = { 'tmp/': { mode: 0o1777, uid: 7, mtime: 5, xattrs }, 'tmp/own/': { mode: 0o700 } }
+    const [tmp, own, ...rest] = await copy({ a: '1', b: '2' }, base, 'a', 'b', '/tmp/own/new/')
+    assert.deepEqual([tmp?.path, tmp?.mode, tmp?.uid, tmp?.mtime], ['tmp', 0o1777, 7, 5])
+    assert.equal(Buffer.from(tmp?.xattrs?.get('user.a') ?? []).toString(), '1')
+    assert.deepEqual([own?.path, own?.mode], ['tmp/own', 0o700])
+    assert.deepEqual(paths(rest), ['tmp/own/new', 'tmp/own/new/a', 'tmp/own/new/b'])
   })
 
   it('semantics 33: extended attributes of an existing nested directory stay', async () => {
     const base = { 'd/': {}, 'd/n/': { xattrs: new Map([['user.a', Buffer.from('1')]]) } }
-    const [entry] = await copy({ 'src/n/': '' }, base, 'src', '/d')
+    const [, entry] = await copy({ 'src/n/': '' }, base, 'src', '/d')
     assert.equal(Buffer.from(entry?.xattrs?.get('user.a') ?? []).toString(), '1')
   })
 
@@ -155,8 +165,8 @@ describe('COPY destinations', () => {
       up: { link: '../../../real' },
       gone: { link: 'new/dir' },
     }
-    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/abs')), ['real/f'])
-    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/up/sub/')), ['real/sub', 'real/sub/f'])
+    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/abs')), ['real', 'real/f'])
+    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/up/sub/')), ['real', 'real/sub', 'real/sub/f'])
     assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/gone/g')), ['new', 'new/dir', 'new/dir/g'])
   })
 
@@ -167,8 +177,8 @@ describe('COPY destinations', () => {
       l: { link: 'etc/real' },
       'etc/f': { link: 'real' },
     }
-    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/l')), ['etc/real'])
-    const [entry] = await copy({ f: '1' }, base, 'f', '/etc/')
+    assert.deepEqual(paths(await copy({ f: '1' }, base, 'f', '/l')), ['etc', 'etc/real'])
+    const [, entry] = await copy({ f: '1' }, base, 'f', '/etc/')
     assert.deepEqual([entry?.path, entry?.type], ['etc/f', 'file'])
   })
 

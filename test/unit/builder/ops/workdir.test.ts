@@ -37,7 +37,7 @@ describe('createWorkdirOp()', () => {
     const base = { 'real/': {}, l: { link: '../../real' } }
     assert.deepEqual(
       (await workdir(base, '/l//x/../y/')).map(({ path }) => path),
-      ['real/y'],
+      ['real', 'real/y'],
     )
   })
 
