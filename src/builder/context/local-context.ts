@@ -151,7 +151,7 @@ class DiskContext implements LocalContext {
   }
 
   #absolute(path: ByteString): Buffer {
-    return bytesOf(joinPath(this.#root, path))
+    return bytesOf(this.#root === '/' ? (`/${path}` as ByteString) : joinPath(this.#root, path))
   }
 
   /** Below real directories only. Sockets are not there. */

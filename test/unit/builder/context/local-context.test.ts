@@ -50,6 +50,14 @@ async function bytesOf(context: LocalContext, name: string): Promise<Buffer> {
 const CHANGED = { code: 'context-invalid', message: /changed while/ }
 
 describe('openLocalContext()', () => {
+  it('takes the whole machine for a context', async () => {
+    writeFileSync(at('f'), 'hello')
+    const context = await openLocalContext({ directory: '/', fileDigests: NO_CACHE })
+    assert.equal((await bytesOf(context, at('f').slice(1))).toString(), 'hello')
+    assert.equal((await context.stat(path('')))?.type, 'directory')
+    assert.ok((await context.list(path(''))).includes(path('proc')))
+  })
+
   it('tells type, mode, time and size, and makes root the owner', async () => {
     writeFileSync(at('f'), 'hello', { mode: 0o640 })
     utimesSync(at('f'), 100.75, 100.75)
