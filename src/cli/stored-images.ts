@@ -45,7 +45,7 @@ export function findImage(store: Store, text: string): StoredImage {
   })
 }
 
-export function findByName(store: Store, reference: Reference): StoredImage | undefined {
+function findByName(store: Store, reference: Reference): StoredImage | undefined {
   const candidates =
     reference.registry === undefined ? [reference, onDockerHub(reference)] : [onDockerHub(reference)]
   for (const candidate of candidates) {

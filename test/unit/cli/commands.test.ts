@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -297,6 +298,25 @@ describe('slipway', { concurrency: 2 }, () => {
       assert.deepEqual(await readdir(join(root, 'ingest')), [])
     })
   }
+
+  it('ends at once on a second signal, although a transfer is under way', async () => {
+    const child = start(['serve', '--listen', '127.0.0.1:0', '--root', join(folder, 'twice-store')])
+    const closed = once(child, 'close')
+    const [greeting] = await once(child.stdout, 'data')
+    const port = Number(/127\.0\.0\.1:(\d+)/.exec(String(greeting))?.[1])
+    const upload = connect(port, '127.0.0.1').on('error', () => undefined)
+    upload.write('POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')
+    const [answer] = await once(upload, 'data')
+    const location = /^location: (.*)$/im.exec(String(answer))?.[1] ?? assert.fail(String(answer))
+    upload.write(
+      `PATCH ${new URL(location, 'http://a').pathname} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx`,
+    )
+    child.kill('SIGINT')
+    await once(child.stdout, 'data')
+    child.kill('SIGINT')
+    assert.equal((await closed)[0], 130)
+    upload.destroy()
+  })
 
   it('serves until it is told to end, and that is no failure', async () => {
     const child = start(['serve', '--listen', '127.0.0.1:0', '--root', join(folder, 'serve-store')])
