@@ -107,7 +107,10 @@ export type CopyEvent =
   | { readonly kind: 'exists' | 'done'; readonly descriptor: Descriptor }
   | { readonly kind: 'bytes'; readonly descriptor: Descriptor; readonly offset: number }
 
-/** Copies `root` and all that it needs, children before parents; what the target has is not sent again. */
+/**
+ * Copies `root` and all that it needs, children before parents; what the target has is not sent again. The first
+ * failure stops the copies that run beside it, and begins no more.
+ */
 export async function copyGraph(
   from: GraphSource,
   to: GraphTarget,
@@ -116,24 +119,33 @@ export async function copyGraph(
 ): Promise<void> {
   const started = new Map<Digest, Promise<void>>()
   const limit = createLimit(options.concurrency ?? 4)
+  const failed = new AbortController()
+  const signal = AbortSignal.any([options.signal, failed.signal])
 
   const copyNode = (node: Descriptor): Promise<void> => {
     const running = started.get(node.digest)
     if (running !== undefined) return running
     const copied = copyOnce(node)
     started.set(node.digest, copied)
+    copied.catch(error => failed.abort(error))
     return copied
   }
   const copyOnce = async (node: Descriptor): Promise<void> => {
-    options.signal.throwIfAborted()
     if (isManifestDescriptor(node)) {
-      const bytes = await limit(() => readContent(from, node))
+      const bytes = await turn(() => readContent(from, node))
       const children = successors(parseManifest(bytes, node.mediaType))
       await all(children.filter(child => options.filter?.(child) ?? true).map(copyNode))
     }
-    await limit(() => copyContent(from, to, node, options))
+    await turn(() => copyContent(from, to, node, { ...options, signal }))
   }
-  await copyNode(root)
+  const turn = <T>(task: () => Promise<T>): Promise<T> =>
+    limit(async () => {
+      signal.throwIfAborted()
+      return task()
+    })
+  await copyNode(root).catch(error => {
+    throw failed.signal.reason ?? error
+  })
 }
 
 async function copyContent(

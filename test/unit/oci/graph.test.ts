@@ -104,6 +104,21 @@ test('copyGraph() writes no parent of what it could not copy, and waits for what
   assert.ok(to.blobs.has(digestOf('there')))
 })
 
+test('copyGraph() stops at the first failure: what runs is aborted, and nothing more is begun', async () => {
+  const from = new Memory()
+  class Endless extends Memory {
+    override async write(descriptor: Descriptor, source: AsyncIterable<Buffer>, signal?: AbortSignal) {
+      if (descriptor.digest !== digestOf('a')) return super.write(descriptor, source)
+      await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Error('aborted'))))
+    }
+  }
+  const root = from.image('a', 'gone', ...Array.from({ length: 50 }, (_, index) => `layer ${index}`))
+  from.blobs.delete(digestOf('gone'))
+  const copying = copyGraph(from, new Endless(), root, { signal: never, concurrency: 2 })
+  await assert.rejects(copying, { code: 'content-missing' })
+  assert.ok(from.opened.length < 6, `${from.opened.length} opened`)
+})
+
 test('copyGraph() stops a source that goes on beyond its size', async () => {
   const [from, to] = [new Memory(), new Memory()]
   const root = from.image('layer')
