@@ -95,21 +95,28 @@ async function* zstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, 
 const deflateRawAsync = promisify(deflateRaw)
 const zstdCompressAsync = promisify(zstdCompress)
 
-function deflateBlock(block: Buffer, dictionary: Buffer | undefined): Promise<Buffer> {
-  return deflateRawAsync(block, {
+async function deflateBlock(block: Buffer, dictionary: Buffer | undefined): Promise<Buffer> {
+  const deflated = await deflateRawAsync(block, {
     level: GZIP_LEVEL,
     finishFlush: constants.Z_SYNC_FLUSH,
     // One trip to the thread pool per block, whose output is hardly ever larger than its input.
     chunkSize: GZIP_BLOCK_BYTES + KIB,
     ...(dictionary !== undefined && { dictionary }),
   })
+  return withoutSpareRoom(deflated)
 }
 
-function zstdFrame(block: Buffer): Promise<Buffer> {
-  return zstdCompressAsync(block, {
+async function zstdFrame(block: Buffer): Promise<Buffer> {
+  const frame = await zstdCompressAsync(block, {
     params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
     chunkSize: ZSTD_BLOCK_BYTES + 64 * KIB,
   })
+  return withoutSpareRoom(frame)
+}
+
+/** A few bytes of a large output buffer keep all of it: whoever collects them would hold what was compressed. */
+function withoutSpareRoom(bytes: Buffer): Buffer {
+  return bytes.length < bytes.buffer.byteLength / 2 ? Buffer.from(bytes) : bytes
 }
 
 /** The same bytes in blocks of this size, the last one smaller; none for no bytes. */
