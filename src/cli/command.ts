@@ -1,4 +1,5 @@
 import type { Arguments } from './arguments.ts'
+import { CliError } from './errors.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface OptionSpec {
@@ -33,4 +34,11 @@ export const COMMON_OPTIONS: Readonly<Record<string, OptionSpec>> = {
   root: { value: 'DIR', help: 'The folder of the content store' },
   config: { value: 'FILE', help: 'The configuration file (slipway.toml)' },
   help: { short: 'h', help: 'Show this help' },
+}
+
+/** A mistake in how a command was called. */
+export function usage(command: Command, problem: string): CliError {
+  return new CliError('usage', `${command.name}: ${problem}`, {
+    hint: `see 'slipway ${command.name} --help'`,
+  })
 }

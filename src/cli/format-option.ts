@@ -1,6 +1,5 @@
 import type { Arguments } from './arguments.ts'
-import { usage } from './arguments.ts'
-import type { Command, OptionSpec } from './command.ts'
+import { type Command, type OptionSpec, usage } from './command.ts'
 
 export const FORMAT_OPTION: OptionSpec = { value: 'FORMAT', help: 'table or json' }
 

@@ -1,7 +1,7 @@
 import type { RepositoryName } from '../oci/reference.ts'
 import { RegistryError } from './errors.ts'
+import type { RegistryStore, RequireOurs } from './registry-store.ts'
 import type { RepositoryBlobs } from './repository-store.ts'
-import type { RegistryStore, RequireOurs } from './store-repositories.ts'
 
 /**
  * The blobs that are linked into one repository. Content of the store without a link does not exist here: else

@@ -8,8 +8,8 @@ import { StoreError } from '../store/errors.ts'
 import { manifestRecordOf } from '../store/images.ts'
 import type { ManifestRecord } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
+import type { RegistryStore } from './registry-store.ts'
 import type { ManifestReference, NewManifest, RepositoryStore } from './repository-store.ts'
-import type { RegistryStore } from './store-repositories.ts'
 
 interface Manifests {
   readonly stat: RepositoryStore['statManifest']

@@ -1,17 +1,10 @@
-import type { ContentIngester, ContentProvider } from '../oci/content.ts'
 import { isHost, isRepositoryPath, type RepositoryName } from '../oci/reference.ts'
-import type { Metadata } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
+import type { RegistryStore, RequireOurs } from './registry-store.ts'
 import type { NamePage, RepositoryStore } from './repository-store.ts'
 import { createRepositoryBlobs } from './store-blobs.ts'
 import { createManifests } from './store-manifests.ts'
 import { createRepositoryUploads } from './store-uploads.ts'
-
-/** What of the store the registry uses. */
-export interface RegistryStore {
-  readonly content: ContentProvider & ContentIngester
-  readonly metadata: Metadata
-}
 
 /**
  * Serves the content store. Repositories whose first part is a host (`docker.io/library/debian`) hold images from
@@ -46,10 +39,8 @@ export function createRepositoryStore(deps: { readonly store: RegistryStore }): 
   }
 }
 
-/** Throws `denied` for repositories that hold images from elsewhere. */
-export type RequireOurs = (action: 'push to' | 'delete from') => void
-
-function requireOurs(name: RepositoryName, action: 'push to' | 'delete from'): void {
+/** @throws RegistryError `denied` for repositories that hold images from elsewhere */
+function requireOurs(name: RepositoryName, action: Parameters<RequireOurs>[0]): void {
   const slash = name.indexOf('/')
   const first = slash < 0 ? '' : name.slice(0, slash)
   if (!isHost(first)) return

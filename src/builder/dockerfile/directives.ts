@@ -1,7 +1,7 @@
 import type { Directives } from './instructions.ts'
 import { invalid } from './invalid.ts'
+import type { PlaceLines } from './source.ts'
 import { trimStart } from './space.ts'
-import type { PlaceLines } from './syntax.ts'
 
 const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/
 const NAMES = ['syntax', 'escape', 'check']

@@ -11,3 +11,6 @@ export interface SourceSpan {
   readonly startLine: number
   readonly endLine: number
 }
+
+/** Makes the place of lines, both inclusive, counted from 1. */
+export type PlaceLines = (startLine: number, endLine: number) => SourceSpan

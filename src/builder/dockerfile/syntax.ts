@@ -14,7 +14,7 @@ import type { Directives, Escape } from './instructions.ts'
 import { invalid } from './invalid.ts'
 import { parseJsonForm } from './json-form.ts'
 import { isBlankOrComment, readLogicalLine } from './logical-line.ts'
-import type { DockerfileSource, SourceSpan } from './source.ts'
+import type { DockerfileSource, PlaceLines, SourceSpan } from './source.ts'
 import { trim } from './space.ts'
 import { splitFirst } from './words.ts'
 
@@ -35,9 +35,6 @@ export interface SyntaxTree {
   readonly directives: Directives
   readonly nodes: readonly SyntaxNode[]
 }
-
-/** Makes the place of lines, both inclusive, counted from 1. */
-export type PlaceLines = (startLine: number, endLine: number) => SourceSpan
 
 /** @throws BuildError `dockerfile-invalid` for wrong directives, heredocs without an end, and text beyond the limits */
 export function parseSyntax(source: DockerfileSource): SyntaxTree {

@@ -1,5 +1,5 @@
 import type { LayerOp } from '../solve/vertex.ts'
-import type { CopySpec } from './copy.ts'
+import type { CopySpec } from './copy-spec.ts'
 import type { LayerOpDeps } from './deps.ts'
 import { placeSelected } from './placement.ts'
 import { createTransferOp } from './transfer.ts'

@@ -6,7 +6,7 @@ import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import { baseName, joinPath } from '../tree/walk.ts'
-import type { CopyOrigin, CopySource } from './copy.ts'
+import type { CopyOrigin, CopySource } from './copy-spec.ts'
 
 /** One file or directory to copy. */
 export interface Selected {

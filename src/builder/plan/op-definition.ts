@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { NetworkMode } from '../exec/executor.ts'
-import type { CopySource } from '../ops/copy.ts'
+import type { CopySource } from '../ops/copy-spec.ts'
 import type { Op, ResultLayer } from '../solve/vertex.ts'
 
 /**

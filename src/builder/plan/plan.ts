@@ -3,33 +3,17 @@
  * target: one that nothing needs is never looked at again, and its base is not resolved (semantics 109). Nothing is
  * executed here; the only thing waited for is what base images say.
  */
-import type { Platform } from '../../oci/platform.ts'
 import type { Dockerfile, Warning } from '../dockerfile/instructions.ts'
-import type { NetworkMode } from '../exec/executor.ts'
 import type { ResolveImage } from '../images/base-image.ts'
 import type { Vertex } from '../solve/vertex.ts'
 import { globalArguments, platformArguments, unconsumed } from './arguments.ts'
 import { createBaseImages } from './base-images.ts'
 import type { CreateOp } from './op-definition.ts'
+import type { PlanOptions } from './plan-options.ts'
 import { createPlanner } from './planner.ts'
 import { type ImageDraft, type StageDraft, withConfig } from './stage-draft.ts'
 import { findTarget, stageNames } from './stages.ts'
 import { createExpand } from './words.ts'
-
-export interface PlanOptions {
-  readonly buildArgs: ReadonlyMap<string, string>
-  readonly target?: string
-  readonly labels: ReadonlyMap<string, string>
-  readonly noCache: boolean
-  readonly network: NetworkMode
-  /** `name:address` */
-  readonly extraHosts: readonly string[]
-  /** Of the image, where the user asked for one. */
-  readonly platform?: Platform
-  readonly hostPlatform: Platform
-  /** Seconds since the epoch. */
-  readonly sourceDateEpoch?: number
-}
 
 export interface PlanDeps {
   readonly resolveImage: ResolveImage

@@ -8,7 +8,7 @@ import type {
 } from '../dockerfile/instructions.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import { BuildError } from '../errors.ts'
-import type { CopySource } from '../ops/copy.ts'
+import type { CopySource } from '../ops/copy-spec.ts'
 import { proxyEnv } from './arguments.ts'
 import { runText, transferText } from './history.ts'
 import { commandArgs } from './metadata.ts'

@@ -1,5 +1,4 @@
-import { usage } from '../arguments.ts'
-import type { Command } from '../command.ts'
+import { type Command, usage } from '../command.ts'
 import { openSession } from '../session.ts'
 import { findImage, imageName, imageSize, readImage } from '../stored-images.ts'
 import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'

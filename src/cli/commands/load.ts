@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
 import { isTag, parseReference } from '../../oci/reference.ts'
 import { openArchive } from '../archives.ts'
-import { usage } from '../arguments.ts'
-import type { Command } from '../command.ts'
+import { type Command, usage } from '../command.ts'
 import { openSession } from '../session.ts'
 import { copyToStore } from '../transfer.ts'
 

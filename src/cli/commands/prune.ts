@@ -1,5 +1,4 @@
-import { usage } from '../arguments.ts'
-import type { Command } from '../command.ts'
+import { type Command, usage } from '../command.ts'
 import { parseDuration } from '../duration.ts'
 import { openSession } from '../session.ts'
 

@@ -1,8 +1,7 @@
 import { resolve } from 'node:path'
 import { graphSource } from '../../oci/graph.ts'
 import { writeArchive, writeArchiveTo } from '../archives.ts'
-import { usage } from '../arguments.ts'
-import type { Command } from '../command.ts'
+import { type Command, usage } from '../command.ts'
 import { openSession } from '../session.ts'
 import { descriptorOf, findImage, imageName } from '../stored-images.ts'
 

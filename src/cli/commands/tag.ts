@@ -1,7 +1,6 @@
 import { LATEST, parseReference, repositoryOf } from '../../oci/reference.ts'
 import { nameImage } from '../../store/images.ts'
-import { usage } from '../arguments.ts'
-import type { Command } from '../command.ts'
+import { type Command, usage } from '../command.ts'
 import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
 import { openSession } from '../session.ts'
 import { descriptorOf, findImage } from '../stored-images.ts'

@@ -1,38 +1,8 @@
-import type { ProgressEvent, ProgressSink } from '../../builder/solve/progress.ts'
-import type { Terminal } from '../terminal.ts'
-import { createPlainProgress } from './plain.ts'
-import { createRawJsonProgress } from './raw-json.ts'
-import { createTtyProgress } from './tty.ts'
-
-export const PROGRESS_MODES = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const
-
-export type ProgressMode = (typeof PROGRESS_MODES)[number]
+import type { ProgressSink } from '../../builder/solve/progress.ts'
 
 /** Shows a build's events to whoever watches, on standard error. */
 export interface ProgressRenderer {
   readonly sink: ProgressSink
   /** Draws the final state; nothing is written afterwards. */
   finish(): void
-}
-
-/** `auto` draws on a terminal and writes plain lines elsewhere. */
-export function createProgress(mode: ProgressMode, terminal: Terminal): ProgressRenderer {
-  switch (mode) {
-    case 'quiet':
-      return { sink: ignore, finish: () => ignore() }
-    case 'rawjson':
-      return createRawJsonProgress(terminal)
-    case 'plain':
-      return createPlainProgress(terminal)
-    case 'tty':
-      return createTtyProgress(terminal)
-    case 'auto':
-      return terminal.stderr.isTTY === true && terminal.env.TERM !== 'dumb'
-        ? createTtyProgress(terminal)
-        : createPlainProgress(terminal)
-  }
-}
-
-function ignore(_event?: ProgressEvent): void {
-  return
 }

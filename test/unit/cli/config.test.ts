@@ -3,9 +3,9 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { parseArguments } from '../../../src/cli/arguments.ts'
 import { command as serve } from '../../../src/cli/commands/serve.ts'
 import { loadSettings, parseConfig, type Settings } from '../../../src/cli/config.ts'
+import { parseArguments } from '../../../src/cli/parse-arguments.ts'
 import { fakeTerminal } from './fake-terminal.ts'
 
 let folder: string

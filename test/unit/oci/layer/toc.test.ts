@@ -3,13 +3,9 @@ import { test } from 'node:test'
 import { zstdCompressSync } from 'node:zlib'
 import { type ByteString, byteStringOf } from '../../../../src/oci/byte-string.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
-import {
-  type LayerToc,
-  packToc,
-  type TocEntry,
-  TocRecorder,
-  unpackToc,
-} from '../../../../src/oci/layer/toc.ts'
+import type { LayerToc, TocEntry } from '../../../../src/oci/layer/toc.ts'
+import { packToc, unpackToc } from '../../../../src/oci/layer/toc-codec.ts'
+import { TocRecorder } from '../../../../src/oci/layer/toc-recorder.ts'
 import { directory, entry, file, link, symlink, tarOf } from '../tar-bytes.ts'
 
 function record(tar: Buffer, chunkSize = tar.length): LayerToc {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ByteString, byteStringOf } from '../../../../src/oci/byte-string.ts'
-import { TocRecorder } from '../../../../src/oci/layer/toc.ts'
+import { TocRecorder } from '../../../../src/oci/layer/toc-recorder.ts'
 import { type MergedTree, mergeTocs } from '../../../../src/oci/layer/tree.ts'
 import type { TarItem } from '../../../../src/oci/tar/writer.ts'
 import { directory, entry, file, link, symlink, tarOf } from '../tar-bytes.ts'

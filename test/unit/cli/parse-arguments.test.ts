@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Arguments, parseArguments } from '../../../src/cli/arguments.ts'
+import type { Arguments } from '../../../src/cli/arguments.ts'
 import type { Command } from '../../../src/cli/command.ts'
 import { CliError } from '../../../src/cli/errors.ts'
+import { parseArguments } from '../../../src/cli/parse-arguments.ts'
 
 const COMMAND: Command = {
   name: 'bake',

@@ -1,0 +1,18 @@
+import type { Platform } from '../../oci/platform.ts'
+import type { NetworkMode } from '../exec/executor.ts'
+
+/** What the user says of a build beside the Dockerfile, as far as the plan depends on it. */
+export interface PlanOptions {
+  readonly buildArgs: ReadonlyMap<string, string>
+  readonly target?: string
+  readonly labels: ReadonlyMap<string, string>
+  readonly noCache: boolean
+  readonly network: NetworkMode
+  /** `name:address` */
+  readonly extraHosts: readonly string[]
+  /** Of the image, where the user asked for one. */
+  readonly platform?: Platform
+  readonly hostPlatform: Platform
+  /** Seconds since the epoch. */
+  readonly sourceDateEpoch?: number
+}

@@ -1,0 +1,32 @@
+import type { ProgressEvent } from '../../builder/solve/progress.ts'
+import type { Terminal } from '../terminal.ts'
+import { createPlainProgress } from './plain.ts'
+import { createRawJsonProgress } from './raw-json.ts'
+import type { ProgressRenderer } from './renderer.ts'
+import { createTtyProgress } from './tty.ts'
+
+export const PROGRESS_MODES = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const
+
+export type ProgressMode = (typeof PROGRESS_MODES)[number]
+
+/** `auto` draws on a terminal and writes plain lines elsewhere. */
+export function createProgress(mode: ProgressMode, terminal: Terminal): ProgressRenderer {
+  switch (mode) {
+    case 'quiet':
+      return { sink: ignore, finish: () => ignore() }
+    case 'rawjson':
+      return createRawJsonProgress(terminal)
+    case 'plain':
+      return createPlainProgress(terminal)
+    case 'tty':
+      return createTtyProgress(terminal)
+    case 'auto':
+      return terminal.stderr.isTTY === true && terminal.env.TERM !== 'dumb'
+        ? createTtyProgress(terminal)
+        : createPlainProgress(terminal)
+  }
+}
+
+function ignore(_event?: ProgressEvent): void {
+  return
+}
