@@ -2,8 +2,8 @@ import type { Ingest, IngestID } from '../oci/content.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/reference.ts'
 import { RegistryError } from './errors.ts'
+import type { RegistryStore, RequireOurs } from './registry-store.ts'
 import type { Chunk, RepositoryUploads } from './repository-store.ts'
-import type { RegistryStore, RequireOurs } from './store-repositories.ts'
 
 /**
  * Uploads are ingests of the store, bound to the repository that began them: nobody goes on with an upload under
