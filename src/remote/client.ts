@@ -1,10 +1,11 @@
 import { onDockerHub, type Reference, repositoryOf } from '../oci/reference.ts'
 import { createAuthorizer } from './auth.ts'
+import { createRepository } from './create-repository.ts'
 import type { Credentials } from './credentials.ts'
 import { createExchange } from './exchange.ts'
 import { createMirrorChoice } from './mirrors.ts'
 import { mirrorEndpoints, ownEndpoint, type RegistryConfig } from './registry-config.ts'
-import { createRepository, type RemoteRepository } from './repository.ts'
+import type { RemoteRepository } from './repository.ts'
 import { type Delay, realDelay } from './retry.ts'
 import { createTransport, DEFAULT_TIMEOUTS, type Timeouts, type Transport } from './transport.ts'
 

@@ -50,6 +50,10 @@ describe('architecture', () => {
     assert.deepEqual(broken, [])
   })
 
+  it('has no import cycles, those of types included', () => {
+    assert.deepEqual(importCycles(), [])
+  })
+
   it('keeps each package in its home', () => {
     const broken = imports.flatMap(({ file, area, specifier }) => {
       if (specifier.startsWith('.') || specifier.startsWith('node:')) return []
@@ -92,6 +96,26 @@ function importsOf(file: string): Import[] {
   const area = file.split(sep)[0] ?? ''
   const statements = sourceOf(file).matchAll(/(?:\bfrom\s+|\bimport\s*\(\s*|^import\s+)(['"])([^'"]+)\1/gm)
   return Array.from(statements, match => ({ file, area, specifier: match[2] ?? '' }))
+}
+
+/** Depth first: an import of a file that the walk is still inside of closes a cycle. */
+function importCycles(): string[] {
+  const targets = Map.groupBy(
+    imports.filter(({ specifier }) => specifier.startsWith('.')),
+    ({ file }) => file,
+  )
+  const cycles: string[] = []
+  const left = new Set<string>()
+  const visit = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file)
+    if (start >= 0) cycles.push([...path.slice(start), file].join(' -> '))
+    if (start >= 0 || left.has(file)) return
+    for (const { specifier } of targets.get(file) ?? [])
+      visit(relative(SRC, resolve(SRC, dirname(file), specifier)), [...path, file])
+    left.add(file)
+  }
+  for (const file of files) visit(file, [])
+  return cycles
 }
 
 /** The source without comments, so that an example in a docstring does not count. */
