@@ -33,5 +33,5 @@ await createRuntimeExecutor({ stateRoot: root, path }).run(
     extraHosts: [],
   },
   active.mounts,
-  { signal: never, output: (_stream, chunk) => process.stdout.write(chunk) },
+  { signal: never, output: (_stream, chunk) => void process.stdout.write(chunk) },
 )

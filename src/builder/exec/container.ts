@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
 import { deleteContainer } from '../snapshot/stale-state.ts'
@@ -32,14 +33,18 @@ export async function runContainer(container: Container, context: ExecContext): 
     // In a session of its own, so that a terminal's Ctrl-C reaches us alone.
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )
-  child.stdout.on('data', chunk => context.output('stdout', chunk))
-  child.stderr.on('data', chunk => context.output('stderr', chunk))
+  for (const stream of ['stdout', 'stderr'] as const)
+    forward(child[stream], chunk => context.output(stream, chunk), context.signal)
   const exited = new Promise<number | null>((resolve, reject) => {
     child.once('exit', resolve)
     child.once('error', cause => reject(cannotStart(cause.message, cause)))
   })
   const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
-  const kill = () => child.kill('SIGKILL')
+  const kill = () => {
+    child.kill('SIGKILL')
+    child.stdout.resume()
+    child.stderr.resume()
+  }
   context.signal.addEventListener('abort', kill)
   try {
     const exitCode = await exited
@@ -54,6 +59,21 @@ export async function runContainer(container: Container, context: ExecContext): 
   } finally {
     context.signal.removeEventListener('abort', kill)
   }
+}
+
+/** Reads no faster than the chunks are taken; once aborted, nobody waits any more. */
+function forward(
+  source: Readable,
+  take: (chunk: Uint8Array) => void | Promise<void>,
+  signal: AbortSignal,
+): void {
+  source.on('data', async (chunk: Uint8Array) => {
+    const taken = take(chunk)
+    if (taken === undefined || signal.aborted) return
+    source.pause()
+    await taken
+    source.resume()
+  })
 }
 
 function cannotStart(problem: string, cause?: unknown): BuildError {

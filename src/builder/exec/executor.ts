@@ -18,7 +18,8 @@ export interface ContainerProcess {
 
 export interface ExecContext {
   readonly signal: AbortSignal
-  output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
+  /** A promise tells when there may be more: the process waits for it. It never rejects. */
+  output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void | Promise<void>
 }
 
 export interface Executor {

@@ -60,7 +60,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
           signal: context.signal,
           output(stream, chunk) {
             tail.add(chunk)
-            context.output(stream, chunk)
+            return context.output(stream, chunk)
           },
         },
       )

@@ -18,7 +18,11 @@ export type ProgressEvent =
   | { readonly kind: 'canceled'; readonly vertex: Digest; readonly at: number }
   | { readonly kind: 'warning'; readonly text: string }
 
-export type ProgressSink = (event: ProgressEvent) => void
+/**
+ * A promise is for a step's output: the step waits for it before it prints more, so that a reader who is slow is not
+ * buried. It never rejects.
+ */
+export type ProgressSink = (event: ProgressEvent) => void | Promise<void>
 
 /** Work beside the graph, shown like a vertex: one start and one end. */
 export async function withProgress<T>(

@@ -75,7 +75,7 @@ export async function solve(
 function createStep(vertex: Vertex, deps: SolveDeps, signal: AbortSignal) {
   const { cache, content, now, monotonicNow } = deps
   let started = false
-  const emit = (event: DistributiveOmit<VertexEvent, 'vertex' | 'at'>): void =>
+  const emit = (event: DistributiveOmit<VertexEvent, 'vertex' | 'at'>): void | Promise<void> =>
     deps.progress({ ...event, vertex: vertex.digest, at: monotonicNow() })
   const begin = (): void => {
     if (started) return
@@ -86,7 +86,7 @@ function createStep(vertex: Vertex, deps: SolveDeps, signal: AbortSignal) {
     signal,
     output(stream, chunk) {
       begin()
-      emit({ kind: 'output', stream, chunk })
+      return emit({ kind: 'output', stream, chunk })
     },
     status(text) {
       begin()

@@ -26,8 +26,8 @@ export interface CacheKey {
 
 export interface OpContext {
   readonly signal: AbortSignal
-  /** What the step prints, raw bytes. */
-  output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void
+  /** What the step prints, raw bytes. A promise tells when there may be more; it never rejects. */
+  output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void | Promise<void>
   /** One line for the step's log, such as how far a download is. */
   status(text: string): void
 }

@@ -2,6 +2,7 @@ import type { ProgressEvent } from '../../builder/solve/progress.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { printableLine } from '../printable.ts'
 import type { Terminal } from '../terminal.ts'
+import { drained } from './drained.ts'
 import { OutputLines } from './output-lines.ts'
 import type { ProgressRenderer } from './renderer.ts'
 
@@ -48,7 +49,7 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
     write(step, text)
   }
 
-  const sink = (event: ProgressEvent): void => {
+  const sink = (event: ProgressEvent): void | Promise<void> => {
     if (event.kind === 'warning') {
       terminal.stderr.write(`warning: ${printableLine(event.text)}\n`)
       return
@@ -64,8 +65,11 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
     const step = steps.get(event.vertex)
     if (step === undefined) return
     const took = `${seconds(event.at - step.startedAt, 1)}s`
-    if (event.kind === 'output') logged(step, event.at, step.lines[event.stream].push(event.chunk))
-    else if (event.kind === 'status') write(step, printableLine(event.text))
+    if (event.kind === 'output') {
+      logged(step, event.at, step.lines[event.stream].push(event.chunk))
+      return drained(terminal.stderr)
+    }
+    if (event.kind === 'status') write(step, printableLine(event.text))
     else if (event.kind === 'done') end(step, event.at, `DONE ${took}`)
     else if (event.kind === 'canceled') end(step, event.at, 'CANCELED')
     else end(step, event.at, `ERROR: ${printableLine(event.message)}`)

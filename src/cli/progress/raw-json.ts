@@ -1,5 +1,6 @@
 import type { ProgressEvent } from '../../builder/solve/progress.ts'
 import type { Terminal } from '../terminal.ts'
+import { drained } from './drained.ts'
 import type { ProgressRenderer } from './renderer.ts'
 
 const STREAM_NUMBERS = { stdout: 1, stderr: 2 } as const
@@ -15,7 +16,7 @@ export function createRawJsonProgress(
     terminal.stderr.write(`${JSON.stringify(record)}\n`)
   }
 
-  const sink = (event: ProgressEvent): void => {
+  const sink = (event: ProgressEvent): void | Promise<void> => {
     if (event.kind === 'warning') {
       write({ warnings: [{ level: 1, short: Buffer.from(event.text).toString('base64') }] })
       return
@@ -26,7 +27,7 @@ export function createRawJsonProgress(
       write({
         logs: [{ vertex: digest, stream: STREAM_NUMBERS[event.stream], data, timestamp: time(event.at) }],
       })
-      return
+      return drained(terminal.stderr)
     }
     if (event.kind === 'status') {
       write({ statuses: [{ vertex: digest, id: event.text, timestamp: time(event.at) }] })

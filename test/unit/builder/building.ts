@@ -94,7 +94,7 @@ export async function openWorkshop(): Promise<Workshop> {
               },
             },
           }),
-          progress: event => events.push(event),
+          progress: event => void events.push(event),
           now: () => {
             workshop.clock += 1000
             return workshop.clock

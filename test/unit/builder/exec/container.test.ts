@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { type Container, runContainer } from '../../../../src/builder/exec/container.ts'
 
 const never = new AbortController().signal
@@ -23,7 +24,9 @@ async function run(box: Container, signal = never) {
   const output: string[] = []
   const exitCode = await runContainer(box, {
     signal,
-    output: (stream, chunk) => output.push(`${stream}: ${Buffer.from(chunk).toString()}`),
+    output(stream, chunk) {
+      output.push(`${stream}: ${Buffer.from(chunk).toString()}`)
+    },
   })
   return { exitCode, output: output.sort() }
 }
@@ -33,6 +36,37 @@ test('runContainer() passes output and exit code on', async t => {
     exitCode: 42,
     output: ['stderr: err\n', 'stdout: out\n'],
   })
+})
+
+test('runContainer() reads no faster than its output is taken, and loses none of it', async t => {
+  const size = 4 * 1024 * 1024
+  let read = 0
+  let atOnce = 0
+  let most = 0
+  const exitCode = await runContainer(container(t, `head -c ${size} /dev/zero`), {
+    signal: never,
+    async output(_stream, chunk) {
+      read += chunk.length
+      most = Math.max(most, ++atOnce)
+      await setImmediate()
+      atOnce--
+    },
+  })
+  // The last ones come together: of a process that has ended there can be no more than its pipe holds.
+  assert.ok(most < 8, `${most} chunks at once`)
+  assert.deepEqual([exitCode, read], [0, size])
+})
+
+test('runContainer() ends when it is aborted, though nobody takes its output', async t => {
+  const abort = new AbortController()
+  const running = runContainer(container(t, 'exec cat /dev/zero'), {
+    signal: abort.signal,
+    output() {
+      abort.abort(new Error('interrupted'))
+      return new Promise(() => undefined)
+    },
+  })
+  await assert.rejects(running, { message: 'interrupted' })
 })
 
 test('runContainer() writes the bundle and keeps all state in its directory', async t => {

@@ -272,7 +272,7 @@ function fixture(options: { readonly concurrency?: number } = {}) {
       },
     },
     content: { stat: async digest => (stored.has(digest) ? { digest, size: 10 } : undefined) },
-    progress: event => events.push(event),
+    progress: event => void events.push(event),
     now: () => clock++,
     monotonicNow: () => 0,
     concurrency: options.concurrency ?? 4,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 import type { ProgressEvent } from '../../../../src/builder/solve/progress.ts'
 import { createPlainProgress } from '../../../../src/cli/progress/plain.ts'
@@ -18,6 +19,20 @@ const run = stepEvents('[2/3] RUN make')
 const copy = stepEvents('[3/3] COPY a b')
 
 describe('plain progress', () => {
+  it('holds a step up while its reader is slow, until there is none', async () => {
+    const stderr = new PassThrough({ highWaterMark: 10 })
+    const { sink } = createPlainProgress({ stderr })
+    sink(run.started(0))
+    stderr.resume()
+    await sink(run.output(0, 'drained\n'))
+    stderr.pause()
+    const held = sink(run.output(0, 'unread\n'))
+    assert.ok(held instanceof Promise)
+    stderr.destroy()
+    await held
+    assert.equal(sink(run.output(0, 'to nobody\n')), undefined)
+  })
+
   it('numbers steps and shows all of their output with its time', () => {
     assert.equal(
       plain(
