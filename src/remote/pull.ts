@@ -92,6 +92,9 @@ export async function openBlob(
   return new ContentStream(download(bound, endpoint, descriptor, first), closing)
 }
 
+/** A connection that breaks before it gave so much has brought us no further: a registry could give a byte each time. */
+const PROGRESS_BYTES = 256 * 1024
+
 /** The blob's bytes; where the connection breaks, the rest is asked for. Failures in a row are bounded. */
 async function* download(
   context: RepositoryContext,
@@ -104,11 +107,12 @@ async function* download(
   let offset = 0
   let failures = 0
   for (;;) {
+    const start = offset
     try {
       response ??= await askForRest(context, endpoint, descriptor, offset)
       for await (const chunk of from(response, offset)) {
         offset += chunk.length
-        failures = 0
+        if (offset - start >= PROGRESS_BYTES) failures = 0
         yield chunk
       }
       if (offset >= size) return

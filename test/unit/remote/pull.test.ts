@@ -136,6 +136,19 @@ test('open() gives up on a blob that never gets further', async () => {
   assert.ok(seen.length <= 5)
 })
 
+test('open() gives up on a registry that breaks every connection after a few bytes', async () => {
+  const { host, seen } = await scriptedRegistry((request, response) => {
+    const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0)
+    response.writeHead(start === 0 ? 200 : 206, {
+      'content-length': blob.length - start,
+      'content-range': `bytes ${start}-${blob.length - 1}/${blob.length}`,
+    })
+    response.write(blob.subarray(start, start + 1000), () => response.destroy())
+  })
+  await assert.rejects(readAll(await repositoryAt(host).open(layer)), { code: 'registry-unreachable' })
+  assert.ok(seen.length <= 5, `asked ${seen.length} times`)
+})
+
 test('open() refuses a blob of another length', async () => {
   const { host } = await scriptedRegistry((_, response) => response.end('short'))
   await assert.rejects(repositoryAt(host).open(layer), { code: 'size-mismatch' })
