@@ -21,6 +21,8 @@ export function createIngestLocks(database: Database): IngestLocks {
   // A process may have the store open twice.
   const self = `${ownProcessIdentity()}/${randomUUID()}`
   const held = new Set<IngestID>()
+  /** Freed, but a full disk did not take it: their rows go with the next one. */
+  const owed = new Set<IngestID>()
 
   const isHeld = (id: IngestID): boolean => {
     if (held.has(id)) return true
@@ -30,20 +32,29 @@ export function createIngestLocks(database: Database): IngestLocks {
 
   return {
     isHeld,
-    take: id =>
-      database.write(() => {
+    take(id) {
+      const isTaken = database.write(() => {
         if (isHeld(id)) return false
         database.run(
           'INSERT INTO ingest_locks (id, owner) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET owner = excluded.owner',
           id,
           self,
         )
-        held.add(id)
         return true
-      }, 'relaxed'),
+      }, 'relaxed')
+      if (isTaken) {
+        held.add(id)
+        owed.delete(id)
+      }
+      return isTaken
+    },
     free(id) {
       if (!held.delete(id)) return
-      writeIfPossible(database, () => database.run('DELETE FROM ingest_locks WHERE id = ?', id))
+      owed.add(id)
+      const isWritten = writeIfPossible(database, () => {
+        for (const each of owed) database.run('DELETE FROM ingest_locks WHERE id = ?', each)
+      })
+      if (isWritten) owed.clear()
     },
   }
 }

@@ -158,10 +158,8 @@ class FileIngest implements DiskIngest {
     signal.throwIfAborted()
     this.#hash ??= await named(id, () => this.#deps.hashes.forAppend(id, file, this.#offset, signal))
     const hash = this.#hash
-    const writer = new BatchWriter(
-      (chunks, position) => named(id, () => file.write(chunks, position)),
-      this.#offset,
-    )
+    const start = this.#offset
+    const writer = new BatchWriter((chunks, position) => named(id, () => file.write(chunks, position)), start)
     try {
       for await (const chunk of untilAborted(source, signal)) {
         hash.update(chunk)
@@ -169,18 +167,23 @@ class FileIngest implements DiskIngest {
         await writer.add(chunk)
       }
     } finally {
-      await this.#settle(file, writer)
+      await this.#settle(file, writer, start)
     }
   }
 
-  /** After a failed write the hash is ahead of the file: what counts is what the file holds. */
-  async #settle(file: StoreFile, writer: BatchWriter): Promise<void> {
+  /**
+   * After a failed write the hash is ahead of the file. What this append brought is given up: half a layer must not
+   * keep a full disk full. What counts is what the file then holds.
+   */
+  async #settle(file: StoreFile, writer: BatchWriter, start: number): Promise<void> {
     try {
       await writer.finish()
     } finally {
       if (writer.failed) {
         this.#hash = undefined
-        this.#offset = await file.size()
+        await file.truncate(start).finally(async () => {
+          this.#offset = await file.size()
+        })
       }
     }
   }

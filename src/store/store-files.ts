@@ -28,6 +28,8 @@ export interface StoreFiles {
 export interface StoreFile {
   /** Writes all the chunks at a position, however many calls it takes. */
   write(chunks: readonly Uint8Array[], position: number): Promise<void>
+  /** Cuts the file off, and gives the space back. */
+  truncate(size: number): Promise<void>
   /** Fewer bytes than the buffer holds only at the end of the file. */
   read(buffer: Uint8Array, position: number): Promise<number>
   size(): Promise<number>
@@ -71,6 +73,7 @@ function storeFile(handle: FileHandle): StoreFile {
   let closing: Promise<void> | undefined
   return {
     write: (chunks, position) => writeAll(handle, chunks, position),
+    truncate: size => handle.truncate(size),
     async read(buffer, position) {
       let filled = 0
       while (filled < buffer.length) {

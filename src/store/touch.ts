@@ -14,13 +14,15 @@ export function isTouchDue(touchedAt: number, now: number, intervalMs = TOUCH_IN
 
 /**
  * Writes what may as well not be written: that a row was used, that an ingest is over. The call it belongs to must
- * not fail because this could not be noted, say on a full disk.
+ * not fail because this could not be noted, say on a full disk. True when it was written.
  */
-export function writeIfPossible(database: Database, action: () => void): void {
+export function writeIfPossible(database: Database, action: () => void): boolean {
   try {
     database.write(action, 'relaxed')
+    return true
   } catch (error) {
     if (!(error instanceof StoreError && UNABLE.has(error.code))) throw error
+    return false
   }
 }
 

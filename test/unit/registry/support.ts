@@ -11,6 +11,8 @@ export interface TestStore {
   readonly store: Store
   /** While true, writing content fails as on a full disk. */
   full: boolean
+  /** As many bytes can still be written. */
+  room: number
   /** Replaces the bytes of stored content, or takes them away. */
   damage(digest: Digest, bytes?: Buffer): void
   remove(): void
@@ -21,7 +23,8 @@ export async function openTestStore(): Promise<TestStore> {
   const faulty = (file: StoreFile): StoreFile => ({
     ...file,
     async write(chunks, position) {
-      if (test.full)
+      test.room -= chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+      if (test.full || test.room < 0)
         throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC', syscall: 'write' })
       await file.write(chunks, position)
     },
@@ -35,6 +38,7 @@ export async function openTestStore(): Promise<TestStore> {
   const test: TestStore = {
     store,
     full: false,
+    room: Number.POSITIVE_INFINITY,
     damage(digest, bytes) {
       const hex = digestHex(digest)
       const path = join(root, 'blobs', digestAlgorithm(digest), hex.slice(0, 2), hex)

@@ -47,6 +47,7 @@ export class FaultyFiles implements StoreFiles {
           // A full disk takes a part.
           () => file.write([Buffer.concat(chunks).subarray(0, 1000)], position),
         ),
+      truncate: size => this.#try(() => file.truncate(size)),
       read: (buffer, position) => this.#try(() => file.read(buffer, position)),
       size: () => this.#try(() => file.size()),
       sync: () => this.#try(() => file.sync()),

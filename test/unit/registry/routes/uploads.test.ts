@@ -244,6 +244,20 @@ describe('uploads', async () => {
     await http.post('/v2/app.v1/blobs/uploads/').expect(202)
   })
 
+  it('gives back the space of a chunk that the disk did not take whole', async () => {
+    const location = await begin()
+    await patch(location, 'abc').expect(202)
+    disk.room = 300_000
+    try {
+      await patch(location, 'd'.repeat(1_000_000)).expect(507)
+    } finally {
+      disk.room = Number.POSITIVE_INFINITY
+    }
+    registry.faults.splice(0)
+    await http.get(location).expect(204).expect('Range', '0-2')
+    await http.put(`${location}?digest=${digestOf('abc')}`).expect(201)
+  })
+
   it('answers 507 when the disk is full, keeps what it has, and goes on reading', async () => {
     const digest = await pushBlob(registry, 'app', 'before')
     const location = await begin()
