@@ -1,5 +1,5 @@
-/** Network chunks are small, and each write costs a trip to another thread. */
-const BATCH_BYTES = 1024 * 1024
+/** Network chunks are small, and each write costs a trip to another thread; but every upload under way holds two. */
+const BATCH_BYTES = 256 * 1024
 
 /**
  * Appends chunks to a file, in order, a batch at a time; while one batch is written the next is gathered, so that

@@ -68,8 +68,8 @@ export function createDiskContent(deps: IngestDeps): DiskContent {
 
 const LIST_PAGE = 1000
 
-/** Larger chunks mean fewer trips between threads; beyond this nothing is gained. */
-const CHUNK_BYTES = 1024 * 1024
+/** Larger chunks mean fewer trips between threads; but every download under way holds two or three. */
+const CHUNK_BYTES = 256 * 1024
 
 /** Manifests and configs: reading these takes less time than asking another thread to. */
 const SMALL_BYTES = 64 * 1024
