@@ -2,31 +2,23 @@
  * A build context on disk as COPY sees it. Every file is looked at once: the first look fixes its stamp, and content
  * read later must be of a file that still has it, so that the cache key and the layer tell of the same bytes.
  *
- * Nothing leads out of the context. A path is looked at only below real directories; since one may be swapped for a
- * symlink meanwhile, an opened file is asked for its own path before a byte of it is used.
+ * Nothing leads out of the context: a path is looked at only below real directories.
  */
 import type { BigIntStats, Dirent } from 'node:fs'
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-} from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type ByteString, byteStringFrom, byteStringOf, bytesOf, displayText } from '../../oci/byte-string.ts'
+import { type ByteString, byteStringFrom, byteStringOf, bytesOf } from '../../oci/byte-string.ts'
 import { type Digest, Digester } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { joinPath, parentPath } from '../tree/walk.ts'
 import type { IgnoreRules } from './ignore.ts'
+import { readStampedFile, readStampedPieces } from './stamped-file.ts'
 import type { FileStamp, StatCache } from './stat-cache.ts'
+import { quotedPath, unreadable } from './unreadable.ts'
 
 export interface LocalContextOptions {
   /** As the user named it. */
@@ -71,8 +63,8 @@ interface Seen {
 
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map()
 
+/** Larger files are read in pieces. */
 const WHOLE_BYTES = 1024 * 1024
-const STREAM_BYTES = 1024 * 1024
 /** Synchronous work after which other work gets a turn. */
 const TURN_BYTES = 8 * 1024 * 1024
 const TURN_CALLS = 1000
@@ -174,7 +166,7 @@ class DiskContext implements LocalContext {
       return { stamp, node: this.#nodeOf(path, stat) }
     } catch (error) {
       if (isErrno(error, 'ENOTDIR', 'ENAMETOOLONG')) return undefined
-      throw unreadable(quoted(path), error)
+      throw unreadable(quotedPath(path), error)
     }
   }
 
@@ -213,7 +205,7 @@ class DiskContext implements LocalContext {
     try {
       entries = readdirSync(this.#absolute(path), { encoding: 'buffer', withFileTypes: true })
     } catch (error) {
-      throw unreadable(quoted(path), error)
+      throw unreadable(quotedPath(path), error)
     }
     return entries
       .filter(entry => !entry.isSocket())
@@ -239,59 +231,17 @@ class DiskContext implements LocalContext {
   #file(path: ByteString): Seen {
     const seen = this.#look(path)
     if (seen?.node.type === 'file') return seen
-    throw new BuildError('context-invalid', `Cannot read ${quoted(path)}: not a file of the build context`)
+    throw new BuildError(
+      'context-invalid',
+      `Cannot read ${quotedPath(path)}: not a file of the build context`,
+    )
   }
 
   #open(path: ByteString): Buffer | AsyncIterable<Buffer> {
     const { stamp, node } = this.#file(path)
     if (node.size === 0) return Buffer.alloc(0)
-    if (node.size > WHOLE_BYTES) return this.#readPieces(path, stamp)
-    const file = this.#openFile(path, stamp)
-    try {
-      const bytes = Buffer.allocUnsafe(node.size)
-      readFully(file, bytes, path, 0)
-      checkUnchanged(file, path, stamp)
-      return bytes
-    } finally {
-      closeSync(file)
-    }
-  }
-
-  async *#readPieces(path: ByteString, stamp: FileStamp): AsyncGenerator<Buffer> {
-    const file = this.#openFile(path, stamp)
-    try {
-      const size = Number(stamp.size)
-      for (let offset = 0; offset < size; offset += STREAM_BYTES) {
-        const piece = Buffer.allocUnsafe(Math.min(STREAM_BYTES, size - offset))
-        readFully(file, piece, path, offset)
-        yield piece
-        await nextTurn()
-      }
-      checkUnchanged(file, path, stamp)
-    } finally {
-      closeSync(file)
-    }
-  }
-
-  #openFile(path: ByteString, stamp: FileStamp): number {
-    // Without O_NONBLOCK a FIFO that took the file's place would hold the build for ever.
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-    let file: number
-    try {
-      file = openSync(this.#absolute(path), flags)
-    } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR', 'ENXIO')) throw changed(path)
-      throw unreadable(quoted(path), error)
-    }
-    try {
-      checkUnchanged(file, path, stamp)
-      const opened = readlinkSync(`/proc/self/fd/${file}`, { encoding: 'buffer' })
-      if (!opened.equals(this.#absolute(path))) throw changed(path)
-      return file
-    } catch (error) {
-      closeSync(file)
-      throw error
-    }
+    const file = { path, absolutePath: this.#absolute(path), stamp }
+    return node.size > WHOLE_BYTES ? readStampedPieces(file) : readStampedFile(file)
   }
 }
 
@@ -310,20 +260,6 @@ function isPortable(xattr: string): boolean {
   return xattr !== 'security.selinux' && !xattr.startsWith('com.apple.')
 }
 
-function readFully(file: number, bytes: Buffer, path: ByteString, offset: number): void {
-  for (let filled = 0; filled < bytes.length; ) {
-    const count = readSync(file, bytes, filled, bytes.length - filled, offset + filled)
-    if (count === 0) throw changed(path)
-    filled += count
-  }
-}
-
-function checkUnchanged(file: number, path: ByteString, stamp: FileStamp): void {
-  const now = fstatSync(file, { bigint: true })
-  const isSame = now.size === stamp.size && now.mtimeNs === stamp.mtimeNs && now.ctimeNs === stamp.ctimeNs
-  if (!isSame || now.ino !== stamp.ino || now.dev !== stamp.dev) throw changed(path)
-}
-
 function typeOf(stat: BigIntStats): TreeNode['type'] {
   if (stat.isFile()) return 'file'
   if (stat.isDirectory()) return 'directory'
@@ -338,28 +274,4 @@ function deviceNumbers(device: bigint): Pick<TreeNode, 'deviceMajor' | 'deviceMi
     deviceMajor: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
     deviceMinor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
   }
-}
-
-function quoted(path: ByteString): string {
-  return JSON.stringify(displayText(path))
-}
-
-function changed(path: ByteString): BuildError {
-  return new BuildError(
-    'context-invalid',
-    `Cannot read ${quoted(path)}: it changed while the build was reading it`,
-    { hint: 'build again; if something keeps writing to the build context, list it in .dockerignore' },
-  )
-}
-
-function unreadable(what: string, error: unknown): unknown {
-  if (isErrno(error, 'ENOENT'))
-    return new BuildError('context-invalid', `Cannot read build context ${what}: no such file or directory`)
-  if (isErrno(error, 'ENOTDIR'))
-    return new BuildError('context-invalid', `Cannot read build context ${what}: not a directory`)
-  if (isErrno(error, 'EACCES', 'EPERM'))
-    return new BuildError('context-invalid', `Cannot read ${what} of the build context: permission denied`, {
-      hint: 'if the image does not need it, list it in .dockerignore',
-    })
-  return error
 }
