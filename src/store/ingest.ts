@@ -159,7 +159,13 @@ class FileIngest implements DiskIngest {
     this.#hash ??= await named(id, () => this.#deps.hashes.forAppend(id, file, this.#offset, signal))
     const hash = this.#hash
     const start = this.#offset
-    const writer = new BatchWriter((chunks, position) => named(id, () => file.write(chunks, position)), start)
+    const writer = new BatchWriter(
+      {
+        write: (chunks, position) => named(id, () => file.write(chunks, position)),
+        sync: () => named(id, () => file.sync()),
+      },
+      start,
+    )
     try {
       for await (const chunk of untilAborted(source, signal)) {
         hash.update(chunk)
