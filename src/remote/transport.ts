@@ -61,10 +61,12 @@ export function createTransport(timeouts: Timeouts = DEFAULT_TIMEOUTS): Transpor
       const isTls = url.protocol === 'https:'
       const agent = isTls ? (request.insecure ? unchecked : secure) : plain
       const outgoing = (isTls ? https : http).request(url, { method, headers, agent, signal })
-      const watch = new Watchdog(error => outgoing.destroy(error), url)
+      let message: IncomingMessage | undefined
+      // Destroyed with its request, a response would only tell that its connection broke.
+      const watch = new Watchdog(error => (message ?? outgoing).destroy(error), url)
       try {
-        const message = await exchange(outgoing, request, watch, timeouts)
-        const abort = () => message.destroy()
+        message = await exchange(outgoing, request, watch, timeouts)
+        const abort = () => message?.destroy()
         signal.addEventListener('abort', abort, { once: true })
         message.once('close', () => signal.removeEventListener('abort', abort))
         return new IncomingResponse(request, message, watch, timeouts.idleMs)
