@@ -23,7 +23,6 @@ export type BuildErrorCode =
   | 'archive-invalid'
   | 'export-failed'
   | 'target-unknown'
-  | 'option-invalid'
 
 /** A build that cannot go on. The place is set once, where it is first known. */
 export class BuildError extends CodedError<BuildErrorCode> {

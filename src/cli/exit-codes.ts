@@ -34,7 +34,6 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'dockerfile-missing': USAGE,
   'dockerfile-invalid': USAGE,
   'target-unknown': USAGE,
-  'option-invalid': USAGE,
   'address-invalid': USAGE,
   'file-unreadable': FAILED,
   'output-closed': FAILED,

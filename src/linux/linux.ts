@@ -15,14 +15,7 @@ export const AT_FDCWD = -100
 
 export const O_PATH = 0o10000000
 
-export const MS_RDONLY = 0x1
-export const MS_NOSUID = 0x2
-export const MS_NODEV = 0x4
-export const MS_NOEXEC = 0x8
-export const MS_REMOUNT = 0x20
 export const MS_BIND = 0x1000
-export const MS_REC = 0x4000
-export const MS_PRIVATE = 0x40000
 
 export const S_IFIFO = 0o010000
 export const S_IFCHR = 0o020000

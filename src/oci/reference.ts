@@ -112,12 +112,6 @@ export function parseRepositoryName(text: string): RepositoryName {
   )
 }
 
-/** @throws OciError `reference-invalid` */
-export function parseTag(text: string): Tag {
-  if (isTag(text)) return text
-  throw invalid(text, 'a tag is up to 128 letters, digits and ._- and does not start with . or -')
-}
-
 /** `host/path:tag@digest` */
 export function formatReference(reference: Reference): string {
   const tag = reference.tag === undefined ? '' : `:${reference.tag}`

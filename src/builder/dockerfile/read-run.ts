@@ -78,7 +78,7 @@ function titleOf(node: SyntaxNode): string {
 }
 
 /** @throws BuildError for another word than these */
-export function oneOf<const Word extends string>(
+function oneOf<const Word extends string>(
   value: string | undefined,
   words: readonly Word[],
   what: string,

@@ -104,7 +104,7 @@ async function placeIn(
 ): Promise<ByteString> {
   const clean = posix.join('/', name).slice(1).replace(/\/$/, '') as ByteString
   if (clean === '') return root
-  const parent = await resolvePath(draft, parentPath(clean), { root })
+  const parent = await resolvePath(draft, parentPath(clean), root)
   if (parent === undefined)
     throw archiveInvalid(selected, `"${displayText(name)}" leads through a loop of symbolic links`)
   return joinPath(parent, baseName(clean))

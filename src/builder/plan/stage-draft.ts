@@ -87,7 +87,7 @@ export function setEnv(env: readonly string[], name: string, value: string): rea
   return at < 0 ? [...env, item] : env.with(at, item)
 }
 
-export function splitEnv(item: string): readonly [name: string, value: string] {
+function splitEnv(item: string): readonly [name: string, value: string] {
   const name = nameOf(item)
   return [name, item.slice(name.length + 1)]
 }

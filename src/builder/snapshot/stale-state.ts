@@ -65,7 +65,7 @@ export async function deleteContainer(directory: string): Promise<void> {
 }
 
 /** @throws BuildError `run-failed` when a mount stays: nothing below may be deleted then */
-export function unmountBelow(linux: Linux, directory: string): void {
+function unmountBelow(linux: Linux, directory: string): void {
   if (!existsSync(directory)) return
   // The kernel lists mounts by their real paths.
   const prefix = `${realpathSync(directory)}/`

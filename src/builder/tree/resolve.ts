@@ -8,24 +8,17 @@ const MAX_PENDING = 64 * 1024
 /** Parts of names walked for one path. */
 const MAX_STEPS = 100_000
 
-export interface ResolveOptions {
-  /** A directory of the tree (itself resolved) that stands for `/`: nothing leads out of it. */
-  readonly root?: ByteString
-  /** Keeps a symlink at the end of the path as it is. */
-  readonly keepLast?: boolean
-}
-
 /**
  * Where a path leads inside the tree: symlinks followed, absolute ones from the root, `..` never above it. What does
  * not exist is taken as it stands, so that it can be created there. The path may be absolute or relative to the root.
  * Undefined for a loop of links, and for a path that is as good as one.
+ * @param root a directory of the tree (itself resolved) that stands for `/`: nothing leads out of it
  */
 export async function resolvePath(
   tree: Pick<FileTree, 'stat'>,
   path: ByteString,
-  options: ResolveOptions = {},
+  root = '' as ByteString,
 ): Promise<ByteString | undefined> {
-  const root = options.root ?? ('' as ByteString)
   const pending = (path.split('/') as ByteString[]).reverse()
   let resolved = '' as ByteString
   let links = 0
@@ -38,8 +31,7 @@ export async function resolvePath(
       continue
     }
     const next = joinPath(resolved, name)
-    const isKept = options.keepLast === true && pending.every(rest => rest === '' || rest === '.')
-    const node = isKept ? undefined : await tree.stat(joinPath(root, next))
+    const node = await tree.stat(joinPath(root, next))
     if (node?.type !== 'symlink') {
       resolved = next
       continue

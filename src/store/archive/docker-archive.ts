@@ -36,7 +36,7 @@ import { layerCompression, MEDIA_TYPE } from '../../oci/media-type.ts'
 import { bestForPlatform, type Platform } from '../../oci/platform.ts'
 import { blobMember, bytesMember, type EnvelopeMember, writeEnvelope } from './envelope.ts'
 import type { ImageArchive, ImagesToWrite } from './image-archive.ts'
-import { checkSize, openTarArchive } from './oci-archive.ts'
+import { checkSize } from './oci-archive.ts'
 import type { TarIndex } from './tar-index.ts'
 
 export const DOCKER_MANIFEST_FILE = 'manifest.json'
@@ -163,13 +163,9 @@ async function uncompressed(
 /**
  * Each image gets a manifest of ours over the files as they are. Compressed layers are read once here, to learn
  * their digests; plain ones have that of the config's diffID, which is verified when they are copied.
+ * @param index is closed by the archive
  * @throws OciError `tar-invalid`, `layout-invalid`, `config-invalid`, `content-missing`; StoreError
  */
-export function openDockerArchive(file: string, signal: AbortSignal): Promise<ImageArchive> {
-  return openTarArchive(file, index => readDockerArchive(index, signal), signal)
-}
-
-/** The same of a tar that is open already, and is closed by the archive. */
 export async function readDockerArchive(index: TarIndex, signal: AbortSignal): Promise<ImageArchive> {
   const reader = createReader(index, signal)
   const images: NamedImage[] = []

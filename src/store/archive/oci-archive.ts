@@ -15,7 +15,7 @@ import { MAX_MANIFEST_BYTES } from '../../oci/manifest.ts'
 import { blobMember, bytesMember, writeEnvelope } from './envelope.ts'
 import type { ImageArchive, ImagesToWrite } from './image-archive.ts'
 import { listGraph } from './list-graph.ts'
-import { openTarIndex, type TarIndex } from './tar-index.ts'
+import type { TarIndex } from './tar-index.ts'
 
 /**
  * Writes an OCI image layout as a tar: every image whole, each blob once, verified on the way.
@@ -36,12 +36,10 @@ export async function writeOciArchive({
   await writeEnvelope([...blobs, ...documents], to, signal)
 }
 
-/** @throws OciError `tar-invalid`, `layout-invalid`, `content-missing`; StoreError when the file cannot be read */
-export function openOciArchive(file: string, signal: AbortSignal): Promise<ImageArchive> {
-  return openTarArchive(file, readOciArchive, signal)
-}
-
-/** The same of a tar that is open already, and is closed by the archive. */
+/**
+ * @param index is closed by the archive
+ * @throws OciError `layout-invalid`, `manifest-invalid`, `descriptor-invalid`, `content-missing`
+ */
 export async function readOciArchive(index: TarIndex): Promise<ImageArchive> {
   checkLayout(await index.read(LAYOUT_FILE, MAX_MANIFEST_BYTES))
   return {
@@ -49,21 +47,6 @@ export async function readOciArchive(index: TarIndex): Promise<ImageArchive> {
     images: parseLayoutIndex(await index.read(INDEX_FILE, MAX_MANIFEST_BYTES)),
     source: archiveSource(index),
     [Symbol.asyncDispose]: () => index[Symbol.asyncDispose](),
-  }
-}
-
-/** Opens a tar for an archive, and closes it again if it turns out not to be one. */
-export async function openTarArchive(
-  file: string,
-  read: (index: TarIndex) => Promise<ImageArchive>,
-  signal: AbortSignal,
-): Promise<ImageArchive> {
-  const index = await openTarIndex(file, signal)
-  try {
-    return await read(index)
-  } catch (error) {
-    await index[Symbol.asyncDispose]()
-    throw error
   }
 }
 

@@ -9,9 +9,9 @@ import { decompress, detectCompression } from '../../oci/layer/compression.ts'
 import { storeErrorFrom } from '../errors.ts'
 import { DOCKER_MANIFEST_FILE, readDockerArchive } from './docker-archive.ts'
 import type { ImageArchive } from './image-archive.ts'
-import { openTarArchive, readOciArchive } from './oci-archive.ts'
+import { readOciArchive } from './oci-archive.ts'
 import { openOciLayout } from './oci-layout.ts'
-import type { TarIndex } from './tar-index.ts'
+import { openTarIndex, type TarIndex } from './tar-index.ts'
 
 export interface OpenArchiveOptions {
   /** A file, a directory in OCI layout, or a stream such as standard input. */
@@ -42,6 +42,24 @@ export async function openImageArchive(options: OpenArchiveOptions): Promise<Ima
     return { ...archive, [Symbol.asyncDispose]: () => disposeBoth(archive, spooled) }
   } catch (error) {
     await removeSpooled(spooled)
+    throw error
+  }
+}
+
+/**
+ * Opens a plain tar file that is known to be of one format.
+ * @param read takes the tar over, unless it throws
+ */
+export async function openTarArchive(
+  file: string,
+  read: (index: TarIndex) => Promise<ImageArchive>,
+  signal: AbortSignal,
+): Promise<ImageArchive> {
+  const index = await openTarIndex(file, signal)
+  try {
+    return await read(index)
+  } catch (error) {
+    await index[Symbol.asyncDispose]()
     throw error
   }
 }

@@ -5,9 +5,10 @@ import { PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 import { readContent } from '../../../../src/oci/graph.ts'
 import { parseManifest } from '../../../../src/oci/manifest.ts'
-import { openDockerArchive } from '../../../../src/store/archive/docker-archive.ts'
-import { openOciArchive } from '../../../../src/store/archive/oci-archive.ts'
+import { readDockerArchive } from '../../../../src/store/archive/docker-archive.ts'
+import { readOciArchive } from '../../../../src/store/archive/oci-archive.ts'
 import { openOciLayout } from '../../../../src/store/archive/oci-layout.ts'
+import { openTarArchive } from '../../../../src/store/archive/open-archive.ts'
 import { openWorkshop } from '../building.ts'
 
 const { signal } = new AbortController()
@@ -27,8 +28,8 @@ describe('build() with image archives as outputs', () => {
       ],
     })
     for (const open of [
-      () => openOciArchive(at('image.oci'), signal),
-      () => openDockerArchive(at('image.docker'), signal),
+      () => openTarArchive(at('image.oci'), readOciArchive, signal),
+      () => openTarArchive(at('image.docker'), index => readDockerArchive(index, signal), signal),
       () => openOciLayout(at('layout')),
       () => openOciLayout(at('docker')),
     ]) {

@@ -7,10 +7,10 @@ import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { copyGraph } from '../../../../src/oci/graph.ts'
-import { openDockerArchive } from '../../../../src/store/archive/docker-archive.ts'
-import { openOciArchive } from '../../../../src/store/archive/oci-archive.ts'
+import { readDockerArchive } from '../../../../src/store/archive/docker-archive.ts'
+import { readOciArchive } from '../../../../src/store/archive/oci-archive.ts'
 import { openOciLayout } from '../../../../src/store/archive/oci-layout.ts'
-import { openImageArchive } from '../../../../src/store/archive/open-archive.ts'
+import { openImageArchive, openTarArchive } from '../../../../src/store/archive/open-archive.ts'
 import { MemoryContent, signal, type TarFile, tarOf, temporaryDirectory } from './sample-images.ts'
 
 const layer = await tarOf([{ name: 'etc/hostname', body: 'box' }])
@@ -32,7 +32,7 @@ async function archiveFile(t: TestContext, files: readonly TarFile[] | Buffer): 
 
 async function load(file: string): Promise<MemoryContent> {
   const copy = new MemoryContent()
-  await using archive = await openDockerArchive(file, signal)
+  await using archive = await openTarArchive(file, index => readDockerArchive(index, signal), signal)
   for (const { descriptor } of archive.images) await copyGraph(archive.source, copy, descriptor, { signal })
   return copy
 }
@@ -193,7 +193,7 @@ test('OCI archives and layouts whose documents are broken are refused', async t 
     [[layout, index(escaping)], 'descriptor-invalid'],
   ]
   for (const [files, code] of rows) {
-    await assert.rejects(openOciArchive(await archiveFile(t, files), signal), { code })
+    await assert.rejects(openTarArchive(await archiveFile(t, files), readOciArchive, signal), { code })
     const directory = await temporaryDirectory(t)
     for (const { name, body } of files) await writeFile(join(directory, name), body ?? '')
     await assert.rejects(openOciLayout(directory), { code: files.length < 2 ? 'layout-invalid' : code })

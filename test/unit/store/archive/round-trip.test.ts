@@ -8,11 +8,11 @@ import type { Descriptor } from '../../../../src/oci/descriptor.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { copyGraph, readContent } from '../../../../src/oci/graph.ts'
 import { parseManifest } from '../../../../src/oci/manifest.ts'
-import { openDockerArchive, writeDockerArchive } from '../../../../src/store/archive/docker-archive.ts'
+import { readDockerArchive, writeDockerArchive } from '../../../../src/store/archive/docker-archive.ts'
 import { type ImageArchive, selectImage } from '../../../../src/store/archive/image-archive.ts'
-import { openOciArchive, writeOciArchive } from '../../../../src/store/archive/oci-archive.ts'
+import { readOciArchive, writeOciArchive } from '../../../../src/store/archive/oci-archive.ts'
 import { openOciLayout, writeOciLayout } from '../../../../src/store/archive/oci-layout.ts'
-import { openImageArchive } from '../../../../src/store/archive/open-archive.ts'
+import { openImageArchive, openTarArchive } from '../../../../src/store/archive/open-archive.ts'
 import { addImage, addIndex, MemoryContent, Sink, signal, temporaryDirectory } from './sample-images.ts'
 
 async function copyAll(archive: ImageArchive): Promise<MemoryContent> {
@@ -45,7 +45,7 @@ test('an OCI archive holds all that was written, under its names', async t => {
   assert.equal(to.writableEnded, false)
   const file = join(await temporaryDirectory(t), 'a.tar')
   await writeFile(file, to.bytes)
-  await using archive = await openOciArchive(file, signal)
+  await using archive = await openTarArchive(file, readOciArchive, signal)
   assert.deepEqual(
     digestsAndNames(archive),
     images.map(({ descriptor, names }) => [descriptor.digest, names]),
@@ -117,7 +117,7 @@ describe('a docker archive', () => {
     await writeDockerArchive({ source: content, images: [{ descriptor, names: ['app:1'] }], to, signal })
     const file = join(await temporaryDirectory(t), 'a.tar')
     await writeFile(file, to.bytes)
-    await using archive = await openDockerArchive(file, signal)
+    await using archive = await openTarArchive(file, index => readDockerArchive(index, signal), signal)
     const copy = await copyAll(archive)
     const [image] = archive.images
     assert.deepEqual(image?.names, ['app:1'])
@@ -134,7 +134,7 @@ describe('a docker archive', () => {
       [gz.digest, digestOf(unpacked), plain.digest],
     )
     // The OCI layout in it tells the same.
-    await using oci = await openOciArchive(file, signal)
+    await using oci = await openTarArchive(file, readOciArchive, signal)
     assert.deepEqual((await copyAll(oci)).blobs.get(digestOf(unpacked)), unpacked)
   })
 
@@ -146,7 +146,7 @@ describe('a docker archive', () => {
     await writeDockerArchive({ source: content, images, to, signal, platform })
     const file = join(await temporaryDirectory(t), 'a.tar')
     await writeFile(file, to.bytes)
-    await using archive = await openDockerArchive(file, signal)
+    await using archive = await openTarArchive(file, index => readDockerArchive(index, signal), signal)
     assert.equal(archive.images[0]?.descriptor.platform?.architecture, 'arm64')
     await assert.rejects(
       writeDockerArchive({
