@@ -221,7 +221,7 @@ describe('build()', () => {
       user: { uid: 5, gid: 6, additionalGids: [6] },
       hostname: 'buildkitsandbox',
       network: 'none',
-      extraHosts: ['10.0.0.1 db', 'fe80::1 v6'],
+      extraHosts: ['10.0.0.1\tdb', 'fe80::1\tv6'],
     })
     assert.deepEqual(env.toSorted(), [
       'A=1',

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { command as serve } from '../../../src/cli/commands/serve.ts'
 import { loadSettings, parseConfig, type Settings } from '../../../src/cli/config.ts'
 import { parseArguments } from '../../../src/cli/parse-arguments.ts'
+import { asOrdinaryUser } from '../../support/ordinary-user.ts'
 import { fakeTerminal } from './fake-terminal.ts'
 
 let folder: string
@@ -92,15 +93,12 @@ describe('loadSettings()', () => {
     })
   })
 
-  it('refuses a file that may not be read', {
-    skip: process.getuid?.() === 0 && 'root may read all',
-  }, async () => {
+  it('refuses a file that may not be read', async () => {
     const config = await file('secret.toml', '')
     await chmod(config, 0)
-    await assert.rejects(load(['--config', config]), {
-      code: 'config-unreadable',
-      message: /permission denied/,
-    })
+    await asOrdinaryUser(() =>
+      assert.rejects(load(['--config', config]), { code: 'config-unreadable', message: /permission denied/ }),
+    )
   })
 })
 
