@@ -138,6 +138,17 @@ describe('a hostile layer', { skip: needsRoot }, () => {
     assert.ok(lines.every(line => !line.includes('trusted')))
   })
 
+  test('a name longer than the longest path is refused without being repeated in full', async t => {
+    const name = `${'long/'.repeat(2000)}f`
+    await assert.rejects(
+      unpacked(createOverlaySnapshotter({ root: temporaryDirectory(t) }), [[file(name)]]),
+      {
+        code: 'layer-invalid',
+        message: /^.{1,200}$/,
+      },
+    )
+  })
+
   test('a tree deeper than the longest path is refused, and gone', async t => {
     const { snapshotter } = open(t)
     const step = Array.from({ length: 60 }, () => 'd'.repeat(30)).join('/')

@@ -15,6 +15,9 @@ import { removeTree } from './remove-tree.ts'
 const EPOCH: FileTime = { seconds: 0, nanoseconds: 0 }
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
+/** Characters of a path in an error. */
+const MAX_SHOWN = 100
+
 /** A directory that the image never says anything about: as every tool makes one, at a time that does not vary. */
 const IMPLIED_DIRECTORY: NodeMetadata = {
   type: 'other',
@@ -289,5 +292,7 @@ function metadataFor(entry: TocEntry): NodeMetadata {
 }
 
 function invalid(path: ByteString, problem: string, cause?: unknown): OciError {
-  return new OciError('layer-invalid', `Cannot unpack "${displayText(path)}": ${problem}`, { cause })
+  const text = displayText(path)
+  const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text
+  return new OciError('layer-invalid', `Cannot unpack "${shown}": ${problem}`, { cause })
 }
