@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
+import { parseCsvRecord } from '../builder/dockerfile/csv.ts'
 import type { Output } from '../builder/export/output.ts'
-import { splitCsv } from './csv.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Turns a problem into the command's usage error. */
@@ -72,8 +72,11 @@ function withDestination(
 }
 
 function parseFields(text: string, refuse: Refuse): ReadonlyMap<string, string> {
-  const fields = splitCsv(text)
-  if (fields === undefined) throw refuse(`--output ${JSON.stringify(text)} has a quote that is not closed`)
+  const fields = parseCsvRecord(text)
+  if (fields === undefined)
+    throw refuse(
+      `--output ${JSON.stringify(text)} has a quote that is not closed, or not around a whole field`,
+    )
   const found = new Map<string, string>()
   for (const field of fields) {
     const equals = field.indexOf('=')

@@ -1,7 +1,7 @@
 import { type Digest, isDigest } from './digest.ts'
 import { OciError } from './errors.ts'
 import { describeJson, isJsonObject, isStringArray, isStringMap, type JsonObject, parseJson } from './json.ts'
-import type { Platform } from './platform.ts'
+import { type Platform, readPlatform } from './platform.ts'
 
 /** Health check of Docker's config; durations in nanoseconds, 0 inherits. */
 export interface Healthcheck {
@@ -58,21 +58,17 @@ export interface ImageConfig extends Platform {
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   const value = parseJson(bytes)
   if (!isJsonObject(value)) throw invalid('not a JSON object')
-  const { os, architecture, variant, created, author, config, rootfs, history, ...rest } = value
-  if (typeof os !== 'string' || typeof architecture !== 'string')
-    throw invalid('os or architecture is missing')
+  const platform = readPlatform(value)
+  if (platform === undefined) throw invalid('os or architecture is missing')
+  const { created, author, config, rootfs, history, ...rest } = value
   if (!isJsonObject(rootfs) || !Array.isArray(rootfs.diff_ids)) throw invalid('rootfs.diff_ids is missing')
   const diffIDs = rootfs.diff_ids.map(id => {
     if (typeof id === 'string' && isDigest(id)) return id
     throw invalid(`rootfs.diff_ids holds ${describeJson(id)}`)
   })
-  const { 'os.version': osVersion, 'os.features': osFeatures, ...unknown } = rest
+  const { os, architecture, variant, 'os.version': _version, 'os.features': _features, ...unknown } = rest
   return {
-    os,
-    architecture,
-    ...(typeof variant === 'string' && variant !== '' && { variant }),
-    ...(typeof osVersion === 'string' && { 'os.version': osVersion }),
-    ...(isStringArray(osFeatures) && { 'os.features': osFeatures }),
+    ...platform,
     ...(typeof created === 'string' && { created }),
     ...(typeof author === 'string' && { author }),
     config: parseRuntimeConfig(config),

@@ -1,7 +1,7 @@
 import { type Digest, isDigest } from './digest.ts'
 import { OciError } from './errors.ts'
 import { describeJson, isJsonObject, isStringArray, isStringMap, type JsonObject } from './json.ts'
-import type { Platform } from './platform.ts'
+import { type Platform, readPlatform } from './platform.ts'
 
 /** Points at content: what it is, how long, and its digest (image-spec `descriptor.md`). */
 export interface Descriptor {
@@ -42,18 +42,9 @@ export function parseDescriptor(value: unknown, where: string): Descriptor {
 }
 
 function parsePlatformObject(value: JsonObject, where: string): Platform {
-  const { os, architecture, variant } = value
-  if (typeof os !== 'string' || typeof architecture !== 'string')
-    throw invalid(where, 'platform lacks os or architecture')
-  const osVersion = value['os.version']
-  const osFeatures = value['os.features']
-  return {
-    os,
-    architecture,
-    ...(typeof variant === 'string' && variant !== '' && { variant }),
-    ...(typeof osVersion === 'string' && { 'os.version': osVersion }),
-    ...(isStringArray(osFeatures) && { 'os.features': osFeatures }),
-  }
+  const platform = readPlatform(value)
+  if (platform === undefined) throw invalid(where, 'platform lacks os or architecture')
+  return platform
 }
 
 function invalid(where: string, problem: string): OciError {

@@ -1,4 +1,5 @@
 import { OciError } from './errors.ts'
+import { isStringArray, type JsonObject } from './json.ts'
 
 /** The platform object of an index entry and of an image config (image-spec `image-index.md`). */
 export interface Platform {
@@ -40,6 +41,19 @@ export function parsePlatform(text: string, host: Platform): Platform {
       : normalize(host.os, first, undefined)
   }
   return normalize(first, second, third)
+}
+
+/** Of an index entry or an image config, other fields left out. Undefined where the OS or the architecture is missing. */
+export function readPlatform(value: JsonObject): Platform | undefined {
+  const { os, architecture, variant, 'os.version': osVersion, 'os.features': osFeatures } = value
+  if (typeof os !== 'string' || typeof architecture !== 'string') return undefined
+  return {
+    os,
+    architecture,
+    ...(typeof variant === 'string' && variant !== '' && { variant }),
+    ...(typeof osVersion === 'string' && { 'os.version': osVersion }),
+    ...(isStringArray(osFeatures) && { 'os.features': osFeatures }),
+  }
 }
 
 /** `linux/arm/v7` */

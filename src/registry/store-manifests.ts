@@ -1,7 +1,8 @@
+import { Readable } from 'node:stream'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestHex, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import { graphSource, readContent } from '../oci/graph.ts'
+import { graphSource, graphTarget, readContent } from '../oci/graph.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { isTag, type RepositoryName } from '../oci/reference.ts'
 import { StoreError } from '../store/errors.ts'
@@ -39,14 +40,8 @@ export function createManifests(store: RegistryStore): Manifests {
       const manifest = parseManifest(given.bytes, given.mediaType)
       const record = manifestRecordOf(manifest, { digest, size: given.bytes.length })
       requireReferences(store, name, record)
-      await using ingest = await content.begin()
-      try {
-        await ingest.append(once(given.bytes), new AbortController().signal)
-        await ingest.commit({ digest, size: given.bytes.length })
-      } catch (error) {
-        await ingest.abort()
-        throw error
-      }
+      const descriptor = { mediaType: manifest.mediaType, digest, size: given.bytes.length }
+      await graphTarget(content).write(descriptor, Readable.from([given.bytes]), new AbortController().signal)
       putRecord(store, name, record, given)
       return { digest, ...(record.subject !== undefined && { subject: record.subject }) }
     },
@@ -139,8 +134,4 @@ function fallbackReferrers(bytes: Buffer | undefined): readonly Descriptor[] {
   if (bytes === undefined) return []
   const manifest = parseManifest(bytes)
   return manifest.kind === 'index' ? manifest.manifests : []
-}
-
-async function* once(bytes: Buffer): AsyncIterable<Buffer> {
-  yield bytes
 }

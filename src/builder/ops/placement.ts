@@ -1,12 +1,11 @@
 /** Where COPY and ADD put things: the rules of BuildKit's file operations, over a draft of the layer. */
-import { posix } from 'node:path'
 import { type ByteString, byteStringOf, displayText } from '../../oci/byte-string.ts'
 import type { ModeChange } from '../dockerfile/chmod.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import type { Spool } from '../tree/spool.ts'
-import { joinPath, parentPath, walkBelow } from '../tree/walk.ts'
+import { joinPath, parentPath, pathBelowRoot, walkBelow } from '../tree/walk.ts'
 import type { Content, LayerDraft } from './layer-draft.ts'
 import type { Selected } from './sources.ts'
 
@@ -27,8 +26,8 @@ export interface Dress {
 
 export function parseDestination(workdir: string, word: string): Destination {
   const isDirectory = word === '' || word === '.' || word.endsWith('/') || word.endsWith('/.')
-  const clean = word.startsWith('/') ? posix.join('/', word) : posix.join('/', workdir, word)
-  return { path: byteStringOf(clean.replace(/^\//, '').replace(/\/$/, '')), isDirectory }
+  const path = word.startsWith('/') ? pathBelowRoot(word) : pathBelowRoot(workdir, word)
+  return { path: byteStringOf(path), isDirectory }
 }
 
 /** One COPY or ADD under way. */

@@ -1,11 +1,10 @@
 /** Finds what the source words of COPY and ADD select. */
-import { posix } from 'node:path'
 import { type ByteString, byteStringOf, displayText } from '../../oci/byte-string.ts'
 import { compileNameMatch, hasWildcard } from '../context/match.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
-import { baseName, joinPath } from '../tree/walk.ts'
+import { baseName, joinPath, pathBelowRoot } from '../tree/walk.ts'
 import type { CopyOrigin, CopySource } from './copy-spec.ts'
 
 /** One file or directory to copy. */
@@ -40,7 +39,7 @@ export async function selectSources(
       selections.push({ name: inlineName(source.name), content: Buffer.from(source.content, 'utf8') })
       continue
     }
-    for (const path of await expandWildcards(tree, cleanSource(source.path))) {
+    for (const path of await expandWildcards(tree, byteStringOf(pathBelowRoot(source.path)))) {
       const resolved = await resolvePath(tree, path)
       const node = resolved === undefined ? undefined : await tree.stat(resolved)
       if (resolved === undefined || node === undefined) throw missing(source.path, path, origin)
@@ -52,17 +51,12 @@ export async function selectSources(
 
 /** A delimiter is any word; the file is named by its last part. */
 function inlineName(delimiter: string): ByteString {
-  const name = baseName(cleanSource(delimiter))
+  const name = baseName(byteStringOf(pathBelowRoot(delimiter)))
   if (name !== '') return name
   throw new BuildError(
     'dockerfile-invalid',
     `Cannot copy heredoc ${JSON.stringify(delimiter)}: no file can have that name`,
   )
-}
-
-/** Relative to the root of the context or stage: `..` leads nowhere out of it. */
-function cleanSource(path: string): ByteString {
-  return byteStringOf(posix.join('/', path).replace(/^\//, '').replace(/\/$/, ''))
 }
 
 async function expandWildcards(tree: FileTree, path: ByteString): Promise<readonly ByteString[]> {

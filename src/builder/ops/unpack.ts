@@ -3,7 +3,7 @@
  * the destination directory would: names are cleaned there, parents are resolved there, the last part of a
  * name is never followed. What an entry replaces is gone, directories with all below them.
  */
-import { posix } from 'node:path'
+import { Readable } from 'node:stream'
 import type { DecompressError } from '../../linux/decompress.ts'
 import { type ByteString, displayText } from '../../oci/byte-string.ts'
 import { isErrno, OciError } from '../../oci/errors.ts'
@@ -13,7 +13,7 @@ import { readTar, type TarRecord } from '../../oci/tar/reader.ts'
 import { BuildError } from '../errors.ts'
 import type { TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
-import { baseName, joinPath, parentPath } from '../tree/walk.ts'
+import { baseName, joinPath, parentPath, pathBelowRoot } from '../tree/walk.ts'
 import { makeDirectories, type Placing, resolveDestination } from './placement.ts'
 import type { Selected } from './sources.ts'
 
@@ -23,7 +23,7 @@ import type { Selected } from './sources.ts'
  */
 export async function unpackArchive(placing: Placing, selected: Selected): Promise<boolean> {
   const content = await placing.tree.open(selected.path)
-  const source = content instanceof Uint8Array ? toStream(content) : content
+  const source = content instanceof Uint8Array ? Readable.from([content]) : content
   try {
     return await unpackEntries(placing, readTar(await uncompressed(source)), selected)
   } catch (error) {
@@ -102,7 +102,7 @@ async function placeIn(
   root: ByteString,
   name: ByteString,
 ): Promise<ByteString> {
-  const clean = posix.join('/', name).slice(1).replace(/\/$/, '') as ByteString
+  const clean = pathBelowRoot(name) as ByteString
   if (clean === '') return root
   const parent = await resolvePath(draft, parentPath(clean), root)
   if (parent === undefined)
@@ -141,10 +141,6 @@ async function* rejoin(
   } finally {
     await rest.return?.()
   }
-}
-
-async function* toStream(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield bytes
 }
 
 /** Bytes that are no tar, or not compressed as they say. */

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import type { ByteString } from '../../oci/byte-string.ts'
 import { displayText } from '../../oci/byte-string.ts'
 import { BuildError } from '../errors.ts'
@@ -39,6 +40,14 @@ export async function* walkBelow(
 
 export function joinPath(parent: ByteString, name: ByteString): ByteString {
   return (parent === '' ? name : name === '' ? parent : `${parent}/${name}`) as ByteString
+}
+
+/** Parts joined and cleaned by their text alone: relative to the root, out of which `..` does not lead. */
+export function pathBelowRoot(...parts: readonly string[]): string {
+  return posix
+    .join('/', ...parts)
+    .slice(1)
+    .replace(/\/$/, '')
 }
 
 /** The root's parent is the root. */

@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { pack } from 'tar-stream'
 import type { Descriptor } from '../../oci/descriptor.ts'
@@ -17,7 +17,7 @@ export interface EnvelopeMember {
 }
 
 export function bytesMember(path: string, bytes: Uint8Array): EnvelopeMember {
-  return { path, size: bytes.length, open: async () => toIterable(bytes) }
+  return { path, size: bytes.length, open: async () => Readable.from([bytes]) }
 }
 
 /** A blob, verified while it is written. */
@@ -101,8 +101,4 @@ async function writeAll(tar: Pack, to: Writable, signal: AbortSignal): Promise<v
     to.off('error', reject).off('close', closed)
     signal.removeEventListener('abort', aborted)
   }
-}
-
-async function* toIterable(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }

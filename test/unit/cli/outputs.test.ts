@@ -1,29 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Output } from '../../../src/builder/export/output.ts'
-import { splitCsv } from '../../../src/cli/csv.ts'
 import { parseOutputs } from '../../../src/cli/outputs.ts'
 import { fakeTerminal } from './fake-terminal.ts'
 
 const terminal = fakeTerminal({ workingDirectory: '/w' })
 const refuse = (problem: string): Error => new Error(problem)
-
-describe('splitCsv()', () => {
-  const rows: readonly (readonly [string, readonly string[] | undefined])[] = [
-    ['a,b', ['a', 'b']],
-    ['', ['']],
-    ['a,', ['a', '']],
-    ['"a,b",c', ['a,b', 'c']],
-    ['"a ""b""",c', ['a "b"', 'c']],
-    ['a,"b"', ['a', 'b']],
-    ['"a', undefined],
-    ['"a"b,c', undefined],
-    ['"a",', ['a', '']],
-  ]
-  for (const [text, fields] of rows) {
-    it(`splits ${JSON.stringify(text)}`, () => assert.deepEqual(splitCsv(text), fields))
-  }
-})
 
 describe('parseOutputs()', () => {
   const good: readonly (readonly [string, Output])[] = [
