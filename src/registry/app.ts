@@ -5,7 +5,7 @@
  *
  * Fastify's own body parsing is off: manifests must keep their exact bytes, blobs are streamed.
  */
-import { finished, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { drainUnread, watchClient } from './client-connection.ts'
 import { answerOf, isFault, RegistryError } from './errors.ts'
@@ -46,7 +46,6 @@ export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
     reply.header('Docker-Distribution-API-Version', 'registry/2.0')
     reply.header('X-Content-Type-Options', 'nosniff')
     hideContentType(request)
-    if (deps.log?.answered) logAnswer(deps.log.answered, request, reply)
   })
   app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply))
   // Other methods and other paths end up here, and are answered 405 or 404 by the same three steps.
@@ -154,21 +153,4 @@ function sendError(
 
 function requestLine({ method, url }: FastifyRequest): RequestLine {
   return { method, url }
-}
-
-/** Fastify's own hook after the answer is not called when the client has gone. */
-function logAnswer(
-  answered: NonNullable<RegistryLog['answered']>,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): void {
-  const startedAt = performance.now()
-  finished(reply.raw, () =>
-    answered({
-      ...requestLine(request),
-      status: reply.statusCode,
-      complete: reply.raw.writableFinished,
-      elapsedMs: performance.now() - startedAt,
-    }),
-  )
 }

@@ -5,7 +5,6 @@ import supertest from 'supertest'
 import { type Digest, type DigestAlgorithm, digestOf } from '../../../src/oci/digest.ts'
 import { MEDIA_TYPE } from '../../../src/oci/media-type.ts'
 import { createRegistryApp } from '../../../src/registry/app.ts'
-import type { RegistryLog } from '../../../src/registry/log.ts'
 import { createRepositoryStore } from '../../../src/registry/store-repositories.ts'
 import { openTestStore, type TestStore } from './support.ts'
 
@@ -20,7 +19,6 @@ export interface TestRegistry {
 export interface TestRegistryOptions {
   /** Of another registry, to be the second process over it. */
   readonly disk?: TestStore
-  readonly answered?: NonNullable<RegistryLog['answered']>
 }
 
 /** A registry on a free port, closed after the tests of the file. Faults that no test expects fail its close. */
@@ -29,10 +27,7 @@ export async function openRegistry(options: TestRegistryOptions = {}): Promise<T
   const faults: unknown[] = []
   const app = createRegistryApp({
     repositories: createRepositoryStore({ store: disk.store }),
-    log: {
-      failed: (_request, cause) => faults.push(cause),
-      ...(options.answered !== undefined && { answered: options.answered }),
-    },
+    log: { failed: (_request, cause) => faults.push(cause) },
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   after(async () => {
