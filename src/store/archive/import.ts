@@ -74,6 +74,9 @@ async function put(
 
 async function plainTar({ tar, decompressWith }: ImportOptions): Promise<AsyncIterable<Uint8Array>> {
   const { head, all } = await peek(tar, 6)
+  // A producer that failed in a pipe sends nothing; an empty root filesystem is a tar of two zero blocks.
+  if (head.length === 0)
+    throw new OciError('tar-invalid', 'Cannot import root filesystem: there are no bytes')
   const compression = detectCompression(head)
   if (compression === 'none') return all
   if (compression === 'gzip' || compression === 'zstd') return decompress(all, compression)

@@ -64,3 +64,12 @@ test('importRootfs() refuses what is no tar', async t => {
   const tar = () => inPieces(Buffer.alloc(2000, 'no tar'))
   await assert.rejects(importRootfs({ ...options, store, tar: tar() }), { name: 'OciError' })
 })
+
+test('importRootfs() refuses no bytes at all, which is what a failed program sends', async t => {
+  using store = await openStore({ root: await temporaryDirectory(t), now: () => 0 })
+  await assert.rejects(importRootfs({ ...options, store, tar: inPieces(Buffer.alloc(0)) }), {
+    code: 'tar-invalid',
+    message: /no bytes/,
+  })
+  await importRootfs({ ...options, store, tar: inPieces(Buffer.alloc(1024)) })
+})
