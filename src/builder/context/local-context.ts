@@ -9,12 +9,14 @@ import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import { type ByteString, byteStringFrom, byteStringOf, bytesOf } from '../../oci/byte-string.ts'
 import { type Digest, Digester } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
+import { joinPath, parentPath } from '../../oci/path.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
-import { joinPath, parentPath } from '../tree/walk.ts'
+import { nodeType } from '../tree/node-type.ts'
 import type { IgnoreRules } from './ignore.ts'
 import { readStampedFile, readStampedPieces } from './stamped-file.ts'
 import type { FileStamp, StatCache } from './stat-cache.ts'
@@ -171,7 +173,7 @@ class DiskContext implements LocalContext {
   }
 
   #nodeOf(path: ByteString, stat: BigIntStats): TreeNode {
-    const type = typeOf(stat)
+    const type = nodeType(stat)
     return {
       type,
       mode: Number(stat.mode & 0o7777n),
@@ -182,7 +184,10 @@ class DiskContext implements LocalContext {
       ...(type === 'symlink' && {
         linkPath: byteStringFrom(readlinkSync(this.#absolute(path), { encoding: 'buffer' })),
       }),
-      ...((type === 'character' || type === 'block') && deviceNumbers(stat.rdev)),
+      ...((type === 'character' || type === 'block') && {
+        deviceMajor: deviceMajor(stat.rdev),
+        deviceMinor: deviceMinor(stat.rdev),
+      }),
       ...(type === 'file' && stat.nlink > 1n && { identity: `${stat.dev}:${stat.ino}` }),
     }
   }
@@ -258,20 +263,4 @@ function readPresent(readXattrs: XattrReader, path: Buffer): ReadonlyMap<string,
 /** Labels of this machine's own say nothing elsewhere. */
 function isPortable(xattr: string): boolean {
   return xattr !== 'security.selinux' && !xattr.startsWith('com.apple.')
-}
-
-function typeOf(stat: BigIntStats): TreeNode['type'] {
-  if (stat.isFile()) return 'file'
-  if (stat.isDirectory()) return 'directory'
-  if (stat.isSymbolicLink()) return 'symlink'
-  if (stat.isFIFO()) return 'fifo'
-  return stat.isBlockDevice() ? 'block' : 'character'
-}
-
-/** As makedev(3) of Linux packs them. */
-function deviceNumbers(device: bigint): Pick<TreeNode, 'deviceMajor' | 'deviceMinor'> {
-  return {
-    deviceMajor: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
-    deviceMinor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
-  }
 }

@@ -7,12 +7,12 @@
  */
 import type { Readable } from 'node:stream'
 import { type ByteString, compareByteStrings, displayText } from '../../oci/byte-string.ts'
-import { isReservedName, opaqueWhiteoutPath } from '../../oci/layer/whiteout.ts'
+import { isReservedName, opaqueWhiteoutEntry } from '../../oci/layer/whiteout.ts'
+import { baseName, parentPath } from '../../oci/path.ts'
 import type { TarEntry } from '../../oci/tar/entry.ts'
 import type { TarItem } from '../../oci/tar/writer.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
-import { baseName, parentPath } from '../tree/walk.ts'
 
 /** Where the bytes of a file come from when the layer is written. */
 export type Content =
@@ -114,7 +114,7 @@ export class LayerDraft implements Pick<FileTree, 'stat'> {
         continue
       }
       yield await itemOf(path, staged)
-      if (staged.opaque) yield { entry: opaqueEntry(path) }
+      if (staged.opaque) yield { entry: opaqueWhiteoutEntry(path) }
     }
   }
 
@@ -166,8 +166,4 @@ function entryOf(path: ByteString, node: TreeNode): TarEntry {
   const { identity: _, mtimeNanoseconds: __, xattrs, ...rest } = node
   const kept = new Map([...(xattrs ?? [])].filter(([name]) => !name.startsWith('trusted.overlay.')))
   return { ...rest, path, ...(kept.size > 0 && { xattrs: kept }) }
-}
-
-function opaqueEntry(directory: ByteString): TarEntry {
-  return { type: 'file', path: opaqueWhiteoutPath(directory), mode: 0, uid: 0, gid: 0, size: 0, mtime: 0 }
 }

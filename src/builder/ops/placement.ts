@@ -1,11 +1,12 @@
 /** Where COPY and ADD put things: the rules of BuildKit's file operations, over a draft of the layer. */
 import { type ByteString, byteStringOf, displayText } from '../../oci/byte-string.ts'
+import { joinPath, parentPath } from '../../oci/path.ts'
 import type { ModeChange } from '../dockerfile/chmod.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import type { Spool } from '../tree/spool.ts'
-import { joinPath, parentPath, pathBelowRoot, walkBelow } from '../tree/walk.ts'
+import { pathBelowRoot, walkBelow } from '../tree/walk.ts'
 import type { Content, LayerDraft } from './layer-draft.ts'
 import type { Selected } from './sources.ts'
 

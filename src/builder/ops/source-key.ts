@@ -4,9 +4,10 @@
  */
 import { type ByteString, displayText } from '../../oci/byte-string.ts'
 import { digestOf } from '../../oci/digest.ts'
+import { parentPath } from '../../oci/path.ts'
 import type { CacheKey } from '../solve/vertex.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
-import { parentPath, walkBelow } from '../tree/walk.ts'
+import { walkBelow } from '../tree/walk.ts'
 import { createCacheKey } from './cache-key.ts'
 import type { Selection } from './sources.ts'
 

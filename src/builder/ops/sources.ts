@@ -1,10 +1,11 @@
 /** Finds what the source words of COPY and ADD select. */
 import { type ByteString, byteStringOf, displayText } from '../../oci/byte-string.ts'
+import { baseName, joinPath } from '../../oci/path.ts'
 import { compileNameMatch, hasWildcard } from '../context/match.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
-import { baseName, joinPath, pathBelowRoot } from '../tree/walk.ts'
+import { pathBelowRoot } from '../tree/walk.ts'
 import type { CopyOrigin, CopySource } from './copy-spec.ts'
 
 /** One file or directory to copy. */

@@ -14,8 +14,8 @@ import {
   displayText,
 } from '../../oci/byte-string.ts'
 import { isErrno } from '../../oci/errors.ts'
-import { isReservedName, whiteoutPath } from '../../oci/layer/whiteout.ts'
-import type { TarEntry } from '../../oci/tar/entry.ts'
+import { isReservedName, whiteoutEntry } from '../../oci/layer/whiteout.ts'
+import { joinPath } from '../../oci/path.ts'
 import type { TarItem } from '../../oci/tar/writer.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree } from '../tree/file-tree.ts'
@@ -79,10 +79,10 @@ async function* changedFiles(
     }
     if (++visited % ENTRIES_PER_TURN === 0) await setImmediate()
     signal.throwIfAborted()
-    const path = join(directory.path, name)
+    const path = joinPath(directory.path, name)
     const stats = statUpper(path)
     if (stats === undefined || isWhiteout(stats) || stats.isSocket()) {
-      if ((await lower.stat(path)) !== undefined) yield whiteout(path)
+      if ((await lower.stat(path)) !== undefined) yield { entry: whiteoutEntry(path) }
       continue
     }
     refuseReserved(path, name)
@@ -127,27 +127,10 @@ function hasOtherNames(stats: BigIntStats): boolean {
   return !stats.isDirectory() && stats.nlink > 1n
 }
 
-function whiteout(path: ByteString): TarItem {
-  const entry: TarEntry = {
-    type: 'file',
-    path: whiteoutPath(path),
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtime: 0,
-  }
-  return { entry }
-}
-
 function refuseReserved(path: ByteString, name: ByteString): void {
   if (!isReservedName(name)) return
   throw new BuildError(
     'run-failed',
     `Cannot commit layer: the name of "${displayText(path)}" means a deletion in a layer, so no layer can hold it`,
   )
-}
-
-function join(directory: ByteString, name: ByteString): ByteString {
-  return (directory === '' ? name : `${directory}/${name}`) as ByteString
 }

@@ -16,6 +16,7 @@ import { type ByteString, byteStringFrom } from '../../oci/byte-string.ts'
 import { type Digest, Digester } from '../../oci/digest.ts'
 import type { TarEntry } from '../../oci/tar/entry.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
+import { nodeType } from '../tree/node-type.ts'
 import { isLayerXattr } from './node-metadata.ts'
 
 /** A file in an upper directory, and what a layer says of it. */
@@ -30,7 +31,7 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW
 const SECOND = 1_000_000_000n
 
 export function upperFile(linux: Linux, hostPath: Buffer, path: ByteString, stats: BigIntStats): UpperFile {
-  const type = typeOf(stats)
+  const type = nodeType(stats)
   const xattrs = new Map([...readXattrs(linux, hostPath)].filter(([name]) => isLayerXattr(name)))
   const isDevice = type === 'character' || type === 'block'
   const entry: TarEntry = {
@@ -124,12 +125,4 @@ async function* readPieces(path: Buffer): AsyncGenerator<Buffer> {
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)
   }
-}
-
-function typeOf(stats: BigIntStats): Exclude<TarEntry['type'], 'link'> {
-  if (stats.isFile()) return 'file'
-  if (stats.isDirectory()) return 'directory'
-  if (stats.isSymbolicLink()) return 'symlink'
-  if (stats.isFIFO()) return 'fifo'
-  return stats.isBlockDevice() ? 'block' : 'character'
 }

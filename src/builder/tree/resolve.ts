@@ -1,6 +1,6 @@
 import type { ByteString } from '../../oci/byte-string.ts'
+import { joinPath, parentPath } from '../../oci/path.ts'
 import type { FileTree } from './file-tree.ts'
-import { joinPath, parentPath } from './walk.ts'
 
 /** As many as containerd's resolver follows. */
 const MAX_LINKS = 255

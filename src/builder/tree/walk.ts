@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import type { ByteString } from '../../oci/byte-string.ts'
 import { displayText } from '../../oci/byte-string.ts'
+import { joinPath } from '../../oci/path.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from './file-tree.ts'
 
@@ -38,23 +39,10 @@ export async function* walkBelow(
   }
 }
 
-export function joinPath(parent: ByteString, name: ByteString): ByteString {
-  return (parent === '' ? name : name === '' ? parent : `${parent}/${name}`) as ByteString
-}
-
 /** Parts joined and cleaned by their text alone: relative to the root, out of which `..` does not lead. */
 export function pathBelowRoot(...parts: readonly string[]): string {
   return posix
     .join('/', ...parts)
     .slice(1)
     .replace(/\/$/, '')
-}
-
-/** The root's parent is the root. */
-export function parentPath(path: ByteString): ByteString {
-  return path.slice(0, Math.max(path.lastIndexOf('/'), 0)) as ByteString
-}
-
-export function baseName(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf('/') + 1) as ByteString
 }

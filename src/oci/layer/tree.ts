@@ -8,6 +8,7 @@
  */
 import { type ByteString, displayText } from '../byte-string.ts'
 import { OciError } from '../errors.ts'
+import { baseName, joinPath, parentPath } from '../path.ts'
 import type { LayerToc, TocEntry } from './toc.ts'
 
 /** An entry at its place: `path` is where it is found. Hard links have become the files that they name. */
@@ -198,13 +199,8 @@ function impliedEntry(path: ByteString, layer: number): MergedNode {
   return { entry: { type: 'directory', path, mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 0 }, layer }
 }
 
-function splitPath(path: ByteString): [parent: ByteString, name: string] {
-  const slash = path.lastIndexOf('/')
-  return [path.slice(0, Math.max(slash, 0)) as ByteString, path.slice(slash + 1)]
-}
-
-function joinPath(parent: ByteString, name: string): ByteString {
-  return (parent === '' ? name : `${parent}/${name}`) as ByteString
+function splitPath(path: ByteString): [parent: ByteString, name: ByteString] {
+  return [parentPath(path), baseName(path)]
 }
 
 function invalid(path: ByteString, problem: string): OciError {

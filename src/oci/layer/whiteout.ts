@@ -1,5 +1,7 @@
 /** Whiteouts (image-spec `layer.md#whiteouts`): entries whose name says that something below is gone. */
 import type { ByteString } from '../byte-string.ts'
+import { baseName, joinPath, parentPath } from '../path.ts'
+import type { TarEntry } from '../tar/entry.ts'
 
 const PREFIX = '.wh.'
 /** Names of AUFS's own bookkeeping, among them the one that the image-spec took over. */
@@ -38,15 +40,14 @@ export function whiteoutMeaning(path: ByteString): WhiteoutMeaning {
   return { kind: 'whiteout', path: joinPath(parent, hidden) }
 }
 
-/** The path of the entry that removes this path. */
-export function whiteoutPath(path: ByteString): ByteString {
-  const slash = path.lastIndexOf('/')
-  return joinPath(path.slice(0, Math.max(slash, 0)), `${PREFIX}${path.slice(slash + 1)}`)
+/** The entry that removes this path. */
+export function whiteoutEntry(path: ByteString): TarEntry {
+  return emptyFile(joinPath(parentPath(path), `${PREFIX}${baseName(path)}`))
 }
 
-/** The path of the entry that hides what lower layers have in this directory. */
-export function opaqueWhiteoutPath(directory: ByteString): ByteString {
-  return joinPath(directory, OPAQUE_NAME)
+/** The entry that hides what lower layers have in this directory. */
+export function opaqueWhiteoutEntry(directory: ByteString): TarEntry {
+  return emptyFile(joinPath(directory, OPAQUE_NAME))
 }
 
 /** True for a name that a layer cannot hold, because it means a whiteout. */
@@ -54,6 +55,6 @@ export function isReservedName(name: ByteString): boolean {
   return name.startsWith(PREFIX)
 }
 
-function joinPath(parent: string, name: string): ByteString {
-  return (parent === '' ? name : `${parent}/${name}`) as ByteString
+function emptyFile(path: ByteString): TarEntry {
+  return { type: 'file', path, mode: 0, uid: 0, gid: 0, size: 0, mtime: 0 }
 }

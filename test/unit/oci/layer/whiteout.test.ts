@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 import {
   isReservedName,
-  opaqueWhiteoutPath,
+  opaqueWhiteoutEntry,
   type WhiteoutMeaning,
+  whiteoutEntry,
   whiteoutMeaning,
-  whiteoutPath,
 } from '../../../../src/oci/layer/whiteout.ts'
 
 const meanings: readonly [path: string, kind: WhiteoutMeaning['kind'], target?: string][] = [
@@ -38,12 +38,12 @@ for (const [path, kind, target] of meanings) {
   })
 }
 
-test('whiteoutPath() and opaqueWhiteoutPath() are what whiteoutMeaning() reads', () => {
+test('whiteoutEntry() and opaqueWhiteoutEntry() are what whiteoutMeaning() reads', () => {
   for (const path of ['a', 'a/b', '.x', 'a/.wh', 'dir/ü'].map(byteStringOf)) {
-    assert.deepEqual(whiteoutMeaning(whiteoutPath(path)), { kind: 'whiteout', path })
-    assert.deepEqual(whiteoutMeaning(opaqueWhiteoutPath(path)), { kind: 'opaque', path })
+    assert.deepEqual(whiteoutMeaning(whiteoutEntry(path).path), { kind: 'whiteout', path })
+    assert.deepEqual(whiteoutMeaning(opaqueWhiteoutEntry(path).path), { kind: 'opaque', path })
   }
-  assert.equal(opaqueWhiteoutPath(byteStringOf('')), '.wh..wh..opq')
+  assert.equal(opaqueWhiteoutEntry(byteStringOf('')).path, '.wh..wh..opq')
 })
 
 test('isReservedName() is true for names that a layer cannot hold', () => {
