@@ -9,12 +9,13 @@ export function textWidth(text: string): number {
   return width
 }
 
-/** The text cut to at most `columns`, with `…` where something is left out. */
+/** The text cut to at most `columns`, with `…` where something is left out; a tab, whose width depends on its place, is a space. */
 export function fitText(text: string, columns: number): string {
-  if (textWidth(text) <= columns) return text
+  const flat = text.replaceAll('\t', ' ')
+  if (textWidth(flat) <= columns) return flat
   let width = 0
   let kept = ''
-  for (const character of text) {
+  for (const character of flat) {
     width += characterWidth(character)
     if (width > columns - 1) break
     kept += character

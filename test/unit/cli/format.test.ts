@@ -109,7 +109,7 @@ describe('formatTable()', () => {
 
 describe('printable()', () => {
   it('shows every control and direction mark, and keeps the rest', () => {
-    assert.equal(printable('a\tb\nc'), 'a b\nc')
+    assert.equal(printable('a\tb\nc'), 'a\tb\nc')
     assert.equal(printable('\x1b[31m\x9b1m\r\x7f\x00'), '\\u001b[31m\\u009b1m\\u000d\\u007f\\u0000')
     assert.equal(printable('\u202e\u2066\u200f\u061c'), '\\u202e\\u2066\\u200f\\u061c')
     assert.equal(printable('é 日本 🚀'), 'é 日本 🚀')
