@@ -1,4 +1,4 @@
-import { type Digest, isDigest } from './digest.ts'
+import { type Digest, digestOf, isDigest } from './digest.ts'
 import { OciError } from './errors.ts'
 import { describeJson, isJsonObject, isStringArray, isStringMap, type JsonObject } from './json.ts'
 import { type Platform, readPlatform } from './platform.ts'
@@ -15,6 +15,11 @@ export interface Descriptor {
   readonly artifactType?: string
   /** Base64 of the content itself. */
   readonly data?: string
+}
+
+/** Of bytes that are there. */
+export function describeBytes(mediaType: string, bytes: Uint8Array): Descriptor {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length }
 }
 
 /**

@@ -17,6 +17,13 @@ export const MEDIA_TYPE = {
 
 export type Compression = 'none' | 'gzip' | 'zstd'
 
+/** What a layer that is compressed so is in an OCI manifest. */
+export const OCI_LAYER_TYPES: Readonly<Record<Compression, string>> = {
+  none: MEDIA_TYPE.ociLayer,
+  gzip: MEDIA_TYPE.ociLayerGzip,
+  zstd: MEDIA_TYPE.ociLayerZstd,
+}
+
 const LAYER_COMPRESSIONS: ReadonlyMap<string, Compression> = new Map([
   [MEDIA_TYPE.ociLayer, 'none'],
   [MEDIA_TYPE.ociLayerGzip, 'gzip'],

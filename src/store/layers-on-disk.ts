@@ -2,10 +2,11 @@ import type { Readable } from 'node:stream'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, Digester, DigestVerifier, digestAlgorithm } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import { compress, decompress, detectCompression } from '../oci/layer/compression.ts'
+import { compress } from '../oci/layer/compression.ts'
+import { decompress, sniffCompression } from '../oci/layer/decompression.ts'
 import { packToc, unpackToc } from '../oci/layer/toc-codec.ts'
 import { TocRecorder } from '../oci/layer/toc-recorder.ts'
-import { type Compression, MEDIA_TYPE } from '../oci/media-type.ts'
+import { OCI_LAYER_TYPES } from '../oci/media-type.ts'
 import type { DiskContent } from './blobs.ts'
 import { StoreError } from './errors.ts'
 import type { Layers } from './layers.ts'
@@ -14,12 +15,6 @@ import type { LayerRecord, Metadata } from './metadata.ts'
 export interface LayersDeps {
   readonly content: Pick<DiskContent, 'begin' | 'open' | 'stat'>
   readonly metadata: Pick<Metadata, 'getLayer' | 'putLayer' | 'getToc'>
-}
-
-const MEDIA_TYPES: Readonly<Record<Compression, string>> = {
-  none: MEDIA_TYPE.ociLayer,
-  gzip: MEDIA_TYPE.ociLayerGzip,
-  zstd: MEDIA_TYPE.ociLayerZstd,
 }
 
 /** Layers over content and metadata. Every layer is read once, as a stream, however large; memory holds its table. */
@@ -32,7 +27,7 @@ export function createLayers({ content, metadata }: LayersDeps): Layers {
         await ingest.append(compress(reading.read(tar), compression), signal)
         const { diffID, uncompressedSize, toc } = reading.finish()
         const { digest, size } = await ingest.commit({ digest: await ingest.digest() })
-        const layer = { digest, mediaType: MEDIA_TYPES[compression], size, diffID, uncompressedSize }
+        const layer = { digest, mediaType: OCI_LAYER_TYPES[compression], size, diffID, uncompressedSize }
         metadata.putLayer(layer, toc)
         return layer
       } catch (error) {
@@ -112,22 +107,14 @@ function verified(blob: Readable, { digest, size }: Descriptor): Readable {
 
 /** By the bytes, not by the media type: there are registries full of layers that are labelled wrongly. */
 async function* decompressed(blob: Readable): AsyncGenerator<Buffer> {
-  const chunks: AsyncIterator<Buffer> = blob[Symbol.asyncIterator]()
   try {
-    const first = await chunks.next()
-    const head = first.done ? Buffer.alloc(0) : first.value
-    const compression = detectCompression(head)
+    const { compression, whole } = await sniffCompression(blob)
     if (compression === 'xz' || compression === 'bzip2')
       throw new OciError('layer-invalid', `Cannot read layer: ${compression} is no compression of layers`)
-    yield* decompress(prepend(head, chunks), compression)
+    yield* decompress(whole, compression)
   } finally {
     blob.destroy()
   }
-}
-
-async function* prepend(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
-  yield head
-  yield* { [Symbol.asyncIterator]: () => rest }
 }
 
 /** Stops at the first byte too many, and fails after the last one unless all of them were the layer's. */

@@ -5,10 +5,10 @@ import {
   imageConfigBytes,
   type RuntimeConfig,
 } from '../../oci/config.ts'
-import type { Descriptor } from '../../oci/descriptor.ts'
-import { type Digest, digestOf } from '../../oci/digest.ts'
+import { type Descriptor, describeBytes } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
-import { layerCompression, MEDIA_TYPE } from '../../oci/media-type.ts'
+import { layerCompression, MEDIA_TYPE, OCI_LAYER_TYPES } from '../../oci/media-type.ts'
 import { HISTORY_COMMENT } from '../plan/history.ts'
 import type { HistoryItem, ImageDraft } from '../plan/stage-draft.ts'
 import type { Solution } from '../solve/solver.ts'
@@ -42,7 +42,7 @@ export function assembleImage(
     history,
   }
   const configBytes = imageConfigBytes(image)
-  const config = describe(MEDIA_TYPE.ociConfig, configBytes)
+  const config = describeBytes(MEDIA_TYPE.ociConfig, configBytes)
   const manifestBytes = imageManifestBytes({
     mediaType: MEDIA_TYPE.ociManifest,
     config,
@@ -54,7 +54,7 @@ export function assembleImage(
   })
   return {
     config: { descriptor: config, bytes: configBytes },
-    manifest: { descriptor: describe(MEDIA_TYPE.ociManifest, manifestBytes), bytes: manifestBytes },
+    manifest: { descriptor: describeBytes(MEDIA_TYPE.ociManifest, manifestBytes), bytes: manifestBytes },
     layers,
   }
 }
@@ -142,20 +142,8 @@ function sortedByName<T>(map: Readonly<Record<string, T>>): Readonly<Record<stri
 
 /** An OCI manifest has OCI layers: the same bytes under the type's other name. */
 function ociLayerType(mediaType: string): string {
-  switch (layerCompression(mediaType)) {
-    case 'none':
-      return MEDIA_TYPE.ociLayer
-    case 'gzip':
-      return MEDIA_TYPE.ociLayerGzip
-    case 'zstd':
-      return MEDIA_TYPE.ociLayerZstd
-    default:
-      return mediaType
-  }
-}
-
-function describe(mediaType: string, bytes: Buffer): Descriptor {
-  return { mediaType, digest: digestOf(bytes), size: bytes.length }
+  const compression = layerCompression(mediaType)
+  return compression === undefined ? mediaType : OCI_LAYER_TYPES[compression]
 }
 
 function formatTime(milliseconds: number): string {

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import type { DecompressError } from '../../linux/decompress.ts'
 import { type ByteString, displayText } from '../../oci/byte-string.ts'
 import { isErrno, OciError } from '../../oci/errors.ts'
-import { decompress, detectCompression } from '../../oci/layer/compression.ts'
+import { decompress, sniffCompression } from '../../oci/layer/decompression.ts'
 import { baseName, joinPath, parentPath } from '../../oci/path.ts'
 import type { TarEntry } from '../../oci/tar/entry.ts'
 import { readTar, type TarRecord } from '../../oci/tar/reader.ts'
@@ -117,31 +117,10 @@ function nodeOf(entry: TarEntry, type: TreeNode['type']): TreeNode {
 }
 
 async function uncompressed(source: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
-  const chunks = source[Symbol.asyncIterator]()
-  const head: Uint8Array[] = []
-  for (let length = 0; length < 512; ) {
-    const next = await chunks.next()
-    if (next.done) break
-    head.push(next.value)
-    length += next.value.length
-  }
-  const compression = detectCompression(Buffer.concat(head))
-  const whole = rejoin(head, chunks)
+  const { compression, whole } = await sniffCompression(source)
   if (compression !== 'xz' && compression !== 'bzip2') return decompress(whole, compression)
   const { decompressWith } = await import('../../linux/decompress.ts')
   return decompressWith(compression, whole)
-}
-
-async function* rejoin(
-  head: readonly Uint8Array[],
-  rest: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    yield* head
-    for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value
-  } finally {
-    await rest.return?.()
-  }
 }
 
 /** Bytes that are no tar, or not compressed as they say. */

@@ -12,31 +12,12 @@ import { promisify } from 'node:util'
 import { constants, crc32, deflateRaw, zstdCompress } from 'node:zlib'
 import type { Compression } from '../media-type.ts'
 
-export { decompress } from './decompression.ts'
-
 export function compress(
   source: AsyncIterable<Uint8Array>,
   compression: Compression,
 ): AsyncGenerator<Buffer, void, undefined> {
   return COMPRESSORS[compression](source)
 }
-
-/** By the first bytes: six are enough. What is not known counts as not compressed. */
-export function detectCompression(head: Uint8Array): 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2' {
-  const text = Buffer.from(head.buffer, head.byteOffset, head.byteLength).toString('latin1', 0, 6)
-  const known = MAGICS.find(([, magic]) => text.startsWith(magic))
-  if (known !== undefined) return known[0]
-  return ZSTD_SKIPPABLE_FRAME.test(text) ? 'zstd' : 'none'
-}
-
-const MAGICS = [
-  ['gzip', '\x1f\x8b\x08'],
-  ['zstd', '\x28\xb5\x2f\xfd'],
-  ['xz', '\xfd7zXZ\0'],
-  ['bzip2', 'BZh'],
-] as const
-
-const ZSTD_SKIPPABLE_FRAME = /^[\x50-\x5f]\*M\cX/
 
 const COMPRESSORS: Readonly<
   Record<Compression, (source: AsyncIterable<Uint8Array>) => AsyncGenerator<Buffer, void, undefined>>

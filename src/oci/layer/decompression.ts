@@ -22,6 +22,63 @@ export async function* decompress(
   else for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }
 
+/** Layers are compressed by the first three, other archives also by the last two. */
+export type DetectedCompression = Compression | 'xz' | 'bzip2'
+
+/** By the first bytes: six are enough. What is not known counts as not compressed. */
+export function detectCompression(head: Uint8Array): DetectedCompression {
+  const text = Buffer.from(head.buffer, head.byteOffset, head.byteLength).toString('latin1', 0, 6)
+  const known = MAGICS.find(([, magic]) => text.startsWith(magic))
+  if (known !== undefined) return known[0]
+  return ZSTD_SKIPPABLE_FRAME.test(text) ? 'zstd' : 'none'
+}
+
+/** A stream, and what its first bytes say. */
+export interface SniffedStream {
+  readonly compression: DetectedCompression
+  readonly isEmpty: boolean
+  /** All of the stream: it ends the source when it ends, or is left early. */
+  readonly whole: AsyncGenerator<Uint8Array, void, undefined>
+}
+
+/** Reads as much of the stream as tells how it is compressed. @throws what the source throws */
+export async function sniffCompression(source: AsyncIterable<Uint8Array>): Promise<SniffedStream> {
+  const rest = source[Symbol.asyncIterator]()
+  const head: Uint8Array[] = []
+  let length = 0
+  while (length < MAGIC_BYTES) {
+    const next = await rest.next()
+    if (next.done === true) break
+    head.push(next.value)
+    length += next.value.length
+  }
+  const compression = detectCompression(Buffer.concat(head))
+  return { compression, isEmpty: length === 0, whole: rejoined(head, rest) }
+}
+
+async function* rejoined(
+  head: readonly Uint8Array[],
+  rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* head
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+  } finally {
+    await rest.return?.()
+  }
+}
+
+const MAGIC_BYTES = 6
+
+const MAGICS = [
+  ['gzip', '\x1f\x8b\x08'],
+  ['zstd', '\x28\xb5\x2f\xfd'],
+  ['xz', '\xfd7zXZ\0'],
+  ['bzip2', 'BZh'],
+] as const
+
+const ZSTD_SKIPPABLE_FRAME = /^[\x50-\x5f]\*M\cX/
+
 async function* decode(
   source: AsyncIterable<Uint8Array>,
   decoder: Gunzip | ZstdDecompress,

@@ -12,8 +12,8 @@
  */
 import { Readable, type Writable } from 'node:stream'
 import { parseImageConfig } from '../../oci/config.ts'
-import type { Descriptor } from '../../oci/descriptor.ts'
-import { type Digest, Digester, DigestVerifier, digestOf } from '../../oci/digest.ts'
+import { type Descriptor, describeBytes } from '../../oci/descriptor.ts'
+import { type Digest, Digester, DigestVerifier } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
 import { type GraphSource, readContent } from '../../oci/graph.ts'
 import {
@@ -25,14 +25,14 @@ import {
   type NamedImage,
 } from '../../oci/image-layout.ts'
 import { isJsonObject, isStringArray, jsonBytes, parseJson } from '../../oci/json.ts'
-import { decompress, detectCompression } from '../../oci/layer/compression.ts'
+import { decompress, detectCompression } from '../../oci/layer/decompression.ts'
 import {
   type ImageManifest,
   imageManifestBytes,
   MAX_MANIFEST_BYTES,
   parseManifest,
 } from '../../oci/manifest.ts'
-import { layerCompression, MEDIA_TYPE } from '../../oci/media-type.ts'
+import { layerCompression, MEDIA_TYPE, OCI_LAYER_TYPES } from '../../oci/media-type.ts'
 import { bestForPlatform, type Platform } from '../../oci/platform.ts'
 import { blobMember, bytesMember, type EnvelopeMember, writeEnvelope } from './envelope.ts'
 import type { ImageArchive, ImagesToWrite } from './image-archive.ts'
@@ -114,7 +114,7 @@ async function imageFiles(source: GraphSource, root: Descriptor, signal: AbortSi
   }
   const isChanged = layers.some((layer, index) => layer !== manifest.layers[index])
   const bytes = isChanged ? imageManifestBytes(rewritten(manifest, layers)) : rootBytes
-  const written = isChanged ? { ...root, mediaType: MEDIA_TYPE.ociManifest, ...measured(bytes) } : root
+  const written = isChanged ? { ...root, ...describeBytes(MEDIA_TYPE.ociManifest, bytes) } : root
   return {
     manifest: written,
     config: blobPath(manifest.config.digest),
@@ -219,7 +219,7 @@ function createReader(index: TarIndex, signal: AbortSignal) {
       compression === 'none'
         ? { mediaType: MEDIA_TYPE.ociLayer, digest: diffID, size: index.size(path) ?? 0 }
         : {
-            mediaType: compression === 'gzip' ? MEDIA_TYPE.ociLayerGzip : MEDIA_TYPE.ociLayerZstd,
+            mediaType: OCI_LAYER_TYPES[compression],
             ...(await measuredFile(index, path, signal)),
           }
     content.set(layer.digest, path)
@@ -250,22 +250,18 @@ function createReader(index: TarIndex, signal: AbortSignal) {
       const descriptors: Descriptor[] = []
       for (const [at, diffID] of rootfs.diff_ids.entries())
         descriptors.push(await describeLayer(layers[at] ?? '', diffID))
-      const configDescriptor = { mediaType: MEDIA_TYPE.ociConfig, ...measured(configBytes) }
+      const configDescriptor = describeBytes(MEDIA_TYPE.ociConfig, configBytes)
       const manifest = imageManifestBytes({
         mediaType: MEDIA_TYPE.ociManifest,
         config: configDescriptor,
         layers: descriptors,
       })
-      const descriptor = { mediaType: MEDIA_TYPE.ociManifest, ...measured(manifest) }
+      const descriptor = describeBytes(MEDIA_TYPE.ociManifest, manifest)
       content.set(configDescriptor.digest, configBytes)
       content.set(descriptor.digest, manifest)
       return { ...descriptor, platform: { os, architecture, ...(variant !== undefined && { variant }) } }
     },
   }
-}
-
-function measured(bytes: Uint8Array): Pick<Descriptor, 'digest' | 'size'> {
-  return { digest: digestOf(bytes), size: bytes.length }
 }
 
 async function measuredFile(

@@ -1,9 +1,8 @@
 import { imageConfigBytes, type RuntimeConfig } from '../../oci/config.ts'
-import type { Descriptor } from '../../oci/descriptor.ts'
-import { digestOf } from '../../oci/digest.ts'
+import { type Descriptor, describeBytes } from '../../oci/descriptor.ts'
 import { OciError } from '../../oci/errors.ts'
 import { graphTarget, writeContent } from '../../oci/graph.ts'
-import { decompress, detectCompression } from '../../oci/layer/compression.ts'
+import { decompress, sniffCompression } from '../../oci/layer/decompression.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
 import { type Compression, MEDIA_TYPE } from '../../oci/media-type.ts'
 import type { Platform } from '../../oci/platform.ts'
@@ -67,52 +66,17 @@ async function put(
   bytes: Buffer,
   signal: AbortSignal,
 ): Promise<Descriptor> {
-  const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length }
+  const descriptor = describeBytes(mediaType, bytes)
   await writeContent(graphTarget(content), descriptor, bytes, signal)
   return descriptor
 }
 
 async function plainTar({ tar, decompressWith }: ImportOptions): Promise<AsyncIterable<Uint8Array>> {
-  const { head, all } = await peek(tar, 6)
+  const { compression, isEmpty, whole } = await sniffCompression(tar)
   // A producer that failed in a pipe sends nothing; an empty root filesystem is a tar of two zero blocks.
-  if (head.length === 0)
-    throw new OciError('tar-invalid', 'Cannot import root filesystem: there are no bytes')
-  const compression = detectCompression(head)
-  if (compression === 'none') return all
-  if (compression === 'gzip' || compression === 'zstd') return decompress(all, compression)
-  if (decompressWith !== undefined) return decompressWith(compression, all)
+  if (isEmpty) throw new OciError('tar-invalid', 'Cannot import root filesystem: there are no bytes')
+  if (compression === 'none') return whole
+  if (compression === 'gzip' || compression === 'zstd') return decompress(whole, compression)
+  if (decompressWith !== undefined) return decompressWith(compression, whole)
   throw new OciError('layer-invalid', `Cannot import root filesystem: it is compressed by ${compression}`)
-}
-
-/** The first bytes of a stream, and the whole of it. */
-async function peek(
-  source: AsyncIterable<Uint8Array>,
-  bytes: number,
-): Promise<{ readonly head: Uint8Array; readonly all: AsyncIterable<Uint8Array> }> {
-  const iterator = source[Symbol.asyncIterator]()
-  let head: Uint8Array = new Uint8Array()
-  while (head.length < bytes) {
-    const { done, value } = await iterator.next()
-    if (done === true) break
-    head = Buffer.concat([head, value])
-  }
-  return { head: head.subarray(0, bytes), all: joined(head, iterator) }
-}
-
-async function* joined(
-  head: Uint8Array,
-  iterator: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, void> {
-  let isDone = false
-  try {
-    if (head.length > 0) yield head
-    for (;;) {
-      const result = await iterator.next()
-      isDone = result.done === true
-      if (result.done === true) return
-      yield result.value
-    }
-  } finally {
-    if (!isDone) await iterator.return?.()
-  }
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { constants, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
-import { compress, decompress, detectCompression } from '../../../../src/oci/layer/compression.ts'
+import { compress } from '../../../../src/oci/layer/compression.ts'
+import { decompress, detectCompression, sniffCompression } from '../../../../src/oci/layer/decompression.ts'
 import { ZstdFrameCutter } from '../../../../src/oci/layer/zstd-frames.ts'
 import type { Compression } from '../../../../src/oci/media-type.ts'
 import { collect, inChunks, pipeThrough } from '../tar-bytes.ts'
@@ -260,4 +261,35 @@ for (const [hex, kind] of heads) {
   test(`detectCompression() takes ${hex === '' ? 'nothing' : hex} for ${kind}`, () => {
     assert.equal(detectCompression(Buffer.from(hex, 'hex')), kind)
   })
+}
+
+test('sniffCompression() gives the stream whole, however small its chunks', async () => {
+  const bytes = gzipSync('content')
+  const { compression, isEmpty, whole } = await sniffCompression(bytewise(bytes))
+  assert.deepEqual({ compression, isEmpty }, { compression: 'gzip', isEmpty: false })
+  assert.deepEqual(Buffer.concat(await Array.fromAsync(whole)), bytes)
+})
+
+test('sniffCompression() tells a stream of nothing', async () => {
+  const { compression, isEmpty, whole } = await sniffCompression(bytewise(Buffer.alloc(0)))
+  assert.deepEqual({ compression, isEmpty }, { compression: 'none', isEmpty: true })
+  assert.deepEqual(await Array.fromAsync(whole), [])
+})
+
+test('sniffCompression() ends its source when the stream is left early', async () => {
+  let isEnded = false
+  async function* source() {
+    try {
+      yield* bytewise(Buffer.alloc(100))
+    } finally {
+      isEnded = true
+    }
+  }
+  const { whole } = await sniffCompression(source())
+  for await (const _ of whole) break
+  assert.equal(isEnded, true)
+})
+
+async function* bytewise(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at++) yield bytes.subarray(at, at + 1)
 }
