@@ -8,10 +8,7 @@ import { VERSION } from './version.ts'
 export function openRemote({ settings }: Pick<Session, 'settings'>, terminal: Terminal): Remote {
   return createRemote({
     registries: settings.registries,
-    credentials: dockerCredentials({
-      directory: settings.dockerConfigDirectory,
-      env: terminal.env as NodeJS.ProcessEnv,
-    }),
+    credentials: dockerCredentials({ directory: settings.dockerConfigDirectory, env: terminal.env }),
     userAgent: `slipway/${VERSION}`,
     now: terminal.now,
   })

@@ -28,7 +28,7 @@ export interface DockerCredentialsOptions {
   /** The directory of `config.json`: `DOCKER_CONFIG`, or `~/.docker`. */
   readonly directory: string
   /** The environment of helpers, which are looked up on its PATH; ours if absent. */
-  readonly env?: NodeJS.ProcessEnv
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly helperTimeoutMs?: number
 }
 

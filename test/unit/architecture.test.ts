@@ -76,7 +76,7 @@ describe('architecture', () => {
     const broken = files.flatMap(file => {
       if (file.startsWith(`cli${sep}`)) return []
       const uses =
-        /\bprocess\.(argv|env|exit|exitCode|stdin|stdout|stderr|cwd|on)\b|\bDate\.now\(|\bnew Date\(\)/.exec(
+        /\bprocess\.(argv|env|exit|exitCode|stdin|stdout|stderr|cwd|on)\b|\bDate\.now\(|\bnew Date\(\)|\bperformance\./.exec(
           sourceOf(file),
         )
       return uses === null ? [] : [`${file} uses ${uses[0]}`]

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { accessSync, constants, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { isErrno } from '../../oci/errors.ts'
+import { isJsonObject, parseJson } from '../../oci/json.ts'
 import { BuildError } from '../errors.ts'
 
 export interface RuntimeFinder {
@@ -82,29 +84,22 @@ function fingerprintOf(path: string): string {
 
 function readChoice(file: string): Choice | undefined {
   try {
-    const choice: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    const choice = parseJson(readFileSync(file))
     return isChoice(choice) ? choice : undefined
   } catch (error) {
-    if (error instanceof SyntaxError || isErrno(error, 'ENOENT')) return undefined
+    if (isErrno(error, 'ENOENT')) return undefined
     throw error
   }
 }
 
 function isChoice(value: unknown): value is Choice {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'fingerprint' in value &&
-    typeof value.fingerprint === 'string' &&
-    'runtime' in value &&
-    typeof value.runtime === 'string'
-  )
+  return isJsonObject(value) && typeof value.fingerprint === 'string' && typeof value.runtime === 'string'
 }
 
 /** Two processes may do this at once: each writes a whole file, and the last stays. */
 function writeChoice(directory: string, choice: Choice): void {
   mkdirSync(directory, { recursive: true, mode: 0o711 })
-  const temporary = `${directory}/runtime.${performance.timeOrigin}.json`
+  const temporary = `${directory}/runtime.${randomUUID()}.json`
   writeFileSync(temporary, JSON.stringify(choice))
   renameSync(temporary, `${directory}/runtime.json`)
 }

@@ -1,4 +1,5 @@
 import { closeSync, constants, rmSync } from 'node:fs'
+import { isLinuxError } from '../../linux/errors.ts'
 import { AT_FDCWD, type Linux, MS_BIND, O_PATH } from '../../linux/linux.ts'
 import { BuildError } from '../errors.ts'
 import type { Mount } from './snapshotter.ts'
@@ -29,7 +30,7 @@ export function unmountOrDetach(linux: Linux, target: string): void {
   try {
     linux.unmount(target)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EBUSY')) throw error
+    if (!isLinuxError(error, 'EBUSY')) throw error
     linux.unmount(target, { lazy: true })
   }
 }
