@@ -1,20 +1,20 @@
-import { digestOf } from '../../oci/digest.ts'
-import { formatPlatform, type Platform, parsePlatform } from '../../oci/platform.ts'
+import { formatPlatform } from '../../oci/platform.ts'
 import type { Dockerfile, Instruction, Stage } from '../dockerfile/instructions.ts'
 import { parseOnbuildTrigger } from '../dockerfile/onbuild.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
-import { BuildError, withSpan } from '../errors.ts'
-import type { BaseImage } from '../images/base-image.ts'
+import { withSpan } from '../errors.ts'
 import type { Vertex } from '../solve/vertex.ts'
 import type { GlobalArguments } from './arguments.ts'
-import { type BaseImages, placed } from './base-images.ts'
+import type { BaseImages } from './base-images.ts'
+import { type Base, expandBase } from './expand-base.ts'
 import { applyMetadata } from './metadata.ts'
-import type { CreateOp, OpDefinition } from './op-definition.ts'
+import type { CreateOp } from './op-definition.ts'
 import type { PlanOptions } from './plan-options.ts'
 import { childDraft, imageDraft, type StageDraft, scratchDraft, withoutConfig } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 import { findBaseStage, findSourceStage } from './stages.ts'
 import { applyRun, applyTransfer, applyWorkdir } from './steps.ts'
+import { createVertices } from './vertices.ts'
 import type { Expand } from './words.ts'
 
 export interface PlannerDeps {
@@ -33,41 +33,20 @@ export interface Planner {
   settle(): Promise<void>
 }
 
-/** What a FROM line says, expanded. */
-interface Base {
-  readonly word: string
-  readonly platform: Platform
-}
-
 /** @throws BuildError for a FROM line that is wrong, also of a stage that nothing needs (semantics 109) */
 export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps: PlannerDeps): Planner {
   const { buildArgs, hostPlatform } = options
   const { expand, globals, consumed, images } = deps
-  const imagePlatform = options.platform ?? hostPlatform
-  const bases = new Map(dockerfile.stages.map(stage => [stage.index, expandBase(stage)]))
+  const platforms = { imagePlatform: options.platform ?? hostPlatform, hostPlatform }
+  const vertices = createVertices({ createOp: deps.createOp, ignoreCache: options.noCache })
+  const baseOf = (stage: Stage): Base => expandBase(stage, expand, globals.values, platforms)
+  const bases = new Map(dockerfile.stages.map(stage => [stage.index, baseOf(stage)]))
   const drafts = new Map<number, Promise<StageDraft>>()
-
-  function expandBase(stage: Stage): Base {
-    const { span } = stage
-    const word = expand.word(stage.base, globals.values, span)
-    if (word === '')
-      throw new BuildError('dockerfile-invalid', `Cannot build FROM ${stage.base}: the name is empty`, {
-        span,
-        hint: 'an ARG in a FROM line needs a default, or a --build-arg',
-      })
-    if (stage.platform === undefined) return { word, platform: imagePlatform }
-    const text = expand.word(stage.platform, globals.values, span)
-    try {
-      return { word, platform: parsePlatform(text, hostPlatform) }
-    } catch (error) {
-      throw placed(error, span)
-    }
-  }
 
   function draftOf(stage: Stage): Promise<StageDraft> {
     const known = drafts.get(stage.index)
     if (known !== undefined) return known
-    const draft = planStage(stage, bases.get(stage.index) ?? expandBase(stage))
+    const draft = planStage(stage, bases.get(stage.index) ?? baseOf(stage))
     drafts.set(stage.index, draft)
     return draft
   }
@@ -99,19 +78,22 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
 
   async function startDraft(stage: Stage, { word, platform }: Base): Promise<StageDraft> {
     const { span, instructions } = stage
-    if (word === 'scratch') return scratchDraft(scratchVertex(span), platform)
+    if (word === 'scratch') return scratchDraft(vertices.scratch(span), platform)
     const image = await images.find(word, platform, span)
     const triggers = image.config.config.OnBuild ?? []
     const total = 1 + countSteps(instructions) + countTriggers(triggers, span)
-    return imageDraft(imageVertex(image, `[${stageLabel(stage)}1/${total}] FROM ${image.name}`, span), image)
+    return imageDraft(
+      vertices.image(image, `[${stageLabel(stage)}1/${total}] FROM ${image.name}`, span),
+      image,
+    )
   }
 
   async function findSource(stage: Stage, base: Base, word: string, span: SourceSpan): Promise<Vertex> {
     const source = findSourceStage(dockerfile, stage, word, span)
     if (source !== undefined) return (await draftOf(source)).root
-    if (word === 'scratch') return scratchVertex(span)
+    if (word === 'scratch') return vertices.scratch(span)
     const image = await images.find(word, base.platform, span)
-    return imageVertex(image, `FROM ${image.name}`, span)
+    return vertices.image(image, `FROM ${image.name}`, span)
   }
 
   function createScope(
@@ -137,28 +119,9 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
       createVertex(definition, inputs, title, span) {
         step++
         const name = `[${stageLabel(stage)}${step}/${total}] ${title.replaceAll(/\s*\n\s*/g, ' ')}`
-        return createVertex(definition, inputs, name, span)
+        return vertices.create(definition, inputs, name, span)
       },
     }
-  }
-
-  function imageVertex({ digest, layers }: BaseImage, name: string, span: SourceSpan): Vertex {
-    return createVertex({ kind: 'image', digest, layers }, [], name, span)
-  }
-
-  function scratchVertex(span: SourceSpan): Vertex {
-    return createVertex({ kind: 'image', layers: [] }, [], 'FROM scratch', span)
-  }
-
-  function createVertex(
-    definition: OpDefinition,
-    inputs: readonly Vertex[],
-    name: string,
-    span: SourceSpan,
-  ): Vertex {
-    const op = deps.createOp(definition, span)
-    const digest = digestOf(JSON.stringify([definition, inputs.map(input => input.digest)]))
-    return { digest, name, op, inputs, ignoreCache: options.noCache, span }
   }
 
   /** `build `, `stage-1 `, or nothing where there is one stage only. */
