@@ -1,7 +1,7 @@
 import type { BuildOptions, BuildResult } from '../builder/build.ts'
 import type { Output } from '../builder/export/output.ts'
 import { LATEST, repositoryOf } from '../oci/reference.ts'
-import { formatBytes } from './format.ts'
+import { formatBytes, formatSeconds } from './format.ts'
 import { formatAddress, localAddress, parseListen } from './listen.ts'
 import { printable } from './printable.ts'
 import { formatFrame } from './report.ts'
@@ -15,7 +15,7 @@ export function formatSummary(
   const lines = [
     ...(makesImage(options) ? imageLines(options, result) : []),
     ...options.outputs.flatMap(writtenLine),
-    `time    ${(tookMs / 1000).toFixed(1)}s`,
+    `time    ${formatSeconds(tookMs, 1)}s`,
     ...(isStored(options) ? nextLines(options, listen) : []),
   ]
   return `${lines.join('\n')}\n`

@@ -10,6 +10,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toPrecision(3).replace(/\.?0+$/, '')} ${units[unit]}`
 }
 
+/** `3.1` */
+export function formatSeconds(milliseconds: number, digits: number): string {
+  return (Math.max(0, milliseconds) / 1000).toFixed(digits)
+}
+
 /** What `formatAge` measures: its units in seconds, and from how many of them on it is used. */
 const UNITS: readonly { readonly name: string; readonly seconds: number; readonly from: number }[] = [
   { name: 'year', seconds: 365 * 86_400, from: 2 },

@@ -1,5 +1,6 @@
 import type { ProgressEvent } from '../../builder/solve/progress.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { formatSeconds } from '../format.ts'
 import { printableLine } from '../printable.ts'
 import type { Terminal } from '../terminal.ts'
 import { drained } from './drained.ts'
@@ -42,7 +43,7 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
     return step
   }
   const logged = (step: Step, at: number, lines: readonly string[]): void => {
-    for (const line of lines) write(step, `${seconds(at - step.startedAt, 3)} ${line}`)
+    for (const line of lines) write(step, `${formatSeconds(at - step.startedAt, 3)} ${line}`)
   }
   const end = (step: Step, at: number, text: string): void => {
     logged(step, at, [...step.lines.stdout.end(), ...step.lines.stderr.end()])
@@ -64,7 +65,7 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
     }
     const step = steps.get(event.vertex)
     if (step === undefined) return
-    const took = `${seconds(event.at - step.startedAt, 1)}s`
+    const took = `${formatSeconds(event.at - step.startedAt, 1)}s`
     if (event.kind === 'output') {
       logged(step, event.at, step.lines[event.stream].push(event.chunk))
       return drained(terminal.stderr)
@@ -80,8 +81,4 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
       if (last !== undefined) terminal.stderr.write('\n')
     },
   }
-}
-
-function seconds(milliseconds: number, digits: number): string {
-  return (Math.max(0, milliseconds) / 1000).toFixed(digits)
 }

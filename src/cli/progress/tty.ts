@@ -11,6 +11,7 @@
  */
 import type { ProgressEvent } from '../../builder/solve/progress.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { formatSeconds } from '../format.ts'
 import { printableLine } from '../printable.ts'
 import type { Terminal } from '../terminal.ts'
 import { OutputLines } from './output-lines.ts'
@@ -125,7 +126,10 @@ function frame(
   rows: number | undefined,
 ): readonly string[] {
   const ended = steps.filter(step => step.state !== 'running').length
-  const header = fitText(`Building ${seconds(now - beganAt)} (${ended}/${steps.length})`, columns - 1)
+  const header = fitText(
+    `Building ${formatSeconds(now - beganAt, 1)}s (${ended}/${steps.length})`,
+    columns - 1,
+  )
   const blocks = steps.map(step => [
     stepLine(step, now, columns),
     ...(rows === undefined ? [] : tailLines(step, columns)),
@@ -141,7 +145,7 @@ function stepLine(step: Step, now: number, columns: number): string {
       ? 'CACHED'
       : step.state === 'canceled'
         ? 'CANCELED'
-        : seconds((step.endedAt ?? now) - step.startedAt)
+        : `${formatSeconds((step.endedAt ?? now) - step.startedAt, 1)}s`
   const status = step.state === 'running' && step.status !== '' ? `  ${step.status}` : ''
   const room = columns - 1 - time.length - 4
   const text = fitText(`${step.name}${status}`, room)
@@ -151,8 +155,4 @@ function stepLine(step: Step, now: number, columns: number): string {
 function tailLines(step: Step, columns: number): readonly string[] {
   if (step.state !== 'running') return []
   return step.tail.slice(-TAIL).map(line => fitText(`   │ ${line}`, columns - 1))
-}
-
-function seconds(milliseconds: number): string {
-  return `${(Math.max(0, milliseconds) / 1000).toFixed(1)}s`
 }
