@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { isErrno } from '../../oci/errors.ts'
+import { isJsonObject, parseJson } from '../../oci/json.ts'
 import { BuildError } from '../errors.ts'
 import { deleteContainer } from '../snapshot/stale-state.ts'
 import type { ExecContext } from './executor.ts'
@@ -93,13 +94,10 @@ function readRuntimeError(log: string): string | undefined {
 }
 
 function errorMessage(line: string): string | undefined {
-  try {
-    const { level, msg } = JSON.parse(line)
-    return level === 'error' && typeof msg === 'string' ? msg : undefined
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
+  const entry = parseJson(Buffer.from(line))
+  return isJsonObject(entry) && entry.level === 'error' && typeof entry.msg === 'string'
+    ? entry.msg
+    : undefined
 }
 
 function readIfThere(path: string): string {

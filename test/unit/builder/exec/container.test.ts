@@ -85,6 +85,7 @@ test("runContainer() tells the runtime's own failure from that of the process", 
   const script = `echo 'no JSON' > "$log"
     echo '{"level":"warning","msg":"something odd"}' >> "$log"
     echo '{"level":"error","msg":"exec: \\"/nope\\": no such file"}' >> "$log"
+    echo null >> "$log"
     exit 1`
   await assert.rejects(run(container(t, script)), {
     code: 'run-failed',
