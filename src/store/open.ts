@@ -1,9 +1,11 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isErrno } from '../oci/errors.ts'
 import { createDiskContent, type DiskContent } from './blobs.ts'
 import { Database } from './database.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
+import { makeFolderPath } from './folder-path.ts'
 import type { CollectableStore } from './gc.ts'
 import { createIngestHashes } from './ingest-hashes.ts'
 import { createIngestLocks } from './ingest-locks.ts'
@@ -69,7 +71,7 @@ function assemble(layout: StoreLayout, database: Database, files: StoreFiles, no
 /** The database is the first thing in a new store, so a folder with other things and without one is not ours. */
 function makeRoot(layout: StoreLayout, files: StoreFiles): void {
   const { root } = layout
-  const made = mkdirSync(root, { recursive: true, mode: 0o700 })
+  const made = makeStoreFolder(root)
   if (made !== undefined) {
     for (let folder = root; folder !== dirname(made); folder = dirname(folder))
       files.syncFolderSync(dirname(folder))
@@ -82,6 +84,21 @@ function makeRoot(layout: StoreLayout, files: StoreFiles): void {
     `Cannot open store ${root}: the folder is not empty, and not a store`,
     { hint: 'name an empty or new folder with --root' },
   )
+}
+
+function makeStoreFolder(root: string): string | undefined {
+  try {
+    return makeFolderPath(root, 0o700)
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST', 'ENOTDIR')) throw error
+    throw new StoreError(
+      'store-failed',
+      `Cannot open store ${root}: it, or a part of its path, is not a folder`,
+      {
+        cause: error,
+      },
+    )
+  }
 }
 
 /** SQLite does not wait by itself when another process is switching the same new database. */

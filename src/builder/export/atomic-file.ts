@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { createWriteStream, type Stats } from 'node:fs'
+import { open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
@@ -13,7 +13,8 @@ export function temporaryName(dest: string): string {
 }
 
 /**
- * Writes a file that appears whole or not at all; what stood there before stays until then.
+ * Writes a file that appears whole or not at all; what stood there before stays until then. A symlink stays, and
+ * the file it points at is replaced. A device or a pipe, such as /dev/null, is written to as it is.
  * @param write may end the stream, or leave that to us
  * @throws BuildError `export-failed`
  */
@@ -21,16 +22,38 @@ export async function writeFileAtomically(
   dest: string,
   write: (to: Writable) => Promise<void>,
 ): Promise<void> {
+  try {
+    const there = await statIfThere(dest)
+    if (there === undefined || there.isFile()) await replaceFile(there ? await realpath(dest) : dest, write)
+    else await writeTo(createWriteStream(dest), write)
+  } catch (error) {
+    throw exportError(error, dest)
+  }
+}
+
+async function replaceFile(dest: string, write: (to: Writable) => Promise<void>): Promise<void> {
   const temporary = temporaryName(dest)
   try {
-    const file = createWriteStream(temporary, { flags: 'wx' })
-    await write(file)
-    if (!file.writableFinished) await finished(file.end())
+    await writeTo(createWriteStream(temporary, { flags: 'wx' }), write)
     await syncFile(temporary)
     await rename(temporary, dest)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw exportError(error, dest)
+    throw error
+  }
+}
+
+async function writeTo(file: Writable, write: (to: Writable) => Promise<void>): Promise<void> {
+  await write(file)
+  if (!file.writableFinished) await finished(file.end())
+}
+
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 
@@ -49,6 +72,7 @@ export function exportError(error: unknown, dest: string): unknown {
     ['ENOENT', 'its folder does not exist'],
     ['ENOTDIR', 'a part of the path is not a folder'],
     ['EISDIR', 'it is a folder'],
+    ['EEXIST', 'it is not a folder'],
     ['EACCES', 'permission denied'],
     ['EPERM', 'not permitted'],
     ['EROFS', 'the file system is read-only'],

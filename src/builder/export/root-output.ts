@@ -5,6 +5,8 @@ import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { isErrno } from '../../oci/errors.ts'
 import { type TarItem, writeTar } from '../../oci/tar/writer.ts'
+import { makeFolderPath } from '../../store/folder-path.ts'
+import { BuildError } from '../errors.ts'
 import { removeTree } from '../snapshot/remove-tree.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import { exportError, temporaryName, writeFileAtomically, writeStream } from './atomic-file.ts'
@@ -29,9 +31,11 @@ export async function exportToTar(
  */
 export async function exportToDirectory(tree: FileTree, dest: string, signal: AbortSignal): Promise<void> {
   const target = await followed(dest)
+  if ((await lstatOrUndefined(Buffer.from(target)))?.isDirectory() === false)
+    throw new BuildError('export-failed', `Cannot write ${dest}: it is not a folder`)
   const temporary = temporaryName(target)
   try {
-    await mkdir(dirname(target), { recursive: true })
+    makeFolderPath(dirname(target))
     await mkdir(temporary, { mode: 0o755 })
     const items = rootfsItems(tree, signal)
     if (userInfo().uid === 0) await unpack(items, temporary, signal)

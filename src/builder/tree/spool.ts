@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readSync } from 'node:fs'
 import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 
 /** Bytes that wait in a spool. */
 export interface Spooled {
@@ -45,27 +45,21 @@ export class Spool implements AsyncDisposable {
     if (size === 0) return Buffer.alloc(0)
     await this.#flush()
     const file = await this.#open()
-    if (size > WHOLE_BYTES)
-      return file.createReadStream({
-        start: offset,
-        end: offset + size - 1,
-        autoClose: false,
-        highWaterMark: WHOLE_BYTES,
-      })
-    const bytes = Buffer.allocUnsafe(size)
-    for (let filled = 0; filled < size; ) {
-      // Synchronous: what was just written is in memory, and a promise costs ten times the read.
-      const count = readSync(file.fd, bytes, filled, size - filled, offset + filled)
-      if (count === 0) throw new Error(`Cannot read spool: it ends at ${offset + filled}`)
-      filled += count
-    }
-    return bytes
+    if (size > WHOLE_BYTES) return Readable.from(this.#chunks(file.fd, offset, size), { objectMode: false })
+    return readWhole(file.fd, offset, size)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     const file = await this.#file
     await file?.close()
+  }
+
+  *#chunks(fd: number, offset: number, size: number): Generator<Buffer, void, undefined> {
+    for (let done = 0; done < size; done += WHOLE_BYTES) {
+      this.#checkOpen()
+      yield readWhole(fd, offset + done, Math.min(WHOLE_BYTES, size - done))
+    }
   }
 
   #checkOpen(): void {
@@ -97,4 +91,15 @@ async function openNameless(directory: string): Promise<FileHandle> {
   const file = await open(name, 'wx+', 0o600)
   await unlink(name)
   return file
+}
+
+function readWhole(fd: number, offset: number, size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(size)
+  for (let filled = 0; filled < size; ) {
+    // Synchronous: what was just written is in memory, and a promise costs ten times the read.
+    const count = readSync(fd, bytes, filled, size - filled, offset + filled)
+    if (count === 0) throw new Error(`Cannot read spool: it ends at ${offset + filled}`)
+    filled += count
+  }
+  return bytes
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { DigestVerifier } from '../../oci/digest.ts'
 import { CodedError, isErrno, OciError } from '../../oci/errors.ts'
@@ -17,6 +17,7 @@ import {
   parseLayoutIndex,
 } from '../../oci/image-layout.ts'
 import { storeErrorFrom } from '../errors.ts'
+import { makeFolderPath } from '../folder-path.ts'
 import type { ImageArchive, ImagesToWrite } from './image-archive.ts'
 import { checkSize } from './oci-archive.ts'
 
@@ -48,7 +49,7 @@ export async function writeOciLayout({
   signal,
 }: ImagesToWrite & { readonly directory: string }): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true })
+    makeFolderPath(resolve(directory))
     const present = (await readImages(directory)) ?? (await makeLayout(directory))
     const target = layoutTarget(directory)
     for (const { descriptor } of images) await copyGraph(source, target, descriptor, { signal })

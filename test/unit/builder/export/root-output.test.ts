@@ -8,6 +8,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -91,6 +92,30 @@ describe('exportToTar()', () => {
     assert.deepEqual(readdirSync(directory), ['out.tar'])
   })
 
+  it('follows a symlink to a file, which stays a symlink', async () => {
+    const directory = fresh()
+    writeFileSync(join(directory, 'real.tar'), 'old')
+    symlinkSync('real.tar', join(directory, 'out.tar'))
+    await exportToTar(memoryTree(TREE), join(directory, 'out.tar'), signal)
+    assert.ok(lstatSync(join(directory, 'out.tar')).isSymbolicLink())
+    assert.ok(lstatSync(join(directory, 'real.tar')).size > 1024)
+    assert.deepEqual(readdirSync(directory).sort(), ['out.tar', 'real.tar'])
+  })
+
+  it('writes into a device instead of putting a file in its place', async () => {
+    const device = join(fresh(), 'device')
+    symlinkSync('/dev/full', device)
+    await assert.rejects(exportToTar(memoryTree(TREE), device, signal), {
+      code: 'export-failed',
+      message: `Cannot write ${device}: no space left`,
+    })
+    assert.ok(statSync('/dev/full').isCharacterDevice())
+    rmSync(device)
+    symlinkSync('/dev/null', device)
+    await exportToTar(memoryTree(TREE), device, signal)
+    assert.ok(statSync('/dev/null').isCharacterDevice())
+  })
+
   it('tells where it cannot write', async () => {
     await assert.rejects(exportToTar(memoryTree(TREE), join(folder, 'no/such/out.tar'), signal), {
       code: 'export-failed',
@@ -142,6 +167,14 @@ describe('exportToDirectory()', () => {
     await exportToDirectory(memoryTree(TREE), dest, signal)
     assert.ok(existsSync(join(real, 'etc/a')))
     assert.ok(lstatSync(dest).isSymbolicLink())
+  })
+
+  it('does not replace a file by a directory', async () => {
+    const dest = join(fresh(), 'notes')
+    writeFileSync(dest, 'precious')
+    for (const target of [dest, join(dest, 'below')])
+      await assert.rejects(exportToDirectory(memoryTree(TREE), target, signal), { code: 'export-failed' })
+    assert.equal(readFileSync(dest, 'utf8'), 'precious')
   })
 
   it('leaves the directory as it was, and no rest beside it, when it fails', async () => {

@@ -39,6 +39,20 @@ describe('Spool', () => {
     assert.equal(existsSync(join(directory, 'none')), false)
   })
 
+  it('reads as many large contents at once as there are, and none when it is closed', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    const spool = new Spool(directory)
+    const place = await spool.append([Buffer.alloc(3_000_000)])
+    const streams = await Promise.all(Array.from({ length: 12 }, () => spool.read(place)))
+    await spool[Symbol.asyncDispose]()
+    for (const stream of streams) await assert.rejects(bytesOf(stream), /closed/)
+    await new Promise(setImmediate)
+    process.off('warning', onWarning)
+    assert.deepEqual(warnings, [])
+  })
+
   it('refuses to be used when it is closed', async () => {
     const spool = new Spool(directory)
     const place = await spool.append([Buffer.from('a')])
