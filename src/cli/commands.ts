@@ -15,7 +15,7 @@ export const COMMANDS = {
   rmi: 'Remove names of images',
   inspect: 'Show what an image is',
   history: 'Show how an image was made',
-  prune: 'Remove records of the build cache',
+  prune: 'Remove the build cache',
   gc: 'Delete content that nothing refers to',
   version: 'Show the version',
 } as const

@@ -54,8 +54,11 @@ export interface Linux {
   lgetxattr(path: Path, name: string): Buffer
   lsetxattr(path: Path, name: string, value: Uint8Array): void
   lremovexattr(path: Path, name: string): void
-  /** Takes the exclusive lock of an open file without waiting; false when another open file has it. */
-  tryLock(fd: number): boolean
+  /**
+   * Locks an open file without waiting; false when another open file of the same holds a lock that excludes it.
+   * @param kind `exclusive` unless told otherwise; a shared one excludes only exclusive ones
+   */
+  tryLock(fd: number, kind?: 'exclusive' | 'shared'): boolean
 }
 
 /** A path to `name` in an open directory, for calls that take paths. Without a name: to the directory itself. */
@@ -72,7 +75,9 @@ const AT_SYMLINK_NOFOLLOW = 0x100
 const AT_REMOVEDIR = 0x200
 const MNT_DETACH = 2
 const UMOUNT_NOFOLLOW = 8
-const LOCK_EX_NB = 2 | 4
+const LOCK_SH = 1
+const LOCK_EX = 2
+const LOCK_NB = 4
 const XATTR_MAX = 65536
 
 /** Loads the FFI library, which costs 12 ms: only for what needs it. */
@@ -192,9 +197,9 @@ export async function loadLinux(): Promise<Linux> {
     lremovexattr(path, name) {
       lremovexattr(cString(path), cString(Buffer.from(name, 'latin1')))
     },
-    tryLock(fd) {
+    tryLock(fd, kind = 'exclusive') {
       try {
-        flock(fd, LOCK_EX_NB)
+        flock(fd, LOCK_NB | (kind === 'shared' ? LOCK_SH : LOCK_EX))
         return true
       } catch (error) {
         if (error instanceof LinuxError && error.code === 'EAGAIN') return false

@@ -20,12 +20,17 @@ import { copyRootMetadata } from './node-metadata.ts'
 import { createOwnedDirectory, type OwnedDirectory } from './owned-directory.ts'
 import { requireRoot } from './privilege.ts'
 import { removeTree } from './remove-tree.ts'
+import { createSnapshotsInUse, type SnapshotsInUse } from './snapshots-in-use.ts'
 import type { ActiveSnapshot, Mount, Snapshotter } from './snapshotter.ts'
 import { bootDirectory, removeStaleState } from './stale-state.ts'
 
-/** @param root of the store, absolute */
-export function createOverlaySnapshotter({ root }: { readonly root: string }): Snapshotter {
+/**
+ * Snapshots that it has told of, made or built upon are not pruned until it is disposed of, or its process ends.
+ * @param root of the store, absolute
+ */
+export function createOverlaySnapshotter({ root }: { readonly root: string }): Snapshotter & Disposable {
   let opened: Promise<{ linux: Linux; directory: string }> | undefined
+  let inUse: SnapshotsInUse | undefined
 
   /** Only a snapshotter that writes loads what it needs, and cleans up after processes that were killed. */
   function open() {
@@ -37,27 +42,47 @@ export function createOverlaySnapshotter({ root }: { readonly root: string }): S
     return opened
   }
 
+  async function snapshotsInUse(): Promise<SnapshotsInUse> {
+    const linux = await loadLinux()
+    inUse ??= createSnapshotsInUse(linux)
+    return inUse
+  }
+
+  async function findChain(name: Digest): Promise<readonly string[] | undefined> {
+    return holdChain(await snapshotsInUse(), await bootDirectory(root), name)
+  }
+
+  async function needChain(name: Digest | undefined): Promise<readonly string[]> {
+    const chain = name === undefined ? [] : await findChain(name)
+    if (chain !== undefined) return chain
+    throw new BuildError('run-failed', `Cannot prepare root filesystem: the snapshot of ${name} is missing`)
+  }
+
   return {
     async has(name) {
-      return findChain(await bootDirectory(root), name) !== undefined
+      return (await findChain(name)) !== undefined
     },
 
     async apply(name, parent, tar, signal) {
       const { linux, directory } = await open()
-      const chain = needChain(directory, parent)
-      if (findChain(directory, name) !== undefined) return
+      const chain = await needChain(parent)
+      if ((await findChain(name)) !== undefined) return
       await using work = createSnapshotDirectory(linux, directory, parent)
       await applyLayer(tar, { linux, directory: `${work.path}/fs`, lower: chain, signal })
+      // It may be pruned as soon as it has its name.
+      await (await snapshotsInUse()).hold(work.path)
       await work.publish(snapshotPath(directory, name))
     },
 
     async prepare(parent) {
       const { linux, directory } = await open()
-      const chain = needChain(directory, parent)
+      const chain = await needChain(parent)
       const work = createSnapshotDirectory(linux, directory, parent)
       copyRootMetadata(linux, chain[0], `${work.path}/fs`)
       return openActive(work, directory, chain)
     },
+
+    [Symbol.dispose]: () => inUse?.[Symbol.dispose](),
   }
 }
 
@@ -117,21 +142,20 @@ function snapshotPath(directory: string, name: Digest): string {
 }
 
 /** The `fs` directories of the snapshot and all below it, topmost first. Undefined when any is missing. */
-function findChain(directory: string, name: Digest): readonly string[] | undefined {
+async function holdChain(
+  inUse: SnapshotsInUse,
+  directory: string,
+  name: Digest,
+): Promise<readonly string[] | undefined> {
   const chain: string[] = []
   for (let hex = digestHex(name); hex !== ''; ) {
-    const parent = readParent(`${directory}/${hex}`)
+    const snapshot = `${directory}/${hex}`
+    const parent = (await inUse.hold(snapshot)) ? readParent(snapshot) : undefined
     if (parent === undefined) return undefined
-    chain.push(`${directory}/${hex}/fs`)
+    chain.push(`${snapshot}/fs`)
     hex = parent
   }
   return chain
-}
-
-function needChain(directory: string, name: Digest | undefined): readonly string[] {
-  const chain = name === undefined ? [] : findChain(directory, name)
-  if (chain !== undefined) return chain
-  throw new BuildError('run-failed', `Cannot prepare root filesystem: the snapshot of ${name} is missing`)
 }
 
 function readParent(snapshot: string): string | undefined {

@@ -31,6 +31,8 @@ export interface OwnedDirectory extends AsyncDisposable {
    * then removed.
    */
   publish(target: string): Promise<void>
+  /** Removes it, as disposing does. Returns the bytes that this freed. */
+  remove(): Promise<number>
 }
 
 const LOCK = /^(tmp-[0-9a-f]{12})\.lock$/
@@ -43,12 +45,13 @@ export function createOwnedDirectory(linux: Linux, parent: string): OwnedDirecto
   mkdirSync(path, { mode: 0o700 })
   let owned = true
 
-  async function release(): Promise<void> {
-    if (!owned) return
+  async function remove(): Promise<number> {
+    if (!owned) return 0
     owned = false
-    await removeTree(path)
+    const freed = await removeTree(path)
     unlinkSync(`${path}.lock`)
     closeSync(lock)
+    return freed
   }
 
   return {
@@ -60,9 +63,10 @@ export function createOwnedDirectory(linux: Linux, parent: string): OwnedDirecto
       } catch (error) {
         if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error
       }
-      await release()
+      await remove()
     },
-    [Symbol.asyncDispose]: release,
+    remove,
+    [Symbol.asyncDispose]: async () => void (await remove()),
   }
 }
 
@@ -75,7 +79,7 @@ export async function removeAbandoned(
   parent: string,
   beforeRemoval: (path: string) => Promise<void>,
 ): Promise<void> {
-  for (const name of list(parent)) {
+  for (const name of namesIn(parent)) {
     const id = LOCK.exec(name)?.[1]
     if (id === undefined) continue
     const lock = openLock(`${parent}/${name}`)
@@ -111,7 +115,8 @@ function openLock(path: string): number | undefined {
   }
 }
 
-function list(directory: string): readonly string[] {
+/** Empty for a directory that is not there. */
+export function namesIn(directory: string): readonly string[] {
   try {
     return readdirSync(directory)
   } catch (error) {

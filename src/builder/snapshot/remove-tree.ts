@@ -4,21 +4,25 @@ import { setImmediate } from 'node:timers/promises'
 import { isErrno } from '../../oci/errors.ts'
 
 const ENTRIES_PER_TURN = 500
+/** In which stat(2) counts, whatever the file system's own. */
+const BLOCK_BYTES = 512
 
 /**
  * Removes a file or a whole directory; nothing there is success. Follows no symlink. The tree may be deeper than the
  * longest path: a directory that is not empty is moved up to the top before it is emptied, so no path grows.
+ * @returns the bytes on disk that this freed; those of a file with another name elsewhere are not
  */
-export async function removeTree(path: string | Buffer): Promise<void> {
+export async function removeTree(path: string | Buffer): Promise<number> {
   const root = Buffer.from(path)
   if (!isDirectory(root)) return unlinkIfThere(root)
   const prefix = randomBytes(8).toString('hex')
   const pending = [root]
   let entries = 0
+  let freed = 0
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
     for (const entry of readdirSync(directory, { encoding: 'buffer', withFileTypes: true })) {
       const child = Buffer.concat([directory, Buffer.from('/'), entry.name])
-      if (!entry.isDirectory()) unlinkIfThere(child)
+      if (!entry.isDirectory()) freed += unlinkIfThere(child)
       else if (!removedWhenEmpty(child)) {
         const top = Buffer.concat([root, Buffer.from(`/${prefix}-${entries}`)])
         renameSync(child, top)
@@ -29,6 +33,7 @@ export async function removeTree(path: string | Buffer): Promise<void> {
     if (directory !== root) rmdirSync(directory)
   }
   rmdirSync(root)
+  return freed
 }
 
 function isDirectory(path: Buffer): boolean {
@@ -45,10 +50,12 @@ function removedWhenEmpty(path: Buffer): boolean {
   }
 }
 
-function unlinkIfThere(path: Buffer): void {
+function unlinkIfThere(path: Buffer): number {
+  const stats = lstatSync(path, { throwIfNoEntry: false })
   try {
     unlinkSync(path)
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error
   }
+  return stats?.nlink === 1 ? stats.blocks * BLOCK_BYTES : 0
 }

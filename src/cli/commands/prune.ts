@@ -1,14 +1,19 @@
 import { type Command, usage } from '../command.ts'
 import { parseDuration } from '../duration.ts'
+import { formatBytes } from '../format.ts'
 import { openSession } from '../session.ts'
 
 export const command: Command = {
   name: 'prune',
-  summary: 'Remove records of the build cache',
+  summary: 'Remove the build cache',
   usage: '[OPTIONS]',
-  details: "The layers of the records are deleted by 'slipway gc', unless an image needs them.",
+  details: `Removes the records of the build cache, unpacked layers that no running build uses, and files that killed builds
+have left. The layers of the records are deleted by 'slipway gc', unless an image needs them.`,
   options: {
-    unused: { value: 'DURATION', help: 'Only records that no build has used for so long, such as 7d' },
+    unused: {
+      value: 'DURATION',
+      help: 'Only records that no build has used for so long, such as 7d, and what else is as old',
+    },
   },
   positionals: { min: 0, max: 0 },
   async run(args, terminal) {
@@ -17,9 +22,25 @@ export const command: Command = {
     if (given !== undefined && unusedMs === undefined)
       throw usage(command, `--unused is a duration such as 7d, not ${JSON.stringify(given)}`)
     using session = await openSession(args, terminal)
-    const removed = session.store.metadata.deleteCacheRecords(
-      unusedMs === undefined ? undefined : terminal.now() - unusedMs,
+    const { store } = session
+    const now = terminal.now()
+    const before = unusedMs === undefined ? undefined : now - unusedMs
+    const { pruneCache } = await import('../../builder/prune-cache.ts')
+    // On a full disk this makes the room that the database needs.
+    const { snapshots, bytes } = await pruneCache({
+      storeRoot: store.root,
+      madeBefore: before ?? Number.POSITIVE_INFINITY,
+      now,
+      signal: terminal.signal,
+    })
+    const records = store.metadata.deleteCacheRecords(before).length
+    terminal.stdout.write(
+      `removed ${count(records, 'record')} of the build cache and ${count(snapshots, 'unpacked layer')}, freed ${formatBytes(bytes)}\n`,
     )
-    terminal.stdout.write(`removed ${removed.length} records of the build cache\n`)
+    if (records > 0) terminal.stderr.write("'slipway gc' deletes layers that only these records needed\n")
   },
+}
+
+function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? '' : 's'}`
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open, rm, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, mkdir, open, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { CodedError, isErrno, OciError } from '../../oci/errors.ts'
@@ -38,10 +38,11 @@ export async function openImageArchive(options: OpenArchiveOptions): Promise<Ima
   if (typeof from === 'string' && (await isDirectory(from))) return openOciLayout(from)
   const spooled = await spool(options)
   try {
-    const archive = await openTarArchive(spooled ?? String(from), index => readEither(index, signal), signal)
+    const file = spooled?.path ?? String(from)
+    const archive = await openTarArchive(file, index => readEither(index, signal), signal)
     return { ...archive, [Symbol.asyncDispose]: () => disposeBoth(archive, spooled) }
   } catch (error) {
-    await removeSpooled(spooled)
+    await spooled?.[Symbol.asyncDispose]()
     throw error
   }
 }
@@ -64,13 +65,9 @@ export async function openTarArchive(
   }
 }
 
-async function disposeBoth(archive: ImageArchive, spooled: string | undefined): Promise<void> {
+async function disposeBoth(archive: ImageArchive, spooled: Spooled | undefined): Promise<void> {
   await archive[Symbol.asyncDispose]()
-  await removeSpooled(spooled)
-}
-
-async function removeSpooled(spooled: string | undefined): Promise<void> {
-  if (spooled !== undefined) await rm(spooled, { force: true })
+  await spooled?.[Symbol.asyncDispose]()
 }
 
 async function isDirectory(path: string): Promise<boolean> {
@@ -95,17 +92,26 @@ async function readEither(index: TarIndex, signal: AbortSignal): Promise<ImageAr
   )
 }
 
-/** The path of a plain tar of ours; undefined when the file can be read where it is. */
-async function spool(options: OpenArchiveOptions): Promise<string | undefined> {
+/** A file of ours without a name, so that a process that is killed leaves nothing. Disposing lets it go. */
+interface Spooled extends AsyncDisposable {
+  /** By which this process alone can open it. */
+  readonly path: string
+}
+
+/** A plain tar of ours; undefined when the file can be read where it is. */
+async function spool(options: OpenArchiveOptions): Promise<Spooled | undefined> {
   const { from, temporaryDirectory, signal } = options
   if (typeof from !== 'string') {
     const raw = await writeSpool(from, temporaryDirectory, signal)
-    const plain = await spool({ ...options, from: raw }).catch(async error => {
-      await removeSpooled(raw)
+    try {
+      const plain = await spool({ ...options, from: raw.path })
+      if (plain === undefined) return raw
+      await raw[Symbol.asyncDispose]()
+      return plain
+    } catch (error) {
+      await raw[Symbol.asyncDispose]()
       throw error
-    })
-    if (plain !== undefined) await removeSpooled(raw)
-    return plain ?? raw
+    }
   }
   const compression = detectCompression(await readHead(from))
   if (compression === 'none') return undefined
@@ -137,15 +143,27 @@ async function writeSpool(
   source: AsyncIterable<Uint8Array>,
   directory: string,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Spooled> {
   const path = join(directory, `archive-${randomUUID()}`)
+  let file: FileHandle | undefined
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    await pipeline(source, createWriteStream(path, { flags: 'wx', mode: 0o600 }), { signal })
-    return path
+    const opened = await open(path, 'wx', 0o600)
+    file = opened
+    await unlink(path)
+    // Each write goes on where the last one ended.
+    const writeAll = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
+      for await (const chunk of chunks) await opened.writeFile(chunk)
+    }
+    await pipeline(source, writeAll, { signal })
+    return spooledFile(opened)
   } catch (error) {
-    await rm(path, { force: true })
+    await file?.close()
     signal.throwIfAborted()
     throw error instanceof CodedError ? error : storeErrorFrom(error, `Cannot write ${path}`)
   }
+}
+
+function spooledFile(file: FileHandle): Spooled {
+  return { path: `/proc/self/fd/${file.fd}`, [Symbol.asyncDispose]: () => file.close() }
 }

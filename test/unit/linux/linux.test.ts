@@ -101,6 +101,23 @@ test('extended attributes are binary, and sorted by name', t => {
   assert.throws(() => linux.lgetxattr(file, 'user.a'), { code: 'ENODATA' })
 })
 
+test('tryLock() gives shared locks to many, while nobody has the exclusive one', t => {
+  const { path } = open(t)
+  const file = join(path, 'lock')
+  writeFileSync(file, '')
+  const [one, two, three] = [openSync(file, 'r'), openSync(file, 'r'), openSync(file, 'r')]
+  assert.equal(linux.tryLock(one, 'shared'), true)
+  assert.equal(linux.tryLock(two, 'shared'), true)
+  assert.equal(linux.tryLock(three), false)
+  closeSync(one)
+  closeSync(two)
+  assert.equal(linux.tryLock(three), true)
+  const four = openSync(file, 'r')
+  assert.equal(linux.tryLock(four, 'shared'), false)
+  closeSync(three)
+  closeSync(four)
+})
+
 test('tryLock() is exclusive until the file is closed', t => {
   const { path } = open(t)
   writeFileSync(join(path, 'lock'), '')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { describe, type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
@@ -228,6 +229,37 @@ test('a tar that is no archive of images is told from one', async t => {
     code: 'layout-invalid',
     hint: /slipway import/,
   })
+})
+
+test('what is kept of a stream has no name: a process that is killed leaves nothing', async t => {
+  const temporary = await temporaryDirectory(t)
+  const layout = await tarOf([
+    { name: 'oci-layout', body: Buffer.from('{"imageLayoutVersion":"1.0.0"}') },
+    { name: 'index.json', body: Buffer.from('{"schemaVersion":2,"manifests":[]}') },
+  ])
+  for (const bytes of [layout, gzipSync(layout)]) {
+    let named: string[] = []
+    const from = (async function* () {
+      yield bytes.subarray(0, 600)
+      named = await readdir(temporary)
+      yield bytes.subarray(600)
+    })()
+    await using archive = await openImageArchive({ from, temporaryDirectory: temporary, signal })
+    assert.deepEqual(archive.images, [])
+    assert.deepEqual([named, await readdir(temporary)], [[], []])
+  }
+})
+
+test('a stream on which nothing comes does not hold up who gives up', async t => {
+  const temporary = await temporaryDirectory(t)
+  const given = new AbortController()
+  const opening = openImageArchive({
+    from: new PassThrough(),
+    temporaryDirectory: temporary,
+    signal: given.signal,
+  })
+  setImmediate(() => given.abort(new Error('enough')))
+  await assert.rejects(opening, { message: 'enough' })
 })
 
 test('a compressed archive that breaks off leaves no spool behind', async t => {

@@ -1,0 +1,56 @@
+import { lstatSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { isErrno } from '../oci/errors.ts'
+import { namesIn } from './snapshot/owned-directory.ts'
+import { pruneSnapshots } from './snapshot/prune-snapshots.ts'
+
+export interface PruneOptions {
+  readonly storeRoot: string
+  /** Milliseconds since the epoch; what was made later stays. */
+  readonly madeBefore: number
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  readonly signal: AbortSignal
+}
+
+export interface PrunedCache {
+  readonly snapshots: number
+  /** On disk, of snapshots and all the rest. */
+  readonly bytes: number
+}
+
+/** Who makes a temporary file takes its name away at once; so long after, he was killed before he could. */
+const TEMPORARY_MS = 60_000
+
+/**
+ * Removes what builds keep to be faster, other than cache records: unpacked layers, what was learnt of the files of
+ * build contexts, and temporary files of killed processes. What a build under way needs stays.
+ */
+export async function pruneCache({ storeRoot, madeBefore, now, signal }: PruneOptions): Promise<PrunedCache> {
+  const snapshots = await pruneSnapshots(storeRoot, madeBefore, signal)
+  const digests = removeFiles(join(storeRoot, 'context-digests'), madeBefore)
+  const temporary = removeFiles(join(storeRoot, 'tmp'), now - TEMPORARY_MS)
+  return { snapshots: snapshots.count, bytes: snapshots.bytes + digests + temporary }
+}
+
+/** Returns the bytes that this freed. */
+function removeFiles(directory: string, changedBefore: number): number {
+  let bytes = 0
+  for (const name of namesIn(directory)) {
+    const path = join(directory, name)
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    if (!stats?.isFile() || stats.mtimeMs >= changedBefore) continue
+    bytes += unlinkIfThere(path) ? stats.blocks * 512 : 0
+  }
+  return bytes
+}
+
+function unlinkIfThere(path: string): boolean {
+  try {
+    unlinkSync(path)
+    return true
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false
+    throw error
+  }
+}
