@@ -117,14 +117,21 @@ export async function parseConfig(text: string, path: string): Promise<ConfigFil
     table = parse(text, 1.0, '\n', Number.MAX_SAFE_INTEGER)
   } catch (error) {
     // The parser throws SyntaxError, TypeError, RangeError and plain errors; all of them mean the text is not TOML.
-    throw new CliError(
-      'config-invalid-file',
-      `Cannot read configuration ${path}: ${error instanceof Error ? error.message : error}`,
-      { cause: error },
-    )
+    const message = error instanceof Error ? error.message : String(error)
+    throw new CliError('config-invalid-file', `Cannot read configuration ${path}${describeSyntax(message)}`, {
+      cause: error,
+    })
   }
   checkShape(table, SHAPE, [], text, path)
   return table as ConfigFile
+}
+
+/** The parser says `Invalid ..., which is found at line 3: root = what`; we name the place first. */
+function describeSyntax(message: string): string {
+  const found = /^(.*?),?(?: which is found)? at line (\d+)(: .*)?$/s.exec(message)
+  if (found === null) return `: ${message}`
+  const [, problem = '', line, text = ''] = found
+  return `:${line}: ${problem.replace('euqal', 'equals')}${text}`
 }
 
 function checkShape(
@@ -152,8 +159,12 @@ function checkShape(
     }
     const known = Object.hasOwn(shape.keys, key) ? shape.keys[key] : undefined
     if (known === undefined) {
-      const nearest = suggest(key, Object.keys(shape.keys)) ?? Object.keys(shape.keys).join(', ')
-      throw invalid(inner, text, path, `is not a known key; the nearest is ${nearest}`)
+      const nearest = suggest(key, Object.keys(shape.keys))
+      const hint =
+        nearest === undefined
+          ? `known are ${Object.keys(shape.keys).join(', ')}`
+          : `the nearest is ${nearest}`
+      throw invalid(inner, text, path, `is not a known key; ${hint}`)
     }
     checkShape(item, known, inner, text, path)
   }

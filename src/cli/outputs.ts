@@ -38,7 +38,8 @@ function parseOutput(text: string, terminal: Terminal, refuse: Refuse): Output {
   if (text === '-') return { type: 'tar', dest: terminal.stdout }
   if (!text.includes('=')) return { type: 'local', dest: resolve(terminal.workingDirectory, text) }
   const fields = parseFields(text, refuse)
-  const type = fields.get('type') ?? ''
+  const type = fields.get('type')
+  if (type === undefined) throw refuse(`--output ${JSON.stringify(text)} names no type=`)
   const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined
   if (known === undefined) throw refuse(`--output type=${type} is not one of ${Object.keys(KEYS).join(', ')}`)
   for (const key of fields.keys()) {

@@ -70,8 +70,12 @@ function unknownOption(command: Command, rawName: string, known: readonly string
 function checkCount(command: Command, positionals: readonly string[]): void {
   const { min, max } = command.positionals
   const wanted = `usage: slipway ${command.name} ${command.usage}`
-  if (positionals.length < min)
-    throw usage(command, `${min === 1 ? 'an argument is' : `${min} arguments are`} missing; ${wanted}`)
+  const missing = min - positionals.length
+  if (missing > 0)
+    throw usage(
+      command,
+      `${missing === 1 ? 'an argument is' : `${missing} arguments are`} missing; ${wanted}`,
+    )
   if (max !== undefined && positionals.length > max) {
     throw usage(command, `${JSON.stringify(positionals[max])} is one argument too many; ${wanted}`)
   }

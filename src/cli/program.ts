@@ -1,4 +1,4 @@
-import { homedir } from 'node:os'
+import { homedir, userInfo } from 'node:os'
 import { isErrno } from '../oci/errors.ts'
 import { COMMON_OPTIONS } from './command.ts'
 import { COMMANDS, loadCommand } from './commands.ts'
@@ -103,7 +103,8 @@ function processTerminal(signal: AbortSignal): Terminal {
     stderr: process.stderr,
     env: process.env,
     workingDirectory: process.cwd(),
-    homeDirectory: homedir(),
+    // An empty HOME would put everything into the working directory.
+    homeDirectory: homedir() || userInfo().homedir,
     userID: process.getuid?.() ?? -1,
     platform: process.platform,
     arch: process.arch,

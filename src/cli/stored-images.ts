@@ -38,11 +38,19 @@ export interface ImageDetails {
  * @throws CliError `image-unknown`
  */
 export function findImage(store: Store, text: string): StoredImage {
-  const found = isImageID(text) ? findByID(store, text) : findByName(store, parseReference(text))
+  const [found] = findNames(store, text)
   if (found !== undefined) return found
   throw new CliError('image-unknown', `Cannot find image ${JSON.stringify(text)} in the store`, {
     hint: "'slipway images' lists what is there",
   })
+}
+
+/** As `findImage`, but of an ID or a digest all images and names that it may mean; empty when there is none. */
+export function findNames(store: Store, text: string): readonly StoredImage[] {
+  const byID = isImageID(text) ? findByID(store, text) : []
+  if (byID.length > 0 || (isImageID(text) && text.length >= 64)) return byID
+  const byName = findByName(store, parseReference(text))
+  return byName === undefined ? [] : [byName]
 }
 
 function findByName(store: Store, reference: Reference): StoredImage | undefined {
@@ -113,16 +121,17 @@ function isImageID(text: string): boolean {
   return isDigest(text) || /^(sha256:)?[0-9a-f]{12,64}$/.test(text)
 }
 
-function findByID(store: Store, text: string): StoredImage | undefined {
+function findByID(store: Store, text: string): readonly StoredImage[] {
+  const found: StoredImage[] = []
   const start = text.startsWith('sha') ? text : `sha256:${text}`
   for (const { repository, tag, digest } of store.metadata.listAllTags()) {
     const manifest = store.metadata.getManifest(repository, digest)
     if (manifest === undefined) continue
     // Of an image manifest, the first reference is its config: the image ID.
     const ids: readonly (Digest | undefined)[] = [digest, manifest.references[0]]
-    if (ids.some(id => id?.startsWith(start))) return { repository, tag, manifest }
+    if (ids.some(id => id?.startsWith(start))) found.push({ repository, tag, manifest })
   }
-  return text.length < 64 ? findByName(store, parseReference(text)) : undefined
+  return found
 }
 
 /** For messages and lists: `app:1.0`. */

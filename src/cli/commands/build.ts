@@ -57,7 +57,7 @@ dest=- is standard output.`,
     platform: { value: 'OS/ARCH', help: 'Platform of the image (default: that of this machine)' },
     output: { value: 'OUTPUT', short: 'o', repeated: true, help: 'Where the result goes (see above)' },
     progress: { value: 'MODE', help: `How progress is shown: ${PROGRESS_MODES.join(', ')}` },
-    quiet: { short: 'q', help: 'Print only the image ID' },
+    quiet: { short: 'q', help: 'Print only the image ID, as --progress quiet does' },
     iidfile: { value: 'FILE', help: 'Write the image ID to a file' },
     'metadata-file': { value: 'FILE', help: 'Write digests and names as JSON to a file' },
     runtime: {
@@ -102,8 +102,8 @@ dest=- is standard output.`,
   },
   positionals: { min: 1, max: 1 },
   async run(args, terminal) {
-    const isQuiet = args.flag('quiet')
     const mode = progressMode(args)
+    const isQuiet = mode === 'quiet'
     const options = await readOptions(args, terminal)
     if (isQuiet && options.outputs.some(output => 'dest' in output && output.dest === terminal.stdout))
       throw usage(command, '--quiet prints the image ID to standard output, which --output takes')
@@ -124,6 +124,11 @@ dest=- is standard output.`,
     await writeFiles(args, options, result, terminal)
     if (isQuiet) {
       terminal.stdout.write(`${result.imageID}\n`)
+      return
+    }
+    // Who reads lines of JSON wants nothing else among them.
+    if (mode === 'rawjson') {
+      for (const { text } of result.warnings) await progress.sink({ kind: 'warning', text })
       return
     }
     const tookMs = terminal.monotonicMs() - startedAt

@@ -38,5 +38,7 @@ build under way loses nothing. Builds, pushes and pulls go on meanwhile.`,
     terminal.stdout.write(
       `${verb} ${report.digests.length} blobs and ${report.ingests.length} abandoned uploads, ${formatBytes(report.bytes)}\n`,
     )
+    if (olderThanMs > 0 && terminal.stdout.isTTY === true)
+      terminal.stdout.write(`what was touched within ${given} stays: --grace 0s takes that too\n`)
   },
 }

@@ -32,10 +32,18 @@ There is no login and no TLS yet: listen only where everyone may read, write and
     const registry = await startRegistry({ app, host, port })
     terminal.stdout.write(greeting(registry.address, session))
     if (!terminal.signal.aborted) await once(terminal.signal, 'abort')
-    terminal.stdout.write('closing: transfers under way may end\n')
-    await registry.close()
+    const notice = setTimeout(() => terminal.stdout.write(CLOSING), NOTICE_AFTER_MS)
+    try {
+      await registry.close()
+    } finally {
+      clearTimeout(notice)
+    }
   },
 }
+
+/** Without transfers under way, closing takes less. */
+const NOTICE_AFTER_MS = 200
+const CLOSING = 'closing: transfers under way may end, for some seconds\n'
 
 function greeting(address: Address, { store }: Session): string {
   const { host, port } = address

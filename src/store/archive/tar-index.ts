@@ -29,6 +29,11 @@ export interface TarIndex extends AsyncDisposable {
   read(path: string, limitBytes: number): Promise<Buffer>
 }
 
+/** What the reader of tars says, in our words. */
+const PROBLEMS: ReadonlyMap<string, string> = new Map([
+  ['Unexpected end of data', 'it breaks off, or is not a tar'],
+])
+
 const MAX_MEMBERS = 200_000
 const MAX_LINKS = 10
 const BLOCK = 512
@@ -93,7 +98,7 @@ async function scan(handle: FileHandle, signal: AbortSignal): Promise<ReadonlyMa
   const table = new Table(handle.fd, fileSize)
   const extractor = extract()
   const { promise: failed, reject } = Promise.withResolvers<never>()
-  extractor.on('error', error => reject(tarInvalid(error.message)))
+  extractor.on('error', ({ message }) => reject(tarInvalid(PROBLEMS.get(message) ?? message)))
   extractor.on('entry', (header, body, next) => {
     try {
       if (!table.add(header)) return extractor.destroy()

@@ -221,6 +221,36 @@ describe('slipway', { concurrency: 2 }, () => {
     assert.equal(JSON.parse(await output('images', '--format', 'json', ...root)).length, 1)
   })
 
+  it('removes by ID only an image that has one name', async () => {
+    const root = ['--root', join(folder, 'rmi-id-store')]
+    await output('import', tar, 'one', ...root)
+    const [id = ''] = (await output('images', '-q', ...root)).split('\n')
+    await output('tag', 'one', 'two', ...root)
+    const refused = await slipway(['rmi', id, ...root])
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, /several names, so say which: (one:latest, two|two:latest, one):latest/)
+    await output('rmi', 'two', ...root)
+    assert.equal(await output('rmi', id.slice(7, 19), ...root), 'removed one:latest\n')
+  })
+
+  it('prunes, and says what that freed', async () => {
+    const env = { SLIPWAY_ROOT: join(folder, 'prune-store') }
+    const context = join(folder, 'pruned')
+    await mkdir(context)
+    await writeFile(join(context, 'Dockerfile'), 'FROM scratch\nCOPY Dockerfile /\n')
+    assert.equal((await slipway(['build', '-q', context], env)).code, 0)
+    const pruned = await slipway(['prune'], env)
+    assert.equal(pruned.code, 0, pruned.stderr)
+    assert.match(pruned.stdout, /^removed 1 record of the build cache and 0 unpacked layers, freed \d/)
+    assert.deepEqual(await readdir(join(folder, 'prune-store/context-digests')), [])
+  })
+
+  it('keeps out of the working directory when HOME is empty', async () => {
+    const { code } = await slipway(['--version'], { HOME: '', XDG_CACHE_HOME: '' })
+    assert.equal(code, 0)
+    assert.equal(existsSync(join(folder, '.cache')), false)
+  })
+
   it('builds without RUN, and says what came of it', async () => {
     const env = { SLIPWAY_ROOT: join(folder, 'build-store') }
     const context = join(folder, 'context')
@@ -261,6 +291,14 @@ describe('slipway', { concurrency: 2 }, () => {
 
     const quiet = await slipway(['build', '-q', context], env)
     assert.deepEqual(quiet, { code: 0, stdout: `${imageID}\n`, stderr: '' })
+    assert.deepEqual(await slipway(['build', '--progress', 'quiet', context], env), quiet)
+    const raw = await slipway(['build', '--progress=rawjson', '--build-arg', 'NONE=1', context], env)
+    assert.equal(raw.stdout, '')
+    const records = raw.stderr
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    assert.match(Buffer.from(records.at(-1).warnings[0].short, 'base64').toString(), /NONE/)
     const both = await slipway(['build', '-q', '-o', '-', context], env)
     assert.equal(both.code, 2)
     const nowhere = await slipway(['build', '--iidfile', 'no/such/id', context], env)

@@ -41,7 +41,7 @@ describe('parseOutputs()', () => {
     ['type=oci,dest=', /type=oci needs dest=/],
     ['type=zip,dest=a', /type=zip is not one of store, image, cacheonly, oci, docker, local, tar/],
     ['type=constructor', /type=constructor is not one of/],
-    ['dest=a', /type= is not one of/],
+    ['dest=a', /names no type=/],
     ['type=tar,dest=a,compression=zstd', /type=tar does not take compression=/],
     ['type=local,dest=a,tar=false', /type=local does not take tar=/],
     ['type=local,dest=-', /type=local writes a directory: dest cannot be -/],

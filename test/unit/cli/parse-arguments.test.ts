@@ -111,3 +111,12 @@ describe('parseArguments()', () => {
     })
   }
 })
+
+describe('parseArguments() of a command with two arguments', () => {
+  const command: Command = { ...COMMAND, usage: 'FROM TO', positionals: { min: 2, max: 2 } }
+  it('counts those that are missing', () => {
+    const missing = (count: string) => ({ message: `bake: ${count} missing; usage: slipway bake FROM TO` })
+    assert.throws(() => parseArguments(command, []), missing('2 arguments are'))
+    assert.throws(() => parseArguments(command, ['a']), missing('an argument is'))
+  })
+})
