@@ -31,6 +31,7 @@ await createRuntimeExecutor({ stateRoot: root, path }).run(
     hostname: 'victim',
     network: 'none',
     extraHosts: [],
+    mounts: [],
   },
   active.mounts,
   { signal: never, output: (_stream, chunk) => void process.stdout.write(chunk) },

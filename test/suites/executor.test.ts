@@ -37,6 +37,7 @@ const PROCESS: ContainerProcess = {
   hostname: 'builder',
   network: 'none',
   extraHosts: [],
+  mounts: [],
 }
 
 const shell = (script: string): Pick<ContainerProcess, 'args'> => ({

@@ -2,6 +2,31 @@ import type { Mount } from '../snapshot/snapshotter.ts'
 
 export type NetworkMode = 'default' | 'host' | 'none'
 
+/**
+ * What a process sees beside its root filesystem. Targets are absolute; what they lead through is looked up inside the
+ * root filesystem. Nothing of a mount is left there.
+ */
+export type ContainerMount = SnapshotMount | TmpfsMount
+
+interface MountTarget {
+  readonly target: string
+  readonly readOnly: boolean
+}
+
+/** Files of another root filesystem. What is written there is lost, unless its owner keeps it. */
+export interface SnapshotMount extends MountTarget {
+  readonly kind: 'snapshot'
+  readonly rootfs: readonly Mount[]
+  /** A file or directory of it; symlinks do not lead out. */
+  readonly source: string
+}
+
+export interface TmpfsMount extends MountTarget {
+  readonly kind: 'tmpfs'
+  /** In bytes; half of the machine's memory by default. */
+  readonly size?: number
+}
+
 /** A process in a container. All values are final: nothing is looked up or expanded any more. */
 export interface ContainerProcess {
   readonly args: readonly string[]
@@ -14,6 +39,8 @@ export interface ContainerProcess {
   readonly network: NetworkMode
   /** `address name` lines added to /etc/hosts. */
   readonly extraHosts: readonly string[]
+  /** An outer target before what lies in it. */
+  readonly mounts: readonly ContainerMount[]
 }
 
 export interface ExecContext {
@@ -27,8 +54,8 @@ export interface Executor {
    * Runs the process to its end in a new container over the mounted root filesystem; when it returns, every process
    * of the container is gone and every mount of the executor's own is undone. Mount points that it had to make in
    * the root filesystem are removed again where the step left them empty.
-   * @throws BuildError `runtime-missing`, `privilege-missing`, `run-failed` (the process could not be started); the
-   *   signal's reason after the container has been killed
+   * @throws BuildError `runtime-missing`, `privilege-missing`, `source-missing` (of a mount), `run-failed` (the process
+   *   could not be started); the signal's reason after the container has been killed
    */
   run(
     process: ContainerProcess,

@@ -1,12 +1,13 @@
 /**
- * What a container needs in its root filesystem before it starts: its working directory, and files to mount its
- * `resolv.conf` and `hosts` over. The latter are stubs: made where they are missing, and gone again afterwards without
- * a trace in the time of their directory. Directories on the way stay in the layer, as BuildKit leaves them
- * (and as runtimes leave the `/proc`, `/sys` and `/dev` that they make): images come out the same.
+ * What a container needs in its root filesystem before it starts: its working directory, and files and directories to
+ * mount over. The latter are stubs: made where they are missing, and gone again afterwards without a trace in the time
+ * of their directory. Of `resolv.conf` and `hosts` the directories on the way stay in the layer, as BuildKit leaves
+ * them (and as runtimes leave the `/proc`, `/sys` and `/dev` that they make): images come out the same. Of the mounts
+ * of a step nothing stays (semantics 65).
  */
 import { closeSync, constants, lstatSync, readlinkSync } from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
-import { openDirectoryInRoot, pathInRoot } from '../../linux/in-root.ts'
+import { type MakeMissing, openDirectoryInRoot, pathInRoot } from '../../linux/in-root.ts'
 import { fdPath, type Linux } from '../../linux/linux.ts'
 import { BuildError } from '../errors.ts'
 import { fileTime } from '../snapshot/node-metadata.ts'
@@ -14,11 +15,16 @@ import { fileTime } from '../snapshot/node-metadata.ts'
 export interface MountPoints {
   /** Where the file at the path really lies, symlinks resolved inside the root; made when it is missing. */
   fileAt(path: string): string
+  /** The same for what a step mounts; directories on the way are stubs too. */
+  mountPointAt(path: string, kind: MountPointKind): string
   /** Removes what was made, unless something has been written to it. */
   removeStubs(): void
 }
 
+export type MountPointKind = 'file' | 'directory'
+
 interface Stub {
+  readonly kind: MountPointKind
   readonly parent: number
   readonly name: Buffer
 }
@@ -30,37 +36,53 @@ const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 export function openMountPoints(linux: Linux, root: number): MountPoints {
   const stubs: Stub[] = []
 
-  function makeStub(parent: number, name: Buffer): void {
+  function makeStub(kind: MountPointKind, parent: number, name: Buffer): void {
     const time = timeOf(parent)
-    closeSync(linux.openat(parent, name, NEW_FILE, 0o644))
-    linux.fchmodat(parent, name, 0o644)
+    if (kind === 'directory') makeDirectory(linux, parent, name)
+    else {
+      closeSync(linux.openat(parent, name, NEW_FILE, 0o644))
+      linux.fchmodat(parent, name, 0o644)
+    }
     linux.utimensat(parent, '.', time)
-    stubs.push({ parent: linux.openat(parent, '.', constants.O_DIRECTORY), name })
+    stubs.push({ kind, parent: linux.openat(parent, '.', constants.O_DIRECTORY), name })
+  }
+
+  const makeDirectoryStub: MakeMissing = (parent, name) => makeStub('directory', parent, name)
+
+  function fileAt(path: string, make: MakeMissing): string {
+    let wanted: Buffer = Buffer.from(path)
+    for (let symlinks = 0; symlinks <= MAX_SYMLINKS; symlinks++) {
+      const slash = wanted.lastIndexOf(0x2f)
+      const name = wanted.subarray(slash + 1)
+      const parent = openDirectory(linux, root, wanted.subarray(0, Math.max(0, slash)), make)
+      try {
+        const above = pathInRoot(root, parent)
+        const stats = lstatSync(fdPath(parent, name), { throwIfNoEntry: false })
+        if (stats === undefined) makeStub('file', parent, name)
+        if (stats?.isDirectory())
+          throw new BuildError('run-failed', `Cannot mount "${path}": the image has a directory there`)
+        if (stats?.isSymbolicLink() !== true) return Buffer.concat([SLASH, join(above, name)]).toString()
+        const target = readlinkSync(fdPath(parent, name), 'buffer')
+        wanted = target[0] === 0x2f ? target : join(above, target)
+      } finally {
+        closeSync(parent)
+      }
+    }
+    throw new BuildError('run-failed', `Cannot mount "${path}": it is a symlink that leads nowhere`)
+  }
+
+  function directoryAt(path: string): string {
+    const directory = openDirectory(linux, root, Buffer.from(path), makeDirectoryStub)
+    try {
+      return Buffer.concat([SLASH, pathInRoot(root, directory)]).toString()
+    } finally {
+      closeSync(directory)
+    }
   }
 
   return {
-    fileAt(path) {
-      let wanted: Buffer = Buffer.from(path)
-      for (let symlinks = 0; symlinks <= MAX_SYMLINKS; symlinks++) {
-        const slash = wanted.lastIndexOf(0x2f)
-        const name = wanted.subarray(slash + 1)
-        const parent = openDirectory(linux, root, wanted.subarray(0, Math.max(0, slash)))
-        try {
-          const above = pathInRoot(root, parent)
-          const stats = lstatSync(fdPath(parent, name), { throwIfNoEntry: false })
-          if (stats === undefined) makeStub(parent, name)
-          if (stats?.isDirectory())
-            throw new BuildError('run-failed', `Cannot mount "${path}": the image has a directory there`)
-          if (stats?.isSymbolicLink() !== true) return Buffer.concat([SLASH, join(above, name)]).toString()
-          const target = readlinkSync(fdPath(parent, name), 'buffer')
-          wanted = target[0] === 0x2f ? target : join(above, target)
-        } finally {
-          closeSync(parent)
-        }
-      }
-      throw new BuildError('run-failed', `Cannot mount "${path}": it is a symlink that leads nowhere`)
-    },
-
+    fileAt: path => fileAt(path, (parent, name) => makeDirectory(linux, parent, name)),
+    mountPointAt: (path, kind) => (kind === 'file' ? fileAt(path, makeDirectoryStub) : directoryAt(path)),
     removeStubs() {
       for (let stub = stubs.pop(); stub !== undefined; stub = stubs.pop()) {
         try {
@@ -93,7 +115,8 @@ export function requireRealDirectories(root: number, paths: readonly string[]): 
 
 /** Makes the directory and what is missing above it, owned by the process that will work there. */
 export function makeWorkingDirectory(linux: Linux, root: number, path: string, owner: Owner): void {
-  closeSync(openDirectory(linux, root, Buffer.from(path), owner))
+  const make: MakeMissing = (parent, name) => makeDirectory(linux, parent, name, owner)
+  closeSync(openDirectory(linux, root, Buffer.from(path), make))
 }
 
 interface Owner {
@@ -101,14 +124,16 @@ interface Owner {
   readonly gid: number
 }
 
+function makeDirectory(linux: Linux, parent: number, name: Buffer, owner?: Owner): void {
+  linux.mkdirat(parent, name, 0o755)
+  if (owner !== undefined) linux.fchownat(parent, name, owner.uid, owner.gid)
+  linux.fchmodat(parent, name, 0o755)
+}
+
 /** @throws BuildError `run-failed` when the root filesystem has something else at the path */
-function openDirectory(linux: Linux, root: number, path: Buffer, owner?: Owner): number {
+function openDirectory(linux: Linux, root: number, path: Buffer, make: MakeMissing): number {
   try {
-    return openDirectoryInRoot(linux, root, path, (parent, name) => {
-      linux.mkdirat(parent, name, 0o755)
-      if (owner !== undefined) linux.fchownat(parent, name, owner.uid, owner.gid)
-      linux.fchmodat(parent, name, 0o755)
-    })
+    return openDirectoryInRoot(linux, root, path, make)
   } catch (error) {
     if (!isLinuxError(error, 'EEXIST', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) throw error
     throw new BuildError('run-failed', `Cannot start container: "${path}" is not a directory`, {
@@ -123,11 +148,17 @@ function join(directory: Buffer, name: Buffer): Buffer {
   return directory.length === 0 ? name : Buffer.concat([directory, SLASH, name])
 }
 
-function removeStub(linux: Linux, { parent, name }: Stub): void {
+function removeStub(linux: Linux, { kind, parent, name }: Stub): void {
   const stats = lstatSync(fdPath(parent, name), { throwIfNoEntry: false })
-  if (stats?.isFile() !== true || stats.size > 0) return
+  const isEmpty = kind === 'file' ? stats?.isFile() && stats.size === 0 : stats?.isDirectory()
+  if (isEmpty !== true) return
   const time = timeOf(parent)
-  linux.unlinkat(parent, name, 'other')
+  try {
+    linux.unlinkat(parent, name, kind === 'directory' ? 'directory' : 'other')
+  } catch (error) {
+    if (isLinuxError(error, 'ENOTEMPTY')) return
+    throw error
+  }
   linux.utimensat(parent, '.', time)
 }
 

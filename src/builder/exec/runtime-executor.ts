@@ -5,6 +5,7 @@
  * run/tmp-<id>/rootfs                 where the root filesystem is mounted
  *             /config.json            the bundle
  *             /hosts  /resolv.conf    mounted into the container
+ *             /mount-<n>  /source-<n> what the step mounts: a root filesystem, and the part of it that is wanted
  *             /runtime  /state  /log  which runtime it is, what it keeps, what it complains about
  * ```
  *
@@ -24,9 +25,10 @@ import { runContainer } from './container.ts'
 import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
 import { writeHostFiles } from './host-files.ts'
 import { makeWorkingDirectory, openMountPoints, requireRealDirectories } from './mount-points.ts'
+import { type MountSource, openMountSources, placeMounts } from './mount-sources.ts'
 import { probeProgram } from './probe-program.ts'
 import { findRuntime } from './runtime.ts'
-import { type FileMount, KERNEL_DIRECTORIES, runtimeSpec } from './spec.ts'
+import { type FileMount, KERNEL_DIRECTORIES, runtimeSpec, type SpecMount } from './spec.ts'
 
 export interface RuntimeExecutorOptions {
   /** Of the store, absolute: containers that run have their directories below. */
@@ -64,7 +66,8 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
       const root = `${work.path}/rootfs`
       mkdirSync(root)
       using _mounted = mountOrExplain(linux, rootfs, root)
-      return { exitCode: await runInRoot(linux, runtime, work, process, context) }
+      await using sources = await openMountSources(linux, work.path, process.mounts)
+      return { exitCode: await runInRoot(linux, runtime, work, process, sources.mounts, context) }
     },
   }
 }
@@ -75,6 +78,7 @@ async function runInRoot(
   runtime: string,
   work: OwnedDirectory,
   process: ContainerProcess,
+  sources: readonly MountSource[],
   context: ExecContext,
 ): Promise<number> {
   const root = `${work.path}/rootfs`
@@ -88,7 +92,8 @@ async function runInRoot(
       source,
       destination: mountPoints.fileAt(path),
     }))
-    const spec = specFor(work.id, root, process, files)
+    const mounts = placeMounts(linux, mountPoints, sources)
+    const spec = specFor(work.id, root, process, files, mounts)
     return await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)
   } finally {
     mountPoints.removeStubs()
@@ -105,7 +110,7 @@ async function probe(linux: Linux, directory: string, runtime: string): Promise<
   const root = `${work.path}/rootfs`
   mkdirSync(root)
   writeFileSync(`${root}/probe`, program, { mode: 0o755 })
-  const spec = specFor(work.id, root, PROBE, [])
+  const spec = specFor(work.id, root, PROBE, [], [])
   const context: ExecContext = { signal: new AbortController().signal, output: () => undefined }
   try {
     const exitCode = await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)
@@ -124,10 +129,17 @@ const PROBE: ContainerProcess = {
   hostname: 'probe',
   network: 'default',
   extraHosts: [],
+  mounts: [],
 }
 
-function specFor(id: string, root: string, process: ContainerProcess, files: readonly FileMount[]): object {
-  return runtimeSpec({ root, process, files, cgroupsPath: `/slipway/${id}`, machine: arch() })
+function specFor(
+  id: string,
+  root: string,
+  process: ContainerProcess,
+  files: readonly FileMount[],
+  mounts: readonly SpecMount[],
+): object {
+  return runtimeSpec({ root, process, files, mounts, cgroupsPath: `/slipway/${id}`, machine: arch() })
 }
 
 function mountOrExplain(linux: Linux, rootfs: readonly Mount[], target: string): Disposable {

@@ -8,11 +8,21 @@ export interface FileMount {
   readonly destination: string
 }
 
+/** As the runtime takes it: of type `bind` or `tmpfs`. */
+export interface SpecMount {
+  readonly destination: string
+  readonly type: 'bind' | 'tmpfs'
+  readonly source: string
+  readonly options: readonly string[]
+}
+
 export interface SpecOptions {
   /** Absolute path of the mounted root filesystem. */
   readonly root: string
   readonly process: ContainerProcess
   readonly files: readonly FileMount[]
+  /** Of the step, over all others. */
+  readonly mounts: readonly SpecMount[]
   /** Absolute in the hierarchy of control groups. */
   readonly cgroupsPath: string
   /** As `os.arch()` names it. */
@@ -72,7 +82,7 @@ const UMASK = 0o022
  * The configuration of the container (runtime-spec `config.md`) in which a RUN step runs: Docker's walls, but the
  * network of the host unless the mode is `none` (then one of its own, with only the loopback device).
  */
-export function runtimeSpec({ root, process, files, cgroupsPath, machine }: SpecOptions): object {
+export function runtimeSpec({ root, process, files, mounts, cgroupsPath, machine }: SpecOptions): object {
   const { args, env, cwd, user, hostname, network } = process
   const { uid, gid, additionalGids } = user
   const namespaces = ['pid', 'mount', 'uts', 'ipc', ...(network === 'none' ? ['network'] : [])]
@@ -98,6 +108,7 @@ export function runtimeSpec({ root, process, files, cgroupsPath, machine }: Spec
         source,
         options: ['bind', 'ro', 'nosuid', 'noexec', 'nodev'],
       })),
+      ...mounts,
     ],
     linux: {
       namespaces: namespaces.map(type => ({ type })),

@@ -13,6 +13,7 @@ import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { createCacheKey } from './cache-key.ts'
 import { createOutputTail } from './output-tail.ts'
+import { mountParts, openMounts } from './run-mounts.ts'
 import type { Unpack } from './unpack-layers.ts'
 import { resolveUser } from './users.ts'
 
@@ -36,13 +37,18 @@ export interface RunOpDeps {
 export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp {
   return {
     kind: 'layer',
-    cacheKey: async ([parent]) => runKey(definition, parent?.chainID),
-    async exec([parent = EMPTY], context) {
+    async cacheKey(inputs, context) {
+      const mounts = await mountParts(definition.mounts, inputs, deps, context.signal)
+      return runKey(definition, inputs[0]?.chainID, mounts)
+    },
+    async exec(inputs, context) {
+      const [parent = EMPTY] = inputs
       const { snapshotter, executor } = await deps.openSandbox()
       await deps.unpack(await deps.requireLayers(parent, context), snapshotter, context)
       await using tree = await deps.openTree(parent, context.signal)
       const { uid, gid, additionalGids } = await resolveUser(tree, definition.user)
       await using snapshot = await snapshotter.prepare(parent.chainID)
+      await using mounts = await openMounts(definition.mounts, inputs, { ...deps, snapshotter }, context)
       const tail = createOutputTail()
       const { args, env, proxyEnv, cwd, hostname, network, extraHosts } = definition
       const { exitCode } = await executor.run(
@@ -54,6 +60,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
           hostname,
           network,
           extraHosts: extraHosts.map(hostLine),
+          mounts: mounts.mounts,
         },
         snapshot.mounts,
         {
@@ -80,7 +87,7 @@ const EMPTY: Result = { chainID: undefined, layers: [] }
  * Semantics 100. The user's name is looked up in the root filesystem, which is in the key as a whole. Addresses of
  * extra hosts and proxies are not: they say where things are, not what they are (semantics 64, 107).
  */
-function runKey(definition: RunDefinition, parent: Digest | undefined): CacheKey {
+function runKey(definition: RunDefinition, parent: Digest | undefined, mounts: CacheKey['parts']): CacheKey {
   const { args, env, cwd, user, hostname, network, extraHosts, platform } = definition
   return createCacheKey('run', [
     ['parent', parent ?? 'scratch'],
@@ -92,6 +99,7 @@ function runKey(definition: RunDefinition, parent: Digest | undefined): CacheKey
     ['network', network],
     ...extraHosts.map(host => ['extra host', host.slice(0, host.indexOf(':'))] as const),
     ['platform', platform],
+    ...mounts,
   ])
 }
 

@@ -34,6 +34,32 @@ export interface RunDefinition {
   readonly extraHosts: readonly string[]
   /** `linux/amd64` */
   readonly platform: string
+  /** An outer target before what lies in it. */
+  readonly mounts: readonly MountDefinition[]
+}
+
+/** Targets are absolute and clean. */
+export type MountDefinition = BindDefinition | TmpfsDefinition
+
+/** The root filesystem that a mount takes its files from: one of the inputs of RUN. */
+export interface MountInput {
+  readonly input: number
+  /** A file or directory of it, relative to the root. */
+  readonly source: string
+}
+
+export interface BindDefinition extends MountInput {
+  readonly kind: 'bind'
+  readonly target: string
+  readonly readOnly: boolean
+}
+
+export interface TmpfsDefinition {
+  readonly kind: 'tmpfs'
+  readonly target: string
+  readonly readOnly: boolean
+  /** In bytes. */
+  readonly size?: number
 }
 
 /** COPY and ADD. With `from: 'stage'` the root copied from is the op's second input. */

@@ -10,6 +10,7 @@ import { type Base, expandBase } from './expand-base.ts'
 import { applyMetadata } from './metadata.ts'
 import type { CreateOp } from './op-definition.ts'
 import type { PlanOptions } from './plan-options.ts'
+import { contextCopy } from './run-mounts.ts'
 import { childDraft, imageDraft, type StageDraft, scratchDraft, withoutConfig } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 import { findBaseStage, findSourceStage } from './stages.ts'
@@ -116,6 +117,15 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
       platform: formatPlatform(start.image.config),
       createdAt: options.sourceDateEpoch ?? start.createdAt,
       findSource: (word, span) => findSource(stage, base, word, span),
+      contextSource(path, span) {
+        const definition = contextCopy(path, options.sourceDateEpoch ?? 0)
+        return vertices.create(
+          definition,
+          [vertices.scratch(span)],
+          `[internal] load /${path} of the build context`,
+          span,
+        )
+      },
       createVertex(definition, inputs, title, span) {
         step++
         const name = `[${stageLabel(stage)}${step}/${total}] ${title.replaceAll(/\s*\n\s*/g, ' ')}`
@@ -141,7 +151,7 @@ async function apply(draft: StageDraft, instruction: Instruction, scope: StageSc
   try {
     switch (instruction.kind) {
       case 'run':
-        return applyRun(draft, instruction, scope)
+        return await applyRun(draft, instruction, scope)
       case 'copy':
       case 'add':
         return await applyTransfer(draft, instruction, scope)

@@ -3,6 +3,7 @@
  * Each instruction turns one draft into the next. Only RUN, COPY, ADD and WORKDIR make vertices; all else is in
  * the draft alone, so that changing a LABEL or CMD executes nothing.
  */
+import { posix } from 'node:path'
 import type { HistoryEntry, ImageConfig, RuntimeConfig } from '../../oci/config.ts'
 import type { Platform } from '../../oci/platform.ts'
 import type { BaseImage } from '../images/base-image.ts'
@@ -64,6 +65,11 @@ export function withConfig(draft: StageDraft, change: Partial<RuntimeConfig>): S
   const { image } = draft
   const config = { ...image.config, config: { ...image.config.config, ...change } }
   return { ...draft, image: { ...image, config } }
+}
+
+/** Absolute and clean. */
+export function workingDirectory(draft: StageDraft): string {
+  return posix.resolve('/', draft.image.config.config.WorkingDir ?? '')
 }
 
 /** Takes fields out of the config. */

@@ -22,6 +22,8 @@ export interface StageScope {
   readonly createdAt: number
   /** The root filesystem that `--from` names. */
   findSource(word: string, span: SourceSpan): Promise<Vertex>
+  /** A root filesystem that holds a file or directory of the build context at `MOUNTED_CONTEXT`. */
+  contextSource(path: string, span: SourceSpan): Vertex
   /** @param title `RUN make`; the vertex's name puts the stage before it */
   createVertex(definition: OpDefinition, inputs: readonly Vertex[], title: string, span: SourceSpan): Vertex
 }

@@ -13,16 +13,21 @@ import { proxyEnv } from './arguments.ts'
 import { runText, transferText } from './history.ts'
 import { commandArgs } from './metadata.ts'
 import type { RunDefinition, TransferDefinition } from './op-definition.ts'
-import { type StageDraft, withConfig, withHistory } from './stage-draft.ts'
+import { planMounts } from './run-mounts.ts'
+import { type StageDraft, withConfig, withHistory, workingDirectory } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
-export function applyRun(draft: StageDraft, instruction: RunInstruction, scope: StageScope): StageDraft {
-  const { span, command, mounts, devices, security, network } = instruction
-  if (mounts.length > 0) throw unsupported('RUN --mount', span)
+export async function applyRun(
+  draft: StageDraft,
+  instruction: RunInstruction,
+  scope: StageScope,
+): Promise<StageDraft> {
+  const { span, command, devices, security, network } = instruction
   if (devices.length > 0) throw unsupported('RUN --device', span)
   if (security === 'insecure') throw unsupported('RUN --security=insecure', span)
   if (command.form === 'file') throw unsupported('RUN with a heredoc that starts with #!', span)
   const args = commandArgs(draft, command)
+  const { mounts, sources } = await planMounts(draft, instruction, scope)
   const definition: RunDefinition = {
     kind: 'run',
     args,
@@ -34,8 +39,9 @@ export function applyRun(draft: StageDraft, instruction: RunInstruction, scope: 
     network: network ?? scope.network,
     extraHosts: scope.extraHosts,
     platform: scope.platform,
+    mounts,
   }
-  const vertex = scope.createVertex(definition, [draft.root], instruction.title, span)
+  const vertex = scope.createVertex(definition, [draft.root, ...sources], instruction.title, span)
   return withHistory(draft, runText(draft, args), vertex)
 }
 
@@ -124,10 +130,6 @@ function refuseLaterFlags(instruction: CopyInstruction | AddInstruction): void {
 
 function isRemote(source: string): boolean {
   return /^(https?|git|ssh):\/\//.test(source) || /^git@[^/]+:/.test(source)
-}
-
-function workingDirectory(draft: StageDraft): string {
-  return posix.resolve('/', draft.image.config.config.WorkingDir ?? '')
 }
 
 function unsupported(feature: string, span: SourceSpan): BuildError {

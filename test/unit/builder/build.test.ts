@@ -222,6 +222,7 @@ describe('build()', () => {
       hostname: 'buildkitsandbox',
       network: 'none',
       extraHosts: ['10.0.0.1\tdb', 'fe80::1\tv6'],
+      mounts: [],
     })
     assert.deepEqual(env.toSorted(), [
       'A=1',

@@ -128,6 +128,42 @@ test('a directory in place of a file is an error that names it', t => {
   })
 })
 
+test('semantics 65: of the mount point of a step nothing stays, nor of the way to it', t => {
+  const { root, points } = open(t)
+  mkdirSync(join(root, 'var'))
+  for (const path of ['.', 'var']) utimesSync(join(root, path), 5, 5)
+  assert.equal(points.mountPointAt('/var/cache/deep', 'directory'), '/var/cache/deep')
+  assert.equal(points.mountPointAt('/var/cache/file', 'file'), '/var/cache/file')
+  assert.equal(points.mountPointAt('/run/secrets/s', 'file'), '/run/secrets/s')
+  assert.ok(lstatSync(join(root, 'var/cache/deep')).isDirectory())
+  points.removeStubs()
+  assert.deepEqual(readdirSync(root, { recursive: true }), ['var'])
+  for (const path of ['.', 'var']) assert.equal(lstatSync(join(root, path)).mtimeMs, 5000)
+})
+
+test('of the way to a mount point stays what the step has put something into', t => {
+  const { root, points } = open(t)
+  points.mountPointAt('/a/b/c', 'directory')
+  writeFileSync(join(root, 'a/b/new'), '')
+  points.removeStubs()
+  assert.deepEqual(readdirSync(root, { recursive: true }).sort(), ['a', 'a/b', 'a/b/new'])
+})
+
+test('a directory to mount over is found inside the root, also behind symlinks', t => {
+  const { root, points } = open(t)
+  symlinkSync('../../../real/there', join(root, 'link'))
+  assert.equal(points.mountPointAt('/link/d', 'directory'), '/real/there/d')
+  points.removeStubs()
+  assert.deepEqual(readdirSync(root), ['link'])
+})
+
+test('a directory is not mounted over a file', t => {
+  const { root, points } = open(t)
+  writeFileSync(join(root, 'file'), '')
+  assert.throws(() => points.mountPointAt('/file', 'directory'), { code: 'run-failed' })
+  assert.equal(existsSync(join(root, 'file')), true)
+})
+
 const kinds: readonly (readonly [name: string, make: (path: string) => void, problem?: string])[] = [
   ['a directory', mkdirSync],
   ['nothing', () => undefined],

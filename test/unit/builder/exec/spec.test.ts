@@ -26,9 +26,17 @@ function spec(process: Partial<ContainerProcess> = {}, machine = 'x64'): Spec {
     hostname: 'builder',
     network: 'default',
     extraHosts: [],
+    mounts: [],
   }
   const files = [{ source: '/store/run/hosts', destination: '/etc/hosts' }]
-  const options = { root: '/root', process: { ...defaults, ...process }, files, cgroupsPath: '/x', machine }
+  const options = {
+    root: '/root',
+    process: { ...defaults, ...process },
+    files,
+    mounts: [],
+    cgroupsPath: '/x',
+    machine,
+  }
   return runtimeSpec(options) as Spec
 }
 

@@ -1,0 +1,83 @@
+/** `RUN --mount`: where each goes, and which root filesystem it takes its files from (semantics 66-68). */
+import { posix } from 'node:path'
+import type { RunInstruction } from '../dockerfile/instructions.ts'
+import { invalid } from '../dockerfile/invalid.ts'
+import { parseRunMount, type RunMount } from '../dockerfile/run-mount.ts'
+import type { SourceSpan } from '../dockerfile/source.ts'
+import { BuildError } from '../errors.ts'
+import type { Vertex } from '../solve/vertex.ts'
+import { pathBelowRoot } from '../tree/walk.ts'
+import type { MountDefinition, MountInput, TransferDefinition } from './op-definition.ts'
+import { type StageDraft, workingDirectory } from './stage-draft.ts'
+import type { StageScope } from './stage-scope.ts'
+
+export interface PlannedMounts {
+  /** An outer target before what lies in it. */
+  readonly mounts: readonly MountDefinition[]
+  /** Inputs of RUN from the second on. */
+  readonly sources: readonly Vertex[]
+}
+
+/** @throws BuildError `dockerfile-invalid`, or for a `from` that names nothing */
+export async function planMounts(
+  draft: StageDraft,
+  { mounts, span }: RunInstruction,
+  scope: StageScope,
+): Promise<PlannedMounts> {
+  const sources: Vertex[] = []
+  const planned: MountDefinition[] = []
+  const expand = (text: string) => scope.expand.word(text, draft.env, span)
+
+  async function inputOf(mount: RunMount): Promise<MountInput> {
+    const { from, source = '' } = mount
+    const path = pathBelowRoot(source)
+    const vertex = from === undefined ? scope.contextSource(path, span) : await scope.findSource(from, span)
+    return { input: sources.push(vertex), source: from === undefined ? MOUNTED_CONTEXT : path }
+  }
+
+  for (const text of mounts) {
+    const mount = parseRunMount(text, expand, span)
+    const { readOnly, size } = mount
+    const target = () => targetOf(mount, workingDirectory(draft), span)
+    switch (mount.type) {
+      case 'bind':
+        planned.push({ kind: 'bind', target: target(), readOnly, ...(await inputOf(mount)) })
+        break
+      case 'tmpfs':
+        planned.push({ kind: 'tmpfs', target: target(), readOnly, ...(size !== undefined && { size }) })
+        break
+      default:
+        throw new BuildError(
+          'dockerfile-invalid',
+          `Cannot plan RUN --mount=type=${mount.type}: it is not supported yet`,
+          { span },
+        )
+    }
+  }
+  return {
+    mounts: planned.toSorted((a, b) => Buffer.compare(Buffer.from(a.target), Buffer.from(b.target))),
+    sources,
+  }
+}
+
+/** Where `contextCopy` puts what it copies, be it a file or a directory. */
+const MOUNTED_CONTEXT = 'context'
+
+/** What is mounted of the build context is a copy: without what is ignored, and safe from changes meanwhile. */
+export function contextCopy(path: string, createdAt: number): TransferDefinition {
+  return {
+    kind: 'copy',
+    from: 'context',
+    sources: [{ kind: 'path', path: path.replaceAll(/[*?[]/g, '[$&]') }],
+    destination: `/${MOUNTED_CONTEXT}`,
+    workdir: '/',
+    createdAt,
+  }
+}
+
+/** Semantics 68: relative to the working directory; not the root itself. */
+function targetOf({ target = '' }: RunMount, workdir: string, span: SourceSpan): string {
+  const path = posix.resolve('/', workdir, target)
+  if (path !== '/') return path
+  throw invalid(`Cannot mount over ${JSON.stringify(target)}: that is the root directory`, span)
+}

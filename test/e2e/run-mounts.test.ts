@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { readImage } from './support/image-contents.ts'
+import type { Outcome } from './support/process.ts'
+import type { Served } from './support/slipway.ts'
+import { cannotRun, createWorld, type World } from './support/world.ts'
+
+describe('RUN --mount', { skip: cannotRun({ root: true, programs: ['runc', 'skopeo', 'umoci'] }) }, () => {
+  let world: World
+  let served: Served
+  let count = 0
+
+  before(async () => {
+    world = await createWorld({ base: true })
+    served = await world.slipway.serve()
+  })
+  after(async () => {
+    await served?.[Symbol.asyncDispose]()
+    await world?.[Symbol.asyncDispose]()
+  })
+
+  const contextOf = (lines: readonly string[], files: Readonly<Record<string, string>> = {}) =>
+    world.folder(`context-${++count}`, { Dockerfile: `FROM base:1\n${lines.join('\n')}\n`, ...files })
+
+  const tryBuild = (context: string, ...options: string[]): Promise<Outcome> =>
+    world.slipway.try(['build', '--progress=plain', '-t', `app:${count}`, ...options, context])
+
+  async function build(context: string, ...options: string[]): Promise<string> {
+    const { code, stderr } = await tryBuild(context, ...options)
+    assert.equal(code, 0, stderr)
+    return stderr
+  }
+
+  /** Paths that the image has and its base has not, with those that it changed. */
+  async function added(): Promise<readonly string[]> {
+    const read = async (name: string) =>
+      (await readImage(`docker://${served.host}/${name}`, join(world.scratch, name.replace(':', '-')))).tree
+    const base = await read('base:1')
+    const image = await read(`app:${count}`)
+    return [...image]
+      .filter(([path, file]) => JSON.stringify(base.get(path)) !== JSON.stringify(file))
+      .map(([path]) => path)
+      .filter(path => !['etc', 'dev', 'proc', 'sys'].includes(path.replace(/^\.?\//, '')))
+  }
+
+  const isCached = (printed: string, command: RegExp): boolean => {
+    const number = new RegExp(`^#(\\d+) \\[[^\\]]*\\] ${command.source}`, 'm').exec(printed)?.[1]
+    assert.ok(number, printed)
+    return new RegExp(`^#${number} CACHED`, 'm').test(printed)
+  }
+
+  it('semantics 65: a tmpfs takes what is written, and leaves nothing, of its mount point either', async () => {
+    await build(
+      await contextOf([
+        'RUN --mount=type=tmpfs,target=/new/deep,size=1m --mount=type=tmpfs,target=/bin/x \\',
+        '  stat -f -c %T /new/deep | grep tmpfs && touch /new/deep/f /bin/x/f \\',
+        '  && ! dd if=/dev/zero of=/new/deep/big bs=1024 count=2048',
+      ]),
+    )
+    assert.deepEqual(await added(), [])
+  })
+
+  it('semantics 68: a relative target lies in the working directory, and the root is refused', async () => {
+    await build(
+      await contextOf(['WORKDIR /w', 'RUN --mount=type=tmpfs,target=t grep " /w/t tmpfs" /proc/mounts']),
+    )
+    const { code, stderr } = await tryBuild(await contextOf(['RUN --mount=type=tmpfs,target=/ true']))
+    assert.equal(code, 2)
+    assert.match(stderr, /that is the root directory/)
+  })
+
+  it('semantics 64: what a mount hides is there again in the next step', async () => {
+    await build(
+      await contextOf([
+        'RUN mkdir /d && echo kept > /d/f',
+        'RUN --mount=type=tmpfs,target=/d test ! -e /d/f && echo gone > /d/f',
+        'RUN grep kept /d/f',
+      ]),
+    )
+    assert.deepEqual(await added(), ['d', 'd/f'])
+  })
+
+  it('semantics 66: a bind shows the context as COPY sees it; writes need rw and are lost', async () => {
+    const context = await contextOf(
+      [
+        'RUN --mount=target=/c cat /c/a.txt /c/d/b.txt && test ! -e /c/ignored && ! touch /c/x',
+        'RUN --mount=target=/c,rw echo new > /c/a.txt && touch /c/x && stat -c %u:%g /c/a.txt | grep 0:0',
+        'RUN --mount=type=bind,source=d,target=/c grep b /c/b.txt && test ! -e /c/a.txt',
+        'RUN --mount=type=bind,source=a.txt,target=/one/file grep a /one/file',
+        'RUN --mount=type=bind,source=s[1]*,target=/file grep star /file',
+      ],
+      { 'a.txt': 'a', 'd/b.txt': 'b', ignored: '', 's[1]*': 'star', '.dockerignore': 'ignored\n' },
+    )
+    await build(context)
+    assert.deepEqual(await added(), [])
+  })
+
+  it('semantics 68: each of nested binds is read again when its source changes', async () => {
+    const context = await contextOf(
+      [
+        'RUN --mount=source=d,target=/tmp/t --mount=source=f,target=/tmp/t/new/f cat /tmp/t/b /tmp/t/new/f',
+        'RUN --mount=source=other,target=/o true',
+      ],
+      { 'd/b': '1', f: '1', other: '1' },
+    )
+    await build(context)
+    for (const file of ['d/b', 'f']) {
+      utimesSync(join(context, file), 1e9, 1e9)
+      assert.equal(isCached(await build(context), /RUN --mount=source=d/), true)
+      writeFileSync(join(context, file), '22')
+      const printed = await build(context)
+      assert.equal(isCached(printed, /RUN --mount=source=d/), false, file)
+      assert.equal(isCached(printed, /RUN --mount=source=other/), true)
+    }
+    assert.deepEqual(await added(), [])
+  })
+
+  it('semantics 100: a bind from a stage or an image is keyed by what it shows', async () => {
+    const lines = (shown: string, hidden: string) =>
+      [
+        'FROM base:1 AS made',
+        `RUN mkdir -p /out && echo ${shown} > /out/f && echo ${hidden} > /hidden && ln -s / /out/root`,
+        'FROM base:1',
+        'RUN --mount=from=made,source=/out,target=/m cat /m/f && test "$(readlink /m/root)" = /',
+        'RUN --mount=from=base:1,target=/b test -e /b/bin/busybox',
+        '',
+      ].join('\n')
+    const context = await contextOf([])
+    const write = (shown: string, hidden: string) =>
+      writeFileSync(join(context, 'Dockerfile'), lines(shown, hidden))
+    write('1', '1')
+    await build(context)
+    assert.deepEqual(await added(), [])
+    write('1', '2')
+    assert.equal(isCached(await build(context), /RUN --mount=from=made/), true)
+    write('2', '2')
+    assert.equal(isCached(await build(context), /RUN --mount=from=made/), false)
+  })
+
+  it('a source that is a symlink does not lead out of its root', async () => {
+    const outside = join(world.scratch, 'outside')
+    writeFileSync(outside, 'of the host')
+    const { code, stderr } = await tryBuild(
+      await contextOf([
+        `RUN ln -s ${outside} /l`,
+        'FROM base:1',
+        'RUN --mount=from=0,source=/l,target=/m cat /m',
+      ]),
+    )
+    assert.equal(code, 1)
+    assert.match(stderr, /Cannot mount "l": it is not there/)
+    assert.doesNotMatch(stderr, /of the host/)
+  })
+
+  for (const target of ['/proc', '/proc/self', '/dev', '/sys'])
+    it(`refuses to mount over ${target}, also through a symlink`, async () => {
+      for (const line of [
+        `RUN --mount=type=tmpfs,target=${target} true`,
+        `RUN ln -s ${target} /l\nRUN --mount=type=tmpfs,target=/l true`,
+      ]) {
+        const { code, stderr } = await tryBuild(await contextOf([line]))
+        assert.equal(code, 1, stderr)
+      }
+    })
+
+  it('a source that is missing is an error at the line of the RUN', async () => {
+    for (const mount of ['source=none', 'from=base:1,source=none', 'source=no*']) {
+      const { code, stderr } = await tryBuild(await contextOf(['', `RUN --mount=target=/c,${mount} true`]))
+      assert.equal(code, 1)
+      assert.match(stderr, /> 3 \| RUN --mount/)
+      assert.match(stderr, /not found in the build context|it is not there/)
+    }
+  })
+})
