@@ -165,6 +165,51 @@ describe('RUN --mount', { skip: cannotRun({ root: true, programs: ['runc', 'skop
       }
     })
 
+  it('semantics 66: a cache stays between builds and out of the layer; its owner is for the first step', async () => {
+    const add = (word: string) =>
+      contextOf([
+        `RUN --mount=type=cache,target=/new/cache,mode=0750,uid=7,gid=8 echo ${word} >> /new/cache/words`,
+        'RUN --mount=type=cache,target=/other,id=/new/cache,uid=9,ro stat -c "%a %u:%g" /other && cat /other/words \\',
+        `  && ! touch /other/x # ${word}`,
+      ])
+    await build(await add('one'))
+    assert.deepEqual(await added(), [])
+    const context = await add('two')
+    const printed = await build(context)
+    assert.match(printed, /750 7:8/)
+    assert.match(printed, / one\n.* two\n/)
+    assert.deepEqual(await added(), [])
+    assert.equal(isCached(await build(context), /RUN --mount=type=cache,target=.other/), true)
+  })
+
+  it('semantics 66: from and source tell what a cache begins with', async () => {
+    const context = await contextOf([
+      'RUN mkdir -p /d/e && echo seed > /d/e/f && chmod 700 /d && chown 5:6 /d/e/f',
+      'FROM base:1',
+      'RUN --mount=type=cache,target=/c,from=0,source=/d stat -c "%a" /c | grep 700 && cat /c/e/f && echo more >> /c/e/f',
+      'RUN --mount=type=cache,target=/c,from=0,source=/d cat /c/e/f && stat -c %u:%g /c/e/f | grep 5:6',
+    ])
+    assert.match(await build(context), / seed\n(.*\n)*.* seed\n.* more\n/)
+    assert.deepEqual(await added(), [])
+  })
+
+  it('semantics 66: of steps at one time, a locked cache serves one, a private one is for each', async () => {
+    const stages = (sharing: string, script: string) =>
+      contextOf([
+        ...['a', 'b'].flatMap(name => [
+          `FROM base:1 AS ${name}`,
+          `RUN --mount=type=cache,target=/c,id=${sharing}-${count},sharing=${sharing} ${script} && echo ${name} > /${name}`,
+        ]),
+        'FROM base:1',
+        'COPY --from=a /a /',
+        'COPY --from=b /b /',
+      ])
+    await build(await stages('locked', 'mkdir /c/busy && sleep 1 && rmdir /c/busy'))
+    await build(await stages('private', 'mkdir /c/busy && sleep 1'))
+    const both = 'i=0; until test "$(ls /c | wc -l)" = 2; do i=$((i+1)); test $i -lt 20; sleep 1; done'
+    await build(await stages('shared', `touch "/c/$(cat /proc/sys/kernel/random/uuid)" && (set -e; ${both})`))
+  })
+
   it('a source that is missing is an error at the line of the RUN', async () => {
     for (const mount of ['source=none', 'from=base:1,source=none', 'source=no*']) {
       const { code, stderr } = await tryBuild(await contextOf(['', `RUN --mount=target=/c,${mount} true`]))

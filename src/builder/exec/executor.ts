@@ -6,7 +6,7 @@ export type NetworkMode = 'default' | 'host' | 'none'
  * What a process sees beside its root filesystem. Targets are absolute; what they lead through is looked up inside the
  * root filesystem. Nothing of a mount is left there.
  */
-export type ContainerMount = SnapshotMount | TmpfsMount
+export type ContainerMount = SnapshotMount | TmpfsMount | DirectoryMount
 
 interface MountTarget {
   readonly target: string
@@ -25,6 +25,13 @@ export interface TmpfsMount extends MountTarget {
   readonly kind: 'tmpfs'
   /** In bytes; half of the machine's memory by default. */
   readonly size?: number
+}
+
+/** A directory of this machine; what is written there stays. */
+export interface DirectoryMount extends MountTarget {
+  readonly kind: 'directory'
+  /** Absolute path. */
+  readonly source: string
 }
 
 /** A process in a container. All values are final: nothing is looked up or expanded any more. */

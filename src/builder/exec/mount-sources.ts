@@ -73,6 +73,8 @@ function openSource(
   switch (mount.kind) {
     case 'tmpfs':
       return { target, kind: 'directory', mount: tmpfsMount(mount), isDiscarded: false }
+    case 'directory':
+      return { target, kind: 'directory', mount: bindMount(mount.source, mount), isDiscarded: false }
     case 'snapshot': {
       const { source, kind } = openSnapshotSource(linux, directory, index, mount, undo)
       return { target, kind, mount: bindMount(source, mount), isDiscarded: true }

@@ -1,13 +1,20 @@
 /** The mounts of a RUN: what of them is in its cache key, and what is made ready for its container. */
 import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { joinPath } from '../../oci/path.ts'
+import { writeTar } from '../../oci/tar/writer.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError } from '../errors.ts'
 import type { ContainerMount } from '../exec/executor.ts'
-import type { MountDefinition, MountInput } from '../plan/op-definition.ts'
+import { rootfsItems } from '../export/rootfs.ts'
+import type { CacheDefinition, MountDefinition, MountInput } from '../plan/op-definition.ts'
+import type { CacheMount, CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
 import type { CacheKey, OpContext, Result } from '../solve/vertex.ts'
+import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
+import { createCacheKey } from './cache-key.ts'
 import { sourceParts } from './source-key.ts'
 import type { Unpack } from './unpack-layers.ts'
 
@@ -27,14 +34,16 @@ export async function mountParts(
 ): Promise<CacheKey['parts']> {
   const parts: CacheKey['parts'][number][] = []
   for (const mount of mounts) {
-    if (mount.kind !== 'bind') continue
+    if (mount.kind === 'tmpfs') continue
     parts.push(['mount', `${mount.kind} ${mount.readOnly ? 'ro' : 'rw'} ${mount.target}`])
-    parts.push(...(await inputParts(mount, inputs, deps, signal)))
+    const input = mount.kind === 'bind' ? mount : mount.seed
+    if (input !== undefined) parts.push(...(await inputParts(input, inputs, deps, signal)))
   }
   return parts
 }
 
-export interface OpenMountsDeps {
+export interface OpenMountsDeps extends TreeDeps {
+  readonly cacheMounts: CacheMounts
   readonly snapshotter: Snapshotter
   readonly unpack: Unpack
   requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
@@ -52,10 +61,18 @@ export async function openMounts(
   context: OpContext,
 ): Promise<OpenMounts> {
   await using undo = new AsyncDisposableStack()
+  const caches = await acquireCaches(definitions, inputs, deps, context, undo)
   const mounts: ContainerMount[] = []
   for (const definition of definitions) {
     if (definition.kind === 'tmpfs') {
       mounts.push(definition)
+      continue
+    }
+    if (definition.kind === 'cache') {
+      const { target, readOnly } = definition
+      const source = caches.get(cacheKeyOf(definition, inputs))?.directory
+      if (source === undefined) throw new Error(`Cannot mount "${target}": its cache was not acquired`)
+      mounts.push({ kind: 'directory', target, readOnly, source })
       continue
     }
     const { target, readOnly, source } = definition
@@ -68,6 +85,53 @@ export async function openMounts(
   return { mounts, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
+/** Each cache once, in the order of keys. */
+async function acquireCaches(
+  definitions: readonly MountDefinition[],
+  inputs: readonly Result[],
+  deps: OpenMountsDeps,
+  context: OpContext,
+  undo: AsyncDisposableStack,
+): Promise<ReadonlyMap<Digest, CacheMount>> {
+  const wanted = new Map<Digest, CacheDefinition>()
+  for (const definition of definitions)
+    if (definition.kind === 'cache') wanted.set(cacheKeyOf(definition, inputs), definition)
+  const acquired = new Map<Digest, CacheMount>()
+  for (const key of [...wanted.keys()].sort()) {
+    const definition = wanted.get(key)
+    if (definition === undefined) continue
+    const { sharing, target, seed, mode, uid, gid } = definition
+    let owner = { mode: 0o755, uid: 0, gid: 0 }
+    let content: (() => AsyncIterable<Buffer>) | undefined
+    if (seed !== undefined) {
+      const tree = undo.use(await deps.openTree(inputAt(inputs, seed), context.signal))
+      const { path, node } = await findSource(tree, seed)
+      owner = node
+      content = () => writeTar(rootfsItems(treeBelow(tree, path), context.signal))
+    }
+    const request = {
+      key,
+      sharing,
+      mode: mode ?? owner.mode,
+      uid: uid ?? owner.uid,
+      gid: gid ?? owner.gid,
+      ...(content !== undefined && { seed: content }),
+    }
+    const waiting = () => context.status(`waiting for the cache of ${target}`)
+    acquired.set(key, undo.use(await deps.cacheMounts.acquire(request, context.signal, waiting)))
+  }
+  return acquired
+}
+
+/** Semantics 66: mode and owner do not tell caches apart; what they begin with does. */
+function cacheKeyOf({ id, seed }: CacheDefinition, inputs: readonly Result[]): Digest {
+  const from = seed === undefined ? [] : [inputAt(inputs, seed).chainID ?? 'scratch', seed.source]
+  return createCacheKey(
+    'cache mount',
+    [id, ...from].map(text => ['part', text] as const),
+  ).digest
+}
+
 async function inputParts(
   mount: MountInput,
   inputs: readonly Result[],
@@ -75,14 +139,31 @@ async function inputParts(
   signal: AbortSignal,
 ): Promise<CacheKey['parts']> {
   await using tree = await deps.openTree(inputAt(inputs, mount), signal)
-  const path = await resolvePath(tree, byteStringOf(mount.source))
-  const node = path === undefined ? undefined : await tree.stat(path)
+  return sourceParts([{ name: '' as ByteString, ...(await findSource(tree, mount)) }], tree, signal)
+}
+
+async function findSource(
+  tree: FileTree,
+  { source }: MountInput,
+): Promise<{ readonly path: ByteString; readonly node: TreeNode }> {
+  const path = await resolvePath(tree, byteStringOf(source))
+  const found = path === undefined ? undefined : await tree.stat(path)
   // An image's root directory need not be in its layers.
-  if (path === '' && node === undefined)
-    return sourceParts([{ name: '' as ByteString, path, node: ROOT }], tree, signal)
-  if (path === undefined || node === undefined)
-    throw new BuildError('source-missing', `Cannot mount ${JSON.stringify(mount.source)}: it is not there`)
-  return sourceParts([{ name: '' as ByteString, path, node }], tree, signal)
+  const node = path === '' ? (found ?? ROOT) : found
+  if (path !== undefined && node !== undefined) return { path, node }
+  throw new BuildError('source-missing', `Cannot mount ${JSON.stringify(source)}: it is not there`)
+}
+
+/** A directory of a tree as a tree. */
+function treeBelow(tree: FileTree, directory: ByteString): FileTree {
+  const inside = (path: ByteString) => joinPath(directory, path)
+  return {
+    stat: path => tree.stat(inside(path)),
+    list: path => tree.list(inside(path)),
+    digest: path => tree.digest(inside(path)),
+    prepare: (paths, signal) => tree.prepare(paths.map(inside), signal),
+    open: path => tree.open(inside(path)),
+  }
 }
 
 const ROOT = { type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 0 } as const

@@ -8,6 +8,7 @@ import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError } from '../errors.ts'
 import type { Executor } from '../exec/executor.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
+import type { CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
 import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
@@ -21,6 +22,7 @@ import { resolveUser } from './users.ts'
 export interface Sandbox {
   readonly executor: Executor
   readonly snapshotter: Snapshotter
+  readonly cacheMounts: CacheMounts
 }
 
 export interface RunOpDeps {
@@ -43,12 +45,17 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
     },
     async exec(inputs, context) {
       const [parent = EMPTY] = inputs
-      const { snapshotter, executor } = await deps.openSandbox()
+      const { snapshotter, executor, cacheMounts } = await deps.openSandbox()
       await deps.unpack(await deps.requireLayers(parent, context), snapshotter, context)
       await using tree = await deps.openTree(parent, context.signal)
       const { uid, gid, additionalGids } = await resolveUser(tree, definition.user)
       await using snapshot = await snapshotter.prepare(parent.chainID)
-      await using mounts = await openMounts(definition.mounts, inputs, { ...deps, snapshotter }, context)
+      await using mounts = await openMounts(
+        definition.mounts,
+        inputs,
+        { ...deps, snapshotter, cacheMounts },
+        context,
+      )
       const tail = createOutputTail()
       const { args, env, proxyEnv, cwd, hostname, network, extraHosts } = definition
       const { exitCode } = await executor.run(

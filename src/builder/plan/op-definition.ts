@@ -39,7 +39,7 @@ export interface RunDefinition {
 }
 
 /** Targets are absolute and clean. */
-export type MountDefinition = BindDefinition | TmpfsDefinition
+export type MountDefinition = BindDefinition | TmpfsDefinition | CacheDefinition
 
 /** The root filesystem that a mount takes its files from: one of the inputs of RUN. */
 export interface MountInput {
@@ -52,6 +52,19 @@ export interface BindDefinition extends MountInput {
   readonly kind: 'bind'
   readonly target: string
   readonly readOnly: boolean
+}
+
+export interface CacheDefinition {
+  readonly kind: 'cache'
+  readonly target: string
+  readonly readOnly: boolean
+  readonly id: string
+  readonly sharing: 'shared' | 'private' | 'locked'
+  /** Of a cache that has to be made: what it begins with, and whom it belongs to. */
+  readonly seed?: MountInput
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
 }
 
 export interface TmpfsDefinition {

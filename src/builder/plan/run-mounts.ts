@@ -35,6 +35,23 @@ export async function planMounts(
     return { input: sources.push(vertex), source: from === undefined ? MOUNTED_CONTEXT : path }
   }
 
+  async function cacheOf(mount: RunMount, target: string): Promise<MountDefinition> {
+    const { readOnly, id = target, sharing = 'shared', mode, uid, gid } = mount
+    if (mount.from === undefined && mount.source !== undefined)
+      throw invalid('Cannot mount a cache with a source: say with "from" what it is a source in', span)
+    return {
+      kind: 'cache',
+      target,
+      readOnly,
+      id: [scope.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '', posix.normalize(id)].join('/'),
+      sharing,
+      ...(mount.from !== undefined && { seed: await inputOf(mount) }),
+      ...(mode !== undefined && { mode }),
+      ...(uid !== undefined && { uid }),
+      ...(gid !== undefined && { gid }),
+    }
+  }
+
   for (const text of mounts) {
     const mount = parseRunMount(text, expand, span)
     const { readOnly, size } = mount
@@ -42,6 +59,9 @@ export async function planMounts(
     switch (mount.type) {
       case 'bind':
         planned.push({ kind: 'bind', target: target(), readOnly, ...(await inputOf(mount)) })
+        break
+      case 'cache':
+        planned.push(await cacheOf(mount, target()))
         break
       case 'tmpfs':
         planned.push({ kind: 'tmpfs', target: target(), readOnly, ...(size !== undefined && { size }) })

@@ -19,6 +19,11 @@ export function runDirectory(storeRoot: string): string {
   return `${storeRoot}/run`
 }
 
+/** Where directories for cache mounts live, which stay between builds. */
+export function cacheMountDirectory(storeRoot: string): string {
+  return `${storeRoot}/cache-mounts`
+}
+
 /**
  * Removes what processes that were killed have left behind: containers that still run, their mounts and files,
  * snapshots half written, and snapshots of an earlier boot. What belongs to a living process stays.
@@ -31,6 +36,7 @@ export async function removeStaleState(storeRoot: string): Promise<void> {
     unmountBelow(linux, path)
   })
   await removeAbandoned(linux, current, async path => unmountBelow(linux, path))
+  await removeAbandoned(linux, cacheMountDirectory(storeRoot), async () => undefined)
   await removeOtherBoots(linux, `${storeRoot}/snapshots`, current)
 }
 

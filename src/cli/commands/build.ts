@@ -193,6 +193,7 @@ function buildDeps(
 
 async function openSandbox({ store, settings: { runtime } }: Session, { env }: Terminal): Promise<Sandbox> {
   const { createRuntimeExecutor } = await import('../../builder/exec/runtime-executor.ts')
+  const { createCacheMounts } = await import('../../builder/snapshot/cache-mounts.ts')
   const { createOverlaySnapshotter } = await import('../../builder/snapshot/overlay-snapshotter.ts')
   return {
     executor: createRuntimeExecutor({
@@ -200,6 +201,7 @@ async function openSandbox({ store, settings: { runtime } }: Session, { env }: T
       ...(runtime !== undefined && { runtime }),
       path: env.PATH ?? '',
     }),
+    cacheMounts: createCacheMounts({ root: store.root }),
     snapshotter: createOverlaySnapshotter({ root: store.root }),
   }
 }

@@ -85,6 +85,7 @@ export async function openWorkshop(): Promise<Workshop> {
           store,
           remote: workshop.remote,
           openSandbox: async () => ({
+            cacheMounts: { acquire: () => Promise.reject(new Error('no cache mounts in this test')) },
             snapshotter: fakeSnapshotter(folder),
             executor: {
               async run(process, [mount], { output }) {

@@ -441,7 +441,7 @@ describe('planBuild(): vertices', () => {
   })
 
   const refused: readonly (readonly [feature: string, line: string])[] = [
-    ['RUN --mount=type=cache', 'RUN --mount=type=cache,target=/c x'],
+    ['RUN --mount=type=secret', 'RUN --mount=type=secret,id=s x'],
     ['RUN --security=insecure', 'RUN --security=insecure x'],
     ['a heredoc with #!', 'RUN <<E\n#!/bin/sh\nx\nE'],
     ['COPY --link', 'COPY --link a b'],
