@@ -18,6 +18,7 @@ import { createOpFactory } from './ops/create-op.ts'
 import type { Sandbox } from './ops/run.ts'
 import { createUnpack } from './ops/unpack-layers.ts'
 import { planBuild } from './plan/plan.ts'
+import { readSecret, type SecretSource } from './secrets.ts'
 import { type ProgressSink, withProgress } from './solve/progress.ts'
 import { solve } from './solve/solver.ts'
 import type { Result } from './solve/vertex.ts'
@@ -50,6 +51,8 @@ export interface BuildOptions {
   readonly platform?: Platform
   /** `name:address` for /etc/hosts of RUN. */
   readonly extraHosts: readonly string[]
+  /** By id; read when a step needs them. */
+  readonly secrets: ReadonlyMap<string, SecretSource>
 }
 
 export interface BuildDeps {
@@ -116,6 +119,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     requireLayers: (result, opContext) => layers.require(result.layers, opContext),
     openSandbox: once(deps.openSandbox),
     unpack: createUnpack(store.layers),
+    readSecret: id => readSecret(options.secrets, id),
   })
   const { remote } = deps
   const { pull } = options

@@ -15,6 +15,8 @@ export const AT_FDCWD = -100
 
 export const O_PATH = 0o10000000
 
+export const MS_NOSUID = 0x2
+export const MS_NODEV = 0x4
 export const MS_BIND = 0x1000
 
 export const S_IFIFO = 0o010000

@@ -3,7 +3,7 @@ import { utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { readImage } from './support/image-contents.ts'
-import type { Outcome } from './support/process.ts'
+import { type Outcome, run as runProgram } from './support/process.ts'
 import type { Served } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
 
@@ -208,6 +208,57 @@ describe('RUN --mount', { skip: cannotRun({ root: true, programs: ['runc', 'skop
     await build(await stages('private', 'mkdir /c/busy && sleep 1'))
     const both = 'i=0; until test "$(ls /c | wc -l)" = 2; do i=$((i+1)); test $i -lt 20; sleep 1; done'
     await build(await stages('shared', `touch "/c/$(cat /proc/sys/kernel/random/uuid)" && (set -e; ${both})`))
+  })
+
+  it('semantics 67: a secret is read-only in memory, and neither in the image nor in the store', async () => {
+    const file = join(world.scratch, 'secret-file')
+    writeFileSync(file, 'hush-in-file')
+    const lines = (more: string) =>
+      contextOf([
+        'RUN --mount=type=secret,id=a test "$(cat /run/secrets/a)" = hush-in-file && grep "/run/secrets/a tmpfs" /proc/mounts \\',
+        `  && stat -c "%a %u:%g" /run/secrets/a | grep "^400 0:0$" && ! echo x > /run/secrets/a && touch /ran ${more}`,
+        'RUN --mount=type=secret,id=a,env=A --mount=type=secret,id=b,target=t,mode=0444,uid=5 test "$A" = hush-in-file \\',
+        '  && test ! -e /run/secrets/a && test "$(cat /t)" = hush-""in-env && stat -c "%a %u" /t | grep "444 5"',
+        'RUN --mount=type=secret,id=none test ! -e /run/secrets/none',
+      ])
+    const options = ['--secret', `id=a,src=${file}`, '--secret', 'id=b,env=HUSH']
+    const context = await lines('')
+    const env = { HUSH: 'hush-in-env' }
+    const run = () =>
+      world.slipway.try(['build', '--progress=plain', '-t', `app:${count}`, ...options, context], { env })
+    const first = await run()
+    assert.equal(first.code, 0, first.stderr)
+    assert.deepEqual(await added(), ['ran'])
+    writeFileSync(file, 'another')
+    assert.equal(isCached((await run()).stderr, /RUN --mount=type=secret,id=a test/), true)
+    const found = await world.slipway.run(['inspect', `app:${count}`])
+    assert.doesNotMatch(found + first.stderr, /hush-in-env/)
+    const grep = await runProgram('grep', ['-r', '-l', '-e', 'hush-in-env', world.slipway.root])
+    assert.equal(grep.stdout, '')
+  })
+
+  it('semantics 67: a secret that is required and missing stops the build', async () => {
+    const { code, stderr } = await tryBuild(
+      await contextOf(['RUN --mount=type=secret,id=none,required true']),
+    )
+    assert.equal(code, 1)
+    assert.match(stderr, /Cannot mount secret "none": nobody gave it/)
+  })
+
+  it('semantics 13: a heredoc that begins with #! is run as a program', async () => {
+    await build(
+      await contextOf([
+        'RUN <<EOF',
+        '#!/bin/busybox sh',
+        'test "$0" = /dev/pipes/EOF && echo made > /made',
+        'EOF',
+      ]),
+    )
+    assert.deepEqual(await added(), ['made'])
+    assert.match(
+      await world.slipway.run(['history', '--format', 'json', `app:${count}`]),
+      /RUN \/bin\/sh -c \/dev\/pipes\/EOF # buildkit/,
+    )
   })
 
   it('a source that is missing is an error at the line of the RUN', async () => {

@@ -310,7 +310,7 @@ describe('the runtime executor', { skip }, () => {
 /** The first process of the only container of the store, as runtimes keep it in their state. */
 function initProcess(root: string): number {
   const [id = ''] = readdirSync(`${root}/run`).filter(name => /^tmp-[0-9a-f]+$/.test(name))
-  const state = `${root}/run/${id}/state/${id}`
+  const state = `${root}/run/${id}/private/state/${id}`
   const file = ['state.json', 'status'].find(name => existsSync(`${state}/${name}`))
   const { init_process_pid: runc, pid: crun } = JSON.parse(readFileSync(`${state}/${file}`, 'utf8'))
   return runc ?? crun

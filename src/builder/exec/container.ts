@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { isErrno } from '../../oci/errors.ts'
 import { isJsonObject, parseJson } from '../../oci/json.ts'
@@ -10,7 +10,7 @@ import type { ExecContext } from './executor.ts'
 export interface Container {
   /** Absolute path of the OCI runtime. */
   readonly runtime: string
-  /** The container's own, named as the container; holds its bundle, the runtime's state and log. */
+  /** The container's own, named as the container; holds the runtime's log and, in `private`, its bundle and state. */
   readonly directory: string
   readonly id: string
   readonly spec: object
@@ -24,13 +24,15 @@ export interface Container {
 export async function runContainer(container: Container, context: ExecContext): Promise<number> {
   const { runtime, directory, id, spec } = container
   const log = `${directory}/log`
-  writeFileSync(`${directory}/config.json`, JSON.stringify(spec))
+  const bundle = `${directory}/private`
+  mkdirSync(bundle, { recursive: true, mode: 0o700 })
+  writeFileSync(`${bundle}/config.json`, JSON.stringify(spec))
   // From here on whoever cleans up knows that there may be a container.
   writeFileSync(`${directory}/runtime`, runtime)
   context.signal.throwIfAborted()
   const child = spawn(
     runtime,
-    ['--root', `${directory}/state`, '--log', log, '--log-format', 'json', 'run', '--bundle', directory, id],
+    ['--root', `${bundle}/state`, '--log', log, '--log-format', 'json', 'run', '--bundle', bundle, id],
     // In a session of its own, so that a terminal's Ctrl-C reaches us alone.
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )

@@ -6,7 +6,7 @@ export type NetworkMode = 'default' | 'host' | 'none'
  * What a process sees beside its root filesystem. Targets are absolute; what they lead through is looked up inside the
  * root filesystem. Nothing of a mount is left there.
  */
-export type ContainerMount = SnapshotMount | TmpfsMount | DirectoryMount
+export type ContainerMount = SnapshotMount | TmpfsMount | DirectoryMount | FileMount
 
 interface MountTarget {
   readonly target: string
@@ -32,6 +32,15 @@ export interface DirectoryMount extends MountTarget {
   readonly kind: 'directory'
   /** Absolute path. */
   readonly source: string
+}
+
+/** A file that is in memory alone, and only as long as the container: a secret, or a script. */
+export interface FileMount extends MountTarget {
+  readonly kind: 'file'
+  readonly content: Uint8Array
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
 }
 
 /** A process in a container. All values are final: nothing is looked up or expanded any more. */

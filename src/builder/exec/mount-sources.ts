@@ -2,7 +2,16 @@
  * Prepares on this machine what a step mounts, so that the runtime has nothing to look up: what it binds is
  * `source-<n>`, a mount of ours over the very file that was found inside its root.
  */
-import { closeSync, constants, fstatSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  writeFileSync,
+} from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
 import { fdPath, type Linux, MS_BIND, O_PATH } from '../../linux/linux.ts'
 import { BuildError } from '../errors.ts'
@@ -73,6 +82,20 @@ function openSource(
   switch (mount.kind) {
     case 'tmpfs':
       return { target, kind: 'directory', mount: tmpfsMount(mount), isDiscarded: false }
+    case 'file': {
+      const source = `${directory}/private/file-${index}`
+      writeFileSync(source, mount.content, { mode: 0o600 })
+      chownSync(source, mount.uid, mount.gid)
+      chmodSync(source, mount.mode)
+      const { type, options } = bindMount(source, mount)
+      const run = (mount.mode & 0o111) === 0 ? ['noexec'] : []
+      return {
+        target,
+        kind: 'file',
+        mount: { type, source, options: [...options, 'nosuid', 'nodev', ...run] },
+        isDiscarded: false,
+      }
+    }
     case 'directory':
       return { target, kind: 'directory', mount: bindMount(mount.source, mount), isDiscarded: false }
     case 'snapshot': {

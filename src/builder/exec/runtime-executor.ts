@@ -3,10 +3,13 @@
  *
  * ```
  * run/tmp-<id>/rootfs                 where the root filesystem is mounted
- *             /config.json            the bundle
+ *             /private                a tmpfs, as what follows may tell secrets
+ *                     /config.json    the bundle
+ *                     /state          what the runtime keeps
+ *                     /file-<n>       secrets and scripts
  *             /hosts  /resolv.conf    mounted into the container
  *             /mount-<n>  /source-<n> what the step mounts: a root filesystem, and the part of it that is wanted
- *             /runtime  /state  /log  which runtime it is, what it keeps, what it complains about
+ *             /runtime  /log          which runtime it is, what it complains about
  * ```
  *
  * The directory is locked by its process: what a killed one leaves behind, the next one takes down.
@@ -14,9 +17,9 @@
 import { closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { arch } from 'node:os'
 import { isLinuxError } from '../../linux/errors.ts'
-import { type Linux, loadLinux, O_PATH } from '../../linux/linux.ts'
+import { type Linux, loadLinux, MS_NODEV, MS_NOSUID, O_PATH } from '../../linux/linux.ts'
 import { BuildError } from '../errors.ts'
-import { mountRoot } from '../snapshot/mounting.ts'
+import { mountRoot, unmountOrDetach } from '../snapshot/mounting.ts'
 import { createOwnedDirectory, type OwnedDirectory } from '../snapshot/owned-directory.ts'
 import { requireRoot } from '../snapshot/privilege.ts'
 import type { Mount } from '../snapshot/snapshotter.ts'
@@ -66,6 +69,7 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
       const root = `${work.path}/rootfs`
       mkdirSync(root)
       using _mounted = mountOrExplain(linux, rootfs, root)
+      using _private = mountPrivate(linux, `${work.path}/private`)
       await using sources = await openMountSources(linux, work.path, process.mounts)
       return { exitCode: await runInRoot(linux, runtime, work, process, sources.mounts, context) }
     },
@@ -140,6 +144,13 @@ function specFor(
   mounts: readonly SpecMount[],
 ): object {
   return runtimeSpec({ root, process, files, mounts, cgroupsPath: `/slipway/${id}`, machine: arch() })
+}
+
+/** Memory that goes with the step; after a kill, with the clean-up of what was left behind. Nothing of it is on a disk. */
+function mountPrivate(linux: Linux, target: string): Disposable {
+  mkdirSync(target, { mode: 0o700 })
+  linux.mount('tmpfs', target, 'tmpfs', MS_NOSUID | MS_NODEV, 'mode=0700')
+  return { [Symbol.dispose]: () => unmountOrDetach(linux, target) }
 }
 
 function mountOrExplain(linux: Linux, rootfs: readonly Mount[], target: string): Disposable {

@@ -7,7 +7,7 @@ import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError } from '../errors.ts'
 import type { ContainerMount } from '../exec/executor.ts'
 import { rootfsItems } from '../export/rootfs.ts'
-import type { CacheDefinition, MountDefinition, MountInput } from '../plan/op-definition.ts'
+import type { CacheDefinition, MountDefinition, MountInput, SecretDefinition } from '../plan/op-definition.ts'
 import type { CacheMount, CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
 import type { CacheKey, OpContext, Result } from '../solve/vertex.ts'
@@ -34,7 +34,11 @@ export async function mountParts(
 ): Promise<CacheKey['parts']> {
   const parts: CacheKey['parts'][number][] = []
   for (const mount of mounts) {
-    if (mount.kind === 'tmpfs') continue
+    if (mount.kind === 'tmpfs' || mount.kind === 'secret') continue
+    if (mount.kind === 'script') {
+      parts.push(['script', `${mount.target} ${mount.content}`])
+      continue
+    }
     parts.push(['mount', `${mount.kind} ${mount.readOnly ? 'ro' : 'rw'} ${mount.target}`])
     const input = mount.kind === 'bind' ? mount : mount.seed
     if (input !== undefined) parts.push(...(await inputParts(input, inputs, deps, signal)))
@@ -44,6 +48,7 @@ export async function mountParts(
 
 export interface OpenMountsDeps extends TreeDeps {
   readonly cacheMounts: CacheMounts
+  readSecret(id: string): Promise<Uint8Array | undefined>
   readonly snapshotter: Snapshotter
   readonly unpack: Unpack
   requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
@@ -51,6 +56,8 @@ export interface OpenMountsDeps extends TreeDeps {
 
 export interface OpenMounts extends AsyncDisposable {
   readonly mounts: readonly ContainerMount[]
+  /** `NAME=value` of secrets. */
+  readonly env: readonly string[]
 }
 
 /** Dispose when the step has ended: what it wrote into binds is then gone (semantics 66). */
@@ -63,9 +70,23 @@ export async function openMounts(
   await using undo = new AsyncDisposableStack()
   const caches = await acquireCaches(definitions, inputs, deps, context, undo)
   const mounts: ContainerMount[] = []
+  const env: string[] = []
   for (const definition of definitions) {
     if (definition.kind === 'tmpfs') {
       mounts.push(definition)
+      continue
+    }
+    if (definition.kind === 'script') {
+      const { target, content } = definition
+      mounts.push({ kind: 'file', target, readOnly: true, content: Buffer.from(content), ...SCRIPT_OWNER })
+      continue
+    }
+    if (definition.kind === 'secret') {
+      const content = await requireSecret(definition, deps)
+      if (content === undefined) continue
+      if (definition.env !== undefined) env.push(`${definition.env}=${variableOf(definition, content)}`)
+      const { target, mode, uid, gid } = definition
+      if (definition.isFile) mounts.push({ kind: 'file', target, readOnly: true, content, mode, uid, gid })
       continue
     }
     if (definition.kind === 'cache') {
@@ -82,7 +103,25 @@ export async function openMounts(
     mounts.push({ kind: 'snapshot', target, readOnly, source, rootfs: snapshot.mounts })
   }
   const owned = undo.move()
-  return { mounts, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { mounts, env, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+const SCRIPT_OWNER = { mode: 0o755, uid: 0, gid: 0 }
+
+async function requireSecret(
+  { id, required }: SecretDefinition,
+  deps: OpenMountsDeps,
+): Promise<Uint8Array | undefined> {
+  const content = await deps.readSecret(id)
+  if (content !== undefined || !required) return content
+  throw new BuildError('source-missing', `Cannot mount secret ${JSON.stringify(id)}: nobody gave it`, {
+    hint: `give it with --secret id=${id},src=FILE`,
+  })
+}
+
+function variableOf({ id }: SecretDefinition, content: Uint8Array): string {
+  if (!content.includes(0)) return Buffer.from(content).toString()
+  throw new BuildError('source-missing', `Cannot mount secret ${JSON.stringify(id)}: no variable can hold it`)
 }
 
 /** Each cache once, in the order of keys. */

@@ -33,6 +33,8 @@ export interface RunOpDeps {
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
   openSandbox(): Promise<Sandbox>
   readonly unpack: Unpack
+  /** Undefined for a secret that nobody gave. */
+  readSecret(id: string): Promise<Uint8Array | undefined>
 }
 
 /** RUN: a process over the root filesystem; what it wrote becomes one layer. */
@@ -61,7 +63,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       const { exitCode } = await executor.run(
         {
           args,
-          env: [...env, ...proxyEnv],
+          env: [...env, ...proxyEnv, ...mounts.env],
           cwd,
           user: { uid, gid, additionalGids },
           hostname,

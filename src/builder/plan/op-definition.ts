@@ -39,7 +39,12 @@ export interface RunDefinition {
 }
 
 /** Targets are absolute and clean. */
-export type MountDefinition = BindDefinition | TmpfsDefinition | CacheDefinition
+export type MountDefinition =
+  | BindDefinition
+  | TmpfsDefinition
+  | CacheDefinition
+  | SecretDefinition
+  | ScriptDefinition
 
 /** The root filesystem that a mount takes its files from: one of the inputs of RUN. */
 export interface MountInput {
@@ -52,6 +57,26 @@ export interface BindDefinition extends MountInput {
   readonly kind: 'bind'
   readonly target: string
   readonly readOnly: boolean
+}
+
+export interface SecretDefinition {
+  readonly kind: 'secret'
+  readonly target: string
+  /** False for one that is a variable alone. */
+  readonly isFile: boolean
+  readonly env?: string
+  readonly id: string
+  readonly required: boolean
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** A heredoc that is run as a program. */
+export interface ScriptDefinition {
+  readonly kind: 'script'
+  readonly target: string
+  readonly content: string
 }
 
 export interface CacheDefinition {

@@ -7,7 +7,7 @@ import type { SourceSpan } from '../dockerfile/source.ts'
 import { BuildError } from '../errors.ts'
 import type { Vertex } from '../solve/vertex.ts'
 import { pathBelowRoot } from '../tree/walk.ts'
-import type { MountDefinition, MountInput, TransferDefinition } from './op-definition.ts'
+import type { MountDefinition, MountInput, SecretDefinition, TransferDefinition } from './op-definition.ts'
 import { type StageDraft, workingDirectory } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
@@ -21,11 +21,13 @@ export interface PlannedMounts {
 /** @throws BuildError `dockerfile-invalid`, or for a `from` that names nothing */
 export async function planMounts(
   draft: StageDraft,
-  { mounts, span }: RunInstruction,
+  { mounts, command, span }: RunInstruction,
   scope: StageScope,
 ): Promise<PlannedMounts> {
   const sources: Vertex[] = []
   const planned: MountDefinition[] = []
+  if (command.form === 'file')
+    planned.push({ kind: 'script', target: scriptPath(command.name), content: command.content })
   const expand = (text: string) => scope.expand.word(text, draft.env, span)
 
   async function inputOf(mount: RunMount): Promise<MountInput> {
@@ -63,6 +65,9 @@ export async function planMounts(
       case 'cache':
         planned.push(await cacheOf(mount, target()))
         break
+      case 'secret':
+        planned.push(secretOf(mount, workingDirectory(draft), span))
+        break
       case 'tmpfs':
         planned.push({ kind: 'tmpfs', target: target(), readOnly, ...(size !== undefined && { size }) })
         break
@@ -92,6 +97,29 @@ export function contextCopy(path: string, createdAt: number): TransferDefinition
     destination: `/${MOUNTED_CONTEXT}`,
     workdir: '/',
     createdAt,
+  }
+}
+
+/** Semantics 13: where a heredoc that is run as a program lies. */
+export function scriptPath(name: string): string {
+  return `/dev/pipes/${name}`
+}
+
+/** Semantics 67. */
+function secretOf(mount: RunMount, workdir: string, span: SourceSpan): SecretDefinition {
+  const { env, required, mode = 0o400, uid = 0, gid = 0, target } = mount
+  const id = mount.source ?? mount.id ?? posix.basename(target ?? '')
+  const path = target ?? `/run/secrets/${posix.basename(id)}`
+  return {
+    kind: 'secret',
+    target: targetOf({ ...mount, target: path }, workdir, span),
+    isFile: env === undefined || target !== undefined,
+    ...(env !== undefined && { env }),
+    id,
+    required,
+    mode,
+    uid,
+    gid,
   }
 }
 

@@ -13,7 +13,7 @@ import { proxyEnv } from './arguments.ts'
 import { runText, transferText } from './history.ts'
 import { commandArgs } from './metadata.ts'
 import type { RunDefinition, TransferDefinition } from './op-definition.ts'
-import { planMounts } from './run-mounts.ts'
+import { planMounts, scriptPath } from './run-mounts.ts'
 import { type StageDraft, withConfig, withHistory, workingDirectory } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
@@ -25,8 +25,8 @@ export async function applyRun(
   const { span, command, devices, security, network } = instruction
   if (devices.length > 0) throw unsupported('RUN --device', span)
   if (security === 'insecure') throw unsupported('RUN --security=insecure', span)
-  if (command.form === 'file') throw unsupported('RUN with a heredoc that starts with #!', span)
-  const args = commandArgs(draft, command)
+  const isScript = command.form === 'file'
+  const args = commandArgs(draft, isScript ? { form: 'shell', script: scriptPath(command.name) } : command)
   const { mounts, sources } = await planMounts(draft, instruction, scope)
   const definition: RunDefinition = {
     kind: 'run',

@@ -63,7 +63,9 @@ export async function deleteContainer(directory: string): Promise<void> {
   const runtime = readIfThere(`${directory}/runtime`)
   if (runtime === undefined) return
   const id = directory.slice(directory.lastIndexOf('/') + 1)
-  const child = spawn(runtime, ['--root', `${directory}/state`, 'delete', '--force', id], { stdio: 'ignore' })
+  const child = spawn(runtime, ['--root', `${directory}/private/state`, 'delete', '--force', id], {
+    stdio: 'ignore',
+  })
   await new Promise<void>((resolve, reject) => {
     child.once('close', () => resolve())
     child.once('error', error => (isErrno(error, 'ENOENT') ? resolve() : reject(error)))

@@ -16,6 +16,7 @@ import { parseOutputs } from '../outputs.ts'
 import { printable } from '../printable.ts'
 import { createProgress, PROGRESS_MODES, type ProgressMode } from '../progress/create-progress.ts'
 import { openRemote } from '../registries.ts'
+import { parseSecrets } from '../secrets.ts'
 import { openSession, type Session } from '../session.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -54,6 +55,11 @@ dest=- is standard output.`,
     pull: { help: 'Ask registries for newer base images' },
     network: { value: 'MODE', help: `Network of RUN: ${NETWORKS.join(', ')}` },
     'add-host': { value: 'NAME:ADDRESS', repeated: true, help: 'Add a line to /etc/hosts of RUN' },
+    secret: {
+      value: 'id=NAME[,src=FILE|,env=NAME]',
+      repeated: true,
+      help: 'A file or variable for RUN --mount=type=secret',
+    },
     platform: { value: 'OS/ARCH', help: 'Platform of the image (default: that of this machine)' },
     output: { value: 'OUTPUT', short: 'o', repeated: true, help: 'Where the result goes (see above)' },
     progress: { value: 'MODE', help: `How progress is shown: ${PROGRESS_MODES.join(', ')}` },
@@ -70,7 +76,6 @@ dest=- is standard output.`,
     load: 'the image is in the store; -o type=docker,dest=- writes it for docker load',
     'cache-from': 'not yet',
     'cache-to': 'not yet',
-    secret: 'not yet',
     ssh: 'not yet',
     'build-context': 'not yet',
     'no-cache-filter': 'not yet',
@@ -162,6 +167,7 @@ async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOp
       platform: parsePlatform(platform, platformOfHost(terminal.platform, terminal.arch)),
     }),
     extraHosts: args.values('add-host'),
+    secrets: parseSecrets(args.values('secret'), terminal),
   }
   // Files are looked for when all that was typed makes sense: standard input may be slow to come.
   const context = await findContext(args.positionals[0] ?? '', terminal)

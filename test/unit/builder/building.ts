@@ -79,6 +79,7 @@ export async function openWorkshop(): Promise<Workshop> {
           network: 'default',
           outputs: [],
           extraHosts: [],
+          secrets: new Map(),
           ...options,
         },
         {

@@ -72,12 +72,12 @@ test('runContainer() ends when it is aborted, though nobody takes its output', a
 test('runContainer() writes the bundle and keeps all state in its directory', async t => {
   const box = container(t, 'exit 0')
   await run(box)
-  assert.deepEqual(JSON.parse(readFileSync(join(box.directory, 'config.json'), 'utf8')), box.spec)
+  assert.deepEqual(JSON.parse(readFileSync(join(box.directory, 'private/config.json'), 'utf8')), box.spec)
   assert.equal(readFileSync(join(box.directory, 'runtime'), 'utf8'), box.runtime)
   const { directory } = box
   assert.equal(
     readFileSync(join(directory, '../calls'), 'utf8').trim(),
-    `--root ${directory}/state --log ${directory}/log --log-format json run --bundle ${directory} box`,
+    `--root ${directory}/private/state --log ${directory}/log --log-format json run --bundle ${directory}/private box`,
   )
 })
 
