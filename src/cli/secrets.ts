@@ -19,7 +19,8 @@ export function parseSecrets(
     if (id === undefined || id === '') throw wrong(text, 'it has no id')
     if (type !== undefined && type !== 'file' && type !== 'env') throw wrong(text, 'its type is file or env')
     const isVariable =
-      type === 'env' || (src === undefined && (variable !== undefined || env[id] !== undefined))
+      type === 'env' ||
+      (type === undefined && src === undefined && (variable !== undefined || env[id] !== undefined))
     if (!isVariable) {
       secrets.set(id, { kind: 'file', path: resolve(workingDirectory, src ?? id) })
       continue

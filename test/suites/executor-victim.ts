@@ -6,6 +6,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { writeTar } from '../../src/oci/tar/writer.ts'
 import { file, never } from './snapshotter-kit.ts'
 
+const SECRET = Buffer.from('of the victim alone')
 const [root = '', path = ''] = process.argv.slice(2)
 const body = readFileSync('/bin/busybox')
 const { entry } = file('busybox', '', { mode: 0o755 })
@@ -31,7 +32,7 @@ await createRuntimeExecutor({ stateRoot: root, path }).run(
     hostname: 'victim',
     network: 'none',
     extraHosts: [],
-    mounts: [],
+    mounts: [{ kind: 'file', target: '/s', readOnly: true, content: SECRET, mode: 0o400, uid: 0, gid: 0 }],
   },
   active.mounts,
   { signal: never, output: (_stream, chunk) => void process.stdout.write(chunk) },

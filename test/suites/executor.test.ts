@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statfsSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { describe, type TestContext, test } from 'node:test'
 import type { ContainerProcess } from '../../src/builder/exec/executor.ts'
 import { createRuntimeExecutor } from '../../src/builder/exec/runtime-executor.ts'
@@ -296,8 +304,11 @@ describe('the runtime executor', { skip }, () => {
     assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(folder))
     const init = initProcess(root)
     assert.ok(existsSync(`/proc/${init}`))
+    const secrets = secretsOf(root)
+    assert.equal(secrets.length, 1)
     await removeStaleState(root)
     assert.equal(existsSync(`/proc/${init}`), false)
+    assert.deepEqual(secrets.filter(existsSync), [])
     assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(folder))
     assert.deepEqual(
       readdirSync(`${root}/run`).filter(name => name.startsWith('tmp-')),
@@ -315,6 +326,18 @@ function initProcess(root: string): number {
   const { init_process_pid: runc, pid: crun } = JSON.parse(readFileSync(`${state}/${file}`, 'utf8'))
   return runc ?? crun
 }
+
+/** Files of the only container of the store that hold the secret of the victim; all must be in memory. */
+function secretsOf(root: string): readonly string[] {
+  const found = readdirSync(`${root}/run`, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile() && entry.name !== 'busybox')
+    .map(entry => `${entry.parentPath}/${entry.name}`)
+    .filter(path => readFileSync(path, 'latin1').includes('of the victim alone'))
+  for (const path of found) assert.equal(statfsSync(path).type, TMPFS_MAGIC)
+  return found
+}
+
+const TMPFS_MAGIC = 0x01021994
 
 /** Resolves when the step has made its mark. */
 async function started(active: ActiveSnapshot): Promise<void> {

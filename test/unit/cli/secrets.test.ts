@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseSecrets } from '../../../src/cli/secrets.ts'
+
+const terminal = { env: { TOKEN: 't', here: 'h' }, workingDirectory: '/work' }
+
+const GIVEN: readonly (readonly [text: string, expected: object])[] = [
+  ['id=a,src=f', { a: { kind: 'file', path: '/work/f' } }],
+  ['id=a,source=/f', { a: { kind: 'file', path: '/f' } }],
+  ['type=file,id=here', { here: { kind: 'file', path: '/work/here' } }],
+  ['id=a,env=TOKEN', { a: { kind: 'value', value: 't' } }],
+  ['id=a,type=env,src=TOKEN', { a: { kind: 'value', value: 't' } }],
+  ['id=here', { here: { kind: 'value', value: 'h' } }],
+  ['id=file', { file: { kind: 'file', path: '/work/file' } }],
+  ['id=a,env=NOT_SET', {}],
+  ['id=a,"src=a,b"', { a: { kind: 'file', path: '/work/a,b' } }],
+]
+for (const [text, expected] of GIVEN)
+  test(`parseSecrets(${JSON.stringify(text)})`, () =>
+    assert.deepEqual(Object.fromEntries(parseSecrets([text], terminal)), expected))
+
+for (const text of ['src=f', 'id=', 'id=a,type=x', 'id=a,key=x', 'constructor=x', 'id=a"', ''])
+  test(`parseSecrets(${JSON.stringify(text)}) is refused`, () =>
+    assert.throws(() => parseSecrets([text], terminal), { code: 'usage' }))
