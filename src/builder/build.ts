@@ -11,6 +11,7 @@ import type { NetworkMode } from './exec/executor.ts'
 import { assembleImage, imageSize } from './export/assemble.ts'
 import type { Output } from './export/output.ts'
 import { outputTitle, writeOutput } from './export/write-outputs.ts'
+import { createDownloads } from './fetch/downloads.ts'
 import { createImageLayers } from './images/image-layers.ts'
 import type { ImageRegistries } from './images/registry-source.ts'
 import { createResolveImage } from './images/resolve-image.ts'
@@ -110,10 +111,15 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     digestDirectory: join(store.root, 'context-digests'),
     now,
   })
+  await using downloads = createDownloads({
+    openTransport: async () => (await import('../remote/transport.ts')).createTransport(),
+    temporaryDirectory,
+  })
   const createOp = createOpFactory({
     layers: store.layers,
     compression: 'gzip',
     temporaryDirectory,
+    downloads,
     context: { kind: 'context', tree: context.tree },
     openTree,
     requireLayers: (result, opContext) => layers.require(result.layers, opContext),

@@ -21,6 +21,7 @@ export type BuildErrorCode =
   | 'privilege-missing'
   | 'user-unknown'
   | 'archive-invalid'
+  | 'download-failed'
   | 'export-failed'
   | 'target-unknown'
 

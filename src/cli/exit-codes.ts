@@ -59,6 +59,7 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'privilege-missing': FAILED,
   'user-unknown': FAILED,
   'archive-invalid': FAILED,
+  'download-failed': FAILED,
   'export-failed': FAILED,
   'content-corrupt': FAILED,
   'ingest-unknown': FAILED,

@@ -1,6 +1,8 @@
 /** The rules of .dockerignore files, as moby/patternmatcher has them. */
 import { posix } from 'node:path'
 import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
+import { invalid } from '../dockerfile/invalid.ts'
+import type { SourceSpan } from '../dockerfile/source.ts'
 import { BuildError } from '../errors.ts'
 import { compilePattern, type Pattern } from './pattern.ts'
 
@@ -40,6 +42,22 @@ export function parseIgnoreFile(text: string, name: string): IgnoreRules {
       throw new BuildError('context-invalid', `Cannot read ${name}: line ${index + 1}: ${problem}`)
     rules.push(rule)
   }
+  return createRules(rules)
+}
+
+/**
+ * The patterns of `--exclude`, each as a line of an ignore file; a `#` means nothing.
+ * @throws BuildError `dockerfile-invalid` for a malformed pattern
+ */
+export function parseExcludes(patterns: readonly string[], span: SourceSpan): IgnoreRules {
+  const rules = patterns
+    .filter(pattern => pattern.trim() !== '')
+    .map(pattern => {
+      const rule = parseLine(pattern.trim())
+      if (rule === undefined)
+        throw invalid(`Cannot exclude ${JSON.stringify(pattern)}: the pattern is malformed`, span)
+      return rule
+    })
   return createRules(rules)
 }
 

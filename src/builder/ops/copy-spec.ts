@@ -1,4 +1,6 @@
 import type { ByteString } from '../../oci/byte-string.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { IgnoreRules } from '../context/ignore.ts'
 import type { ModeChange } from '../dockerfile/chmod.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 
@@ -12,12 +14,21 @@ export type CopyOrigin =
 /** One source word of COPY or ADD, expanded. */
 export type CopySource =
   | { readonly kind: 'path'; readonly path: string }
+  /** http or https. */
+  | { readonly kind: 'url'; readonly url: string; readonly checksum?: Digest }
   | { readonly kind: 'heredoc'; readonly name: string; readonly content: string }
+
+/** Which archives are unpacked: those of the context only, or of URLs too. */
+export type Unpacking = 'none' | 'local' | 'all'
 
 /** What a COPY or ADD says. */
 export interface CopySpec {
   readonly origin: CopyOrigin
   readonly sources: readonly CopySource[]
+  /** Paths below a source directory, relative to it, that stay behind. A source itself never does. */
+  readonly exclude?: IgnoreRules
+  /** Each source keeps its path, from the root or from a `/./` in it. */
+  readonly parents?: boolean
   /** Expanded; relative to `workdir`. A trailing `/` counts. */
   readonly destination: string
   /** Absolute. */
@@ -25,4 +36,8 @@ export interface CopySpec {
   /** `user[:group]`, names or numbers, expanded. */
   readonly chown?: string
   readonly chmod?: ModeChange
+  /** The layer is made as if over nothing, and so is the same over any root. */
+  readonly link?: boolean
+  /** `local` by default, for ADD. */
+  readonly unpack?: Unpacking
 }

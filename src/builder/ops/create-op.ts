@@ -1,4 +1,5 @@
 import { chainID } from '../../oci/identity.ts'
+import { parseExcludes } from '../context/ignore.ts'
 import { parseChmod } from '../dockerfile/chmod.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { CreateOp, OpDefinition, TransferDefinition } from '../plan/op-definition.ts'
@@ -42,10 +43,14 @@ function imageOp(layers: readonly ResultLayer[]): Op {
 }
 
 function copySpec(definition: TransferDefinition, deps: CreateOpDeps, span: SourceSpan): CopySpec {
-  const { from, sources, destination, workdir, chown, chmod } = definition
+  const { from, sources, exclude, parents, destination, workdir, chown, chmod, link, unpack } = definition
   return {
     origin: from === 'stage' ? { kind: 'stage' } : deps.context,
     sources,
+    ...(exclude.length > 0 && { exclude: parseExcludes(exclude, span) }),
+    parents,
+    link,
+    unpack,
     destination,
     workdir,
     ...(chown !== undefined && { chown }),

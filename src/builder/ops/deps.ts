@@ -1,5 +1,6 @@
 import type { Compression } from '../../oci/media-type.ts'
 import type { Layers } from '../../store/layers.ts'
+import type { Downloads } from '../fetch/downloads.ts'
 import type { Result } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 
@@ -14,4 +15,5 @@ export interface LayerOpDeps {
   readonly createdAt: number
   /** Where unpacked archives wait for the layer to be written; on the disk of the store, not in memory. */
   readonly temporaryDirectory: string
+  readonly downloads: Pick<Downloads, 'get'>
 }

@@ -1,21 +1,15 @@
 /** Where COPY and ADD put things: the rules of BuildKit's file operations, over a draft of the layer. */
-import { type ByteString, byteStringOf, displayText } from '../../oci/byte-string.ts'
+import { type ByteString, displayText } from '../../oci/byte-string.ts'
 import { joinPath, parentPath } from '../../oci/path.ts'
 import type { ModeChange } from '../dockerfile/chmod.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import type { Spool } from '../tree/spool.ts'
-import { pathBelowRoot, walkBelow } from '../tree/walk.ts'
+import type { Destination } from './destination.ts'
 import type { Content, LayerDraft } from './layer-draft.ts'
 import type { Selected } from './sources.ts'
-
-/** A destination word over its working directory. */
-export interface Destination {
-  readonly path: ByteString
-  /** It ends with `/` or `/.`: a directory, whether or not it exists. */
-  readonly isDirectory: boolean
-}
+import { walkSelected } from './walk-selected.ts'
 
 /** What COPY makes of the metadata of files and of the directories that it creates. */
 export interface Dress {
@@ -23,12 +17,6 @@ export interface Dress {
   readonly chmod?: ModeChange
   /** Of directories that it creates, in seconds. */
   readonly createdAt: number
-}
-
-export function parseDestination(workdir: string, word: string): Destination {
-  const isDirectory = word === '' || word === '.' || word.endsWith('/') || word.endsWith('/.')
-  const path = word.startsWith('/') ? pathBelowRoot(word) : pathBelowRoot(workdir, word)
-  return { path: byteStringOf(path), isDirectory }
 }
 
 /** One COPY or ADD under way. */
@@ -54,8 +42,7 @@ export async function placeSelected(placing: Placing, selected: Selected): Promi
   else if (existing.type !== 'directory') throw notADirectory(target)
   const top = draft.has(target) ? await draft.stat(target) : undefined
   if (top !== undefined) await draft.put(target, { ...top, mtime: node.mtime })
-  for await (const { path: below, node: child } of walkBelow(tree, path, signal)) {
-    const relative = (path === '' ? below : below.slice(path.length + 1)) as ByteString
+  for await (const { relative, path: below, node: child } of walkSelected(tree, selected, signal)) {
     await placeNode(draft, joinPath(target, relative), dressed(child, dress), { tree, path: below })
   }
 }

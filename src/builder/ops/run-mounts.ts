@@ -15,7 +15,7 @@ import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import { createCacheKey } from './cache-key.ts'
-import { sourceParts } from './source-key.ts'
+import { fileParts } from './source-key.ts'
 import type { Unpack } from './unpack-layers.ts'
 
 interface TreeDeps {
@@ -178,7 +178,7 @@ async function inputParts(
   signal: AbortSignal,
 ): Promise<CacheKey['parts']> {
   await using tree = await deps.openTree(inputAt(inputs, mount), signal)
-  return sourceParts([{ name: '' as ByteString, ...(await findSource(tree, mount)) }], tree, signal)
+  return fileParts({ name: '' as ByteString, ...(await findSource(tree, mount)) }, tree, signal)
 }
 
 async function findSource(

@@ -5,11 +5,13 @@
 import { type ByteString, displayText } from '../../oci/byte-string.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { parentPath } from '../../oci/path.ts'
+import type { Downloads } from '../fetch/downloads.ts'
 import type { CacheKey } from '../solve/vertex.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
-import { walkBelow } from '../tree/walk.ts'
 import { createCacheKey } from './cache-key.ts'
 import type { Selection } from './sources.ts'
+import { downloadSelected, type SelectedUrl } from './url-source.ts'
+import { walkSelected } from './walk-selected.ts'
 
 type Part = CacheKey['parts'][number]
 
@@ -19,16 +21,43 @@ const MAX_PARTS = 1000
 export async function sourceParts(
   selections: readonly Selection[],
   tree: FileTree,
+  downloads: Pick<Downloads, 'get'>,
   signal: AbortSignal,
 ): Promise<readonly Part[]> {
   const parts: Part[] = []
   const links = new Map<string, string>()
-  for (const selection of selections) parts.push(...(await selectionParts(selection, tree, links, signal)))
+  for (const selection of selections) {
+    if ('url' in selection) parts.push(...(await urlParts(selection, downloads, signal)))
+    else parts.push(...(await selectionParts(selection, tree, links, signal)))
+  }
   return parts
 }
 
+/** The same of one file or directory. */
+export function fileParts(
+  selection: Exclude<Selection, SelectedUrl>,
+  tree: FileTree,
+  signal: AbortSignal,
+): Promise<readonly Part[]> {
+  return selectionParts(selection, tree, new Map(), signal)
+}
+
+/** A checksum says what the file is without a look at it. */
+async function urlParts(
+  selected: SelectedUrl,
+  downloads: Pick<Downloads, 'get'>,
+  signal: AbortSignal,
+): Promise<readonly Part[]> {
+  const { name, checksum, isUnpacked } = selected
+  const download = checksum === undefined ? await downloadSelected(selected, downloads, signal) : undefined
+  return [
+    ['source', isUnpacked ? 'archive of a URL' : 'URL'],
+    [partName(name), checksum ?? `${download?.digest} ${download?.mtime ?? 'no time'}`],
+  ]
+}
+
 async function selectionParts(
-  selection: Selection,
+  selection: Exclude<Selection, SelectedUrl>,
   tree: FileTree,
   links: Map<string, string>,
   signal: AbortSignal,
@@ -47,8 +76,7 @@ async function selectionParts(
       [partName(name), await partValue(tree, path, name, node, links)],
     ]
   const files: FilePart[] = []
-  for await (const { path: below, node: child } of walkBelow(tree, path, signal)) {
-    const relative = (path === '' ? below : below.slice(path.length + 1)) as ByteString
+  for await (const { relative, path: below, node: child } of walkSelected(tree, selection, signal)) {
     files.push({ path: relative, value: await partValue(tree, below, relative, child, links) })
   }
   return [['source', `directory of ${files.length}`], ...foldParts(files)]

@@ -2,11 +2,14 @@
 import { type ByteString, byteStringOf, displayText } from '../../oci/byte-string.ts'
 import { baseName, joinPath } from '../../oci/path.ts'
 import { compileNameMatch, hasWildcard } from '../context/match.ts'
+import { compilePattern, type Pattern } from '../context/pattern.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import { pathBelowRoot } from '../tree/walk.ts'
-import type { CopyOrigin, CopySource } from './copy-spec.ts'
+import type { CopyOrigin, CopySpec } from './copy-spec.ts'
+import { createPathFilter, type PathFilter } from './path-filter.ts'
+import { type SelectedUrl, selectUrl } from './url-source.ts'
 
 /** One file or directory to copy. */
 export interface Selected {
@@ -15,6 +18,8 @@ export interface Selected {
   /** In the tree, symlinks followed. */
   readonly path: ByteString
   readonly node: TreeNode
+  /** Of what lies below a directory; all of it by default. */
+  readonly filter?: PathFilter
 }
 
 export interface SelectedInline {
@@ -22,32 +27,81 @@ export interface SelectedInline {
   readonly content: Buffer
 }
 
-export type Selection = Selected | SelectedInline
+type SourceSpec = Omit<CopySpec, 'chown' | 'chmod' | 'link'>
+
+export type Selection = Selected | SelectedInline | SelectedUrl
 
 /**
  * What the words select, in their order; the matches of a wildcard in byte order. A wildcard may match nothing; any
  * other word must.
  * @throws BuildError `source-missing`; `dockerfile-invalid` for a malformed wildcard
  */
-export async function selectSources(
-  sources: readonly CopySource[],
-  tree: FileTree,
-  origin: CopyOrigin,
-): Promise<readonly Selection[]> {
+export async function selectSources(spec: SourceSpec, tree: FileTree): Promise<readonly Selection[]> {
   const selections: Selection[] = []
-  for (const source of sources) {
-    if (source.kind === 'heredoc') {
+  for (const source of spec.sources) {
+    if (source.kind === 'heredoc')
       selections.push({ name: inlineName(source.name), content: Buffer.from(source.content, 'utf8') })
-      continue
-    }
-    for (const path of await expandWildcards(tree, byteStringOf(pathBelowRoot(source.path)))) {
-      const resolved = await resolvePath(tree, path)
-      const node = resolved === undefined ? undefined : await tree.stat(resolved)
-      if (resolved === undefined || node === undefined) throw missing(source.path, path, origin)
-      selections.push({ name: baseName(path), path: resolved, node })
-    }
+    else if (source.kind === 'url') selections.push(selectUrl(source, spec))
+    else if (spec.parents) selections.push(...(await selectWithParents(source.path, spec, tree)))
+    else selections.push(...(await selectPaths(source.path, spec, tree)))
   }
   return selections
+}
+
+async function selectPaths(
+  word: string,
+  { origin, exclude }: SourceSpec,
+  tree: FileTree,
+): Promise<readonly Selected[]> {
+  const filter = exclude && createPathFilter({ exclude })
+  const selections: Selected[] = []
+  for (const path of await expandWildcards(tree, byteStringOf(pathBelowRoot(word)))) {
+    const resolved = await resolvePath(tree, path)
+    const node = resolved === undefined ? undefined : await tree.stat(resolved)
+    if (resolved === undefined || node === undefined) throw missing(word, path, origin)
+    selections.push({ name: baseName(path), path: resolved, node, ...(filter && { filter }) })
+  }
+  return selections
+}
+
+/**
+ * Semantics 47: what comes before a `/./` selects directories as any source does; what comes after is a pattern over
+ * what lies below them, where no link is followed.
+ */
+async function selectWithParents(
+  word: string,
+  { origin, exclude }: SourceSpec,
+  tree: FileTree,
+): Promise<readonly Selected[]> {
+  const pivot = word.indexOf('/./')
+  const start = byteStringOf(pathBelowRoot(word.slice(0, Math.max(pivot, 0))))
+  const pattern = byteStringOf(pathBelowRoot(word.slice(pivot < 0 ? 0 : pivot + '/./'.length)))
+  const filter = createPathFilter({
+    ...(pattern !== '' && { include: compileInclude(pattern) }),
+    ...(exclude && { exclude }),
+  })
+  const selections: Selected[] = []
+  for (const path of await expandWildcards(tree, start)) {
+    const resolved = await resolvePath(tree, path)
+    const node = resolved === undefined ? undefined : await tree.stat(resolved)
+    if (resolved !== undefined && node?.type === 'directory')
+      selections.push({ name: baseName(path), path: resolved, node, filter })
+  }
+  const [first] = selections
+  if (hasWildcard(start)) return selections
+  const isThere =
+    first !== undefined && (hasWildcard(pattern) || (await tree.stat(joinPath(first.path, pattern))))
+  if (!isThere) throw missing(word, joinPath(start, pattern), origin)
+  return selections
+}
+
+function compileInclude(pattern: ByteString): Pattern {
+  const compiled = compilePattern(pattern, 'segment') && compilePattern(pattern, 'ignore')
+  if (compiled !== undefined) return compiled
+  throw new BuildError(
+    'dockerfile-invalid',
+    `Cannot match ${JSON.stringify(displayText(pattern))}: the pattern is malformed`,
+  )
 }
 
 /** A delimiter is any word; the file is named by its last part. */

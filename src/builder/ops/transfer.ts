@@ -1,17 +1,23 @@
 /** What COPY and ADD have in common: find the sources, make the key of them, put them into a layer. */
 import { writeTar } from '../../oci/tar/writer.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
+import type { Downloads } from '../fetch/downloads.ts'
 import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
+import type { FileTree } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { Spool } from '../tree/spool.ts'
 import { createCacheKey } from './cache-key.ts'
 import type { CopySpec } from './copy-spec.ts'
 import type { LayerOpDeps } from './deps.ts'
+import { parseDestination } from './destination.ts'
 import { LayerDraft } from './layer-draft.ts'
-import { type Dress, dressed, type Placing, parseDestination, placeFile } from './placement.ts'
+import { type Dress, dressed, type Placing, placeFile, placeSelected } from './placement.ts'
 import { sourceParts } from './source-key.ts'
 import { type Selected, type SelectedInline, selectSources } from './sources.ts'
+import { downloadSelected, downloadTree, type SelectedUrl } from './url-source.ts'
 import { resolveOwner } from './users.ts'
+
+type Place = (placing: Placing, selected: Selected) => Promise<void>
 
 /**
  * @param place puts what was selected from a tree into the draft
@@ -20,31 +26,36 @@ export function createTransferOp(
   kind: 'copy' | 'add',
   spec: CopySpec,
   deps: LayerOpDeps,
-  place: (placing: Placing, selected: Selected) => Promise<void>,
+  place: Place,
 ): LayerOp {
   return {
     kind: 'layer',
     async cacheKey(inputs, context) {
       await using tree = await openSource(spec, inputs, deps, context.signal)
-      const selections = await selectSources(spec.sources, tree, spec.origin)
-      const parts = await sourceParts(selections, tree, context.signal)
-      return createCacheKey(kind, [...definitionParts(spec, inputs, deps), ...parts])
+      const selections = await selectSources(spec, tree)
+      const parts = await sourceParts(selections, tree, deps.downloads, context.signal)
+      const definition = await definitionParts(spec, inputs, deps, context.signal)
+      return createCacheKey(kind, [...definition, ...parts])
     },
     async exec(inputs, context) {
       await using tree = await openSource(spec, inputs, deps, context.signal)
-      await using root = await deps.openTree(rootOf(inputs), context.signal)
+      await using trees = new AsyncDisposableStack()
+      const open = async (result: Result) => trees.use(await deps.openTree(result, context.signal))
+      const root = await open(spec.link ? NOTHING : rootOf(inputs))
+      const openNames = async () => (spec.link ? open(rootOf(inputs)) : root)
       await using spool = new Spool(deps.temporaryDirectory)
       const draft = new LayerDraft(root)
       const placing: Placing = {
         draft,
         tree,
         destination: parseDestination(spec.workdir, spec.destination),
-        dress: await dressOf(spec, deps, root, context),
+        dress: await dressOf(spec, deps, openNames, context),
         spool,
         signal: context.signal,
       }
-      for (const selection of await selectSources(spec.sources, tree, spec.origin)) {
+      for (const selection of await selectSources(spec, tree)) {
         if ('content' in selection) await placeInline(placing, selection)
+        else if ('url' in selection) await placeDownload(placing, selection, deps.downloads, place)
         else await place(placing, selection)
       }
       return await ingestDraft(draft, deps, context.signal)
@@ -64,16 +75,39 @@ export function rootOf(inputs: readonly Result[]): Result {
   return root
 }
 
-/** Names in `--chown` mean what the parent's files say, which the parent's chainID stands for. */
-function definitionParts(spec: CopySpec, inputs: readonly Result[], deps: LayerOpDeps): CacheKey['parts'] {
+const NOTHING: Result = { chainID: undefined, layers: [] }
+
+/**
+ * Names in `--chown` mean what the parent's files say, which the parent's chainID stands for; where that is not in
+ * the key, the IDs are.
+ */
+async function definitionParts(
+  spec: CopySpec,
+  inputs: readonly Result[],
+  deps: LayerOpDeps,
+  signal: AbortSignal,
+): Promise<CacheKey['parts']> {
   const { path, isDirectory } = parseDestination(spec.workdir, spec.destination)
   return [
-    ['parent', rootOf(inputs).chainID ?? 'scratch'],
+    ['parent', spec.link ? 'any' : (rootOf(inputs).chainID ?? 'scratch')],
     ['destination', `/${path}${isDirectory && path !== '' ? '/' : ''}`],
-    ['chown', spec.chown ?? ''],
+    ['chown', spec.link ? await linkedOwner(spec, inputs, deps, signal) : (spec.chown ?? '')],
     ['chmod', spec.chmod?.text ?? ''],
     ['compression', deps.compression],
   ]
+}
+
+async function linkedOwner(
+  { chown = '' }: CopySpec,
+  inputs: readonly Result[],
+  deps: LayerOpDeps,
+  signal: AbortSignal,
+): Promise<string> {
+  if (chown === '') return ''
+  await using trees = new AsyncDisposableStack()
+  const open = async () => trees.use(await deps.openTree(rootOf(inputs), signal))
+  const { uid, gid } = await resolveOwner(open, chown)
+  return `${uid}:${gid}`
 }
 
 async function openSource(
@@ -103,12 +137,12 @@ function lend(tree: Omit<OpenTree, typeof Symbol.asyncDispose>): OpenTree {
 async function dressOf(
   { chown, chmod }: CopySpec,
   { createdAt }: LayerOpDeps,
-  root: OpenTree,
+  openNames: () => Promise<FileTree>,
   context: OpContext,
 ): Promise<Dress> {
   const dress = { createdAt, ...(chmod !== undefined && { chmod }) }
   if (chown === undefined || chown === '') return dress
-  const { uid, gid, unknown } = await resolveOwner(async () => root, chown)
+  const { uid, gid, unknown } = await resolveOwner(openNames, chown)
   for (const name of unknown)
     context.status(`--chown: ${JSON.stringify(name)} is not known in the image; its ID is taken as 0`)
   return { ...dress, owner: { uid, gid } }
@@ -125,4 +159,24 @@ async function placeInline(placing: Placing, { name, content }: SelectedInline):
     mtime: dress.createdAt,
   } as const
   await placeFile(placing, name, dressed(node, dress), { open: async () => content })
+}
+
+async function placeDownload(
+  placing: Placing,
+  selected: SelectedUrl,
+  downloads: Pick<Downloads, 'get'>,
+  place: Place,
+): Promise<void> {
+  const { name, isUnpacked } = selected
+  const download = await downloadSelected(selected, downloads, placing.signal)
+  const node = {
+    type: 'file',
+    mode: 0o600,
+    uid: 0,
+    gid: 0,
+    size: download.size,
+    mtime: download.mtime ?? placing.dress.createdAt,
+  } as const
+  const tree = downloadTree(download, node)
+  await (isUnpacked ? place : placeSelected)({ ...placing, tree }, { name, path: name, node })
 }

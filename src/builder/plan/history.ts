@@ -1,5 +1,6 @@
 /** The texts of history, word for word as BuildKit writes them (semantics 25, 81). */
 import type { Healthcheck } from '../../oci/config.ts'
+import type { CopySource } from '../ops/copy-spec.ts'
 import { formatDuration, formatList, quoteList, quoteNumber } from './go-format.ts'
 import type { TransferDefinition } from './op-definition.ts'
 import type { StageDraft } from './stage-draft.ts'
@@ -16,15 +17,21 @@ export function runText(draft: StageDraft, args: readonly string[]): string {
 
 /** `COPY --chown=app a b /x/ # buildkit`: `--from` is not told. */
 export function transferText(definition: TransferDefinition): string {
-  const { kind, sources, destination, chown, chmod } = definition
+  const { kind, parents, sources, destination, chown, chmod } = definition
   const words = [
     kind.toUpperCase(),
+    ...(parents ? ['--parents'] : []),
     ...(chown === undefined ? [] : [`--chown=${chown}`]),
     ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),
-    ...sources.map(source => (source.kind === 'path' ? source.path : `<<${source.name}`)),
+    ...sources.map(sourceText),
     destination,
   ]
   return `${words.join(' ')} # buildkit`
+}
+
+function sourceText(source: CopySource): string {
+  if (source.kind === 'heredoc') return `<<${source.name}`
+  return source.kind === 'url' ? source.url : source.path
 }
 
 export function pairsText(keyword: string, pairs: readonly (readonly [string, string])[]): string {

@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { NetworkMode } from '../exec/executor.ts'
-import type { CopySource } from '../ops/copy-spec.ts'
+import type { CopySource, Unpacking } from '../ops/copy-spec.ts'
 import type { Op, ResultLayer } from '../solve/vertex.ts'
 
 /**
@@ -105,10 +105,14 @@ export interface TransferDefinition {
   readonly kind: 'copy' | 'add'
   readonly from: 'context' | 'stage'
   readonly sources: readonly CopySource[]
+  readonly exclude: readonly string[]
+  readonly parents: boolean
   readonly destination: string
   readonly workdir: string
   readonly chown?: string
   readonly chmod?: string
+  readonly link: boolean
+  readonly unpack: Unpacking
   /** Time of what no source gives a time to, in seconds since the epoch. */
   readonly createdAt: number
 }

@@ -116,6 +116,7 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
       extraHosts: options.extraHosts,
       platform: formatPlatform(start.image.config),
       createdAt: options.sourceDateEpoch ?? start.createdAt,
+      linkedAt: options.sourceDateEpoch ?? 0,
       findSource: (word, span) => findSource(stage, base, word, span),
       contextSource(path, span) {
         const definition = contextCopy(path, options.sourceDateEpoch ?? 0)

@@ -20,6 +20,8 @@ export interface StageScope {
   readonly platform: string
   /** Time of what no source gives a time to, in seconds since the epoch. */
   readonly createdAt: number
+  /** The same in layers that do not depend on the base. */
+  readonly linkedAt: number
   /** The root filesystem that `--from` names. */
   findSource(word: string, span: SourceSpan): Promise<Vertex>
   /** A root filesystem that holds a file or directory of the build context at `MOUNTED_CONTEXT`. */

@@ -1,14 +1,16 @@
 /** Instructions that make a layer: RUN, COPY, ADD, WORKDIR. */
 import { posix } from 'node:path'
+import { type Digest, isDigest } from '../../oci/digest.ts'
 import type {
   AddInstruction,
   CopyInstruction,
   RunInstruction,
   WorkdirInstruction,
 } from '../dockerfile/instructions.ts'
+import { invalid } from '../dockerfile/invalid.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import { BuildError } from '../errors.ts'
-import type { CopySource } from '../ops/copy-spec.ts'
+import type { CopySource, Unpacking } from '../ops/copy-spec.ts'
 import { proxyEnv } from './arguments.ts'
 import { runText, transferText } from './history.ts'
 import { commandArgs } from './metadata.ts'
@@ -51,6 +53,8 @@ export async function applyTransfer(
   scope: StageScope,
 ): Promise<StageDraft> {
   const { kind, span, chown, chmod } = instruction
+  // Semantics 46: --chmod wins.
+  const link = instruction.link && chmod === undefined
   refuseLaterFlags(instruction)
   const word = (text: string): string => scope.expand.word(text, draft.env, span)
   const from = kind === 'copy' ? instruction.from : undefined
@@ -58,11 +62,15 @@ export async function applyTransfer(
     kind,
     from: from === undefined ? 'context' : 'stage',
     sources: expandSources(draft, instruction, scope),
+    exclude: instruction.exclude,
+    parents: instruction.kind === 'copy' && instruction.parents,
     destination: word(instruction.destination),
     workdir: workingDirectory(draft),
     ...(chown !== undefined && { chown: word(chown) }),
     ...(chmod !== undefined && { chmod: word(chmod) }),
-    createdAt: scope.createdAt,
+    link,
+    unpack: unpacking(instruction),
+    createdAt: link ? scope.linkedAt : scope.createdAt,
   }
   const inputs = from === undefined ? [draft.root] : [draft.root, await scope.findSource(from, span)]
   const vertex = scope.createVertex(definition, inputs, instruction.original, span)
@@ -92,10 +100,14 @@ function expandSources(
   scope: StageScope,
 ): readonly CopySource[] {
   const { kind, span, sources, files } = instruction
+  const checksum = expandChecksum(draft, instruction, scope)
   const paths = sources.map((source): CopySource => {
     const path = scope.expand.word(source, draft.env, span)
     if (isRemote(path)) {
-      if (kind === 'add') throw unsupported('ADD from a URL or a Git repository', span)
+      if (kind === 'add') {
+        if (isGit(path)) throw unsupported('ADD from a Git repository', span)
+        return { kind: 'url', url: path, ...(checksum !== undefined && { checksum }) }
+      }
       if (/^https?:/.test(path))
         throw new BuildError('dockerfile-invalid', 'Cannot copy: a source of COPY must not be a URL', {
           span,
@@ -104,6 +116,8 @@ function expandSources(
     }
     return { kind: 'path', path }
   })
+  if (checksum !== undefined && (paths.length !== 1 || paths[0]?.kind !== 'url'))
+    throw invalid('Cannot check --checksum: ADD needs one URL as its only source', span)
   const heredocs = files.map(
     ({ name, content, expand }): CopySource => ({
       kind: 'heredoc',
@@ -114,18 +128,35 @@ function expandSources(
   return [...paths, ...heredocs]
 }
 
+function unpacking(instruction: CopyInstruction | AddInstruction): Unpacking {
+  if (instruction.kind === 'copy' || instruction.unpack === false) return 'none'
+  return instruction.unpack === undefined ? 'local' : 'all'
+}
+
 function refuseLaterFlags(instruction: CopyInstruction | AddInstruction): void {
   const { kind, span } = instruction
-  const name = kind.toUpperCase()
-  if (instruction.link) throw unsupported(`${name} --link`, span)
-  if (instruction.exclude.length > 0) throw unsupported(`${name} --exclude`, span)
-  if (instruction.kind === 'copy') {
-    if (instruction.parents) throw unsupported('COPY --parents', span)
-    return
-  }
-  if (instruction.checksum !== undefined) throw unsupported('ADD --checksum', span)
+  if (kind === 'copy') return
   if (instruction.keepGitDir) throw unsupported('ADD --keep-git-dir', span)
-  if (instruction.unpack !== undefined) throw unsupported('ADD --unpack', span)
+}
+
+function expandChecksum(
+  draft: StageDraft,
+  instruction: CopyInstruction | AddInstruction,
+  scope: StageScope,
+): Digest | undefined {
+  if (instruction.kind === 'copy' || instruction.checksum === undefined) return undefined
+  const text = scope.expand.word(instruction.checksum, draft.env, instruction.span)
+  if (text === '' || isDigest(text)) return text === '' ? undefined : text
+  throw invalid(
+    `Cannot check --checksum ${JSON.stringify(text)}: it is not a digest`,
+    instruction.span,
+    'write --checksum=sha256:<64 hex digits>',
+  )
+}
+
+/** As BuildKit tells them: a URL of http(s) whose path ends with `.git` is a repository. */
+function isGit(source: string): boolean {
+  return !/^https?:/.test(source) || /^[^?#]*\.git(?:[?#]|$)/.test(source)
 }
 
 function isRemote(source: string): boolean {

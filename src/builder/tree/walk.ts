@@ -13,12 +13,14 @@ export interface WalkedNode {
 
 /**
  * All that lies below a directory, parents before children, names in byte order. Follows nothing.
+ * @param enters false for a directory below which nothing is wanted
  * @throws BuildError `context-invalid` when something vanishes meanwhile; the signal's reason
  */
 export async function* walkBelow(
   tree: FileTree,
   directory: ByteString,
   signal: AbortSignal,
+  enters: (path: ByteString) => boolean = () => true,
 ): AsyncGenerator<WalkedNode, void, undefined> {
   const pending: ByteString[] = []
   const push = async (parent: ByteString) => {
@@ -35,7 +37,7 @@ export async function* walkBelow(
         `Cannot read ${JSON.stringify(displayText(path))}: it vanished while the build was reading it`,
       )
     yield { path, node }
-    if (node.type === 'directory') await push(path)
+    if (node.type === 'directory' && enters(path)) await push(path)
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { parseIgnoreFile } from '../../../../src/builder/context/ignore.ts'
+import { parseExcludes, parseIgnoreFile } from '../../../../src/builder/context/ignore.ts'
 import { byteStringFrom, byteStringOf } from '../../../../src/oci/byte-string.ts'
 
 const rules = (...lines: string[]) => parseIgnoreFile(lines.join('\n'), '.dockerignore')
@@ -191,4 +191,19 @@ describe('mayIncludeBelow()', () => {
       )
     })
   }
+})
+
+describe('parseExcludes()', () => {
+  const span = { source: { name: 'Dockerfile', text: '' }, startLine: 3, endLine: 3 }
+
+  it('reads patterns as lines of an ignore file, but knows no comments', () => {
+    const excludes = parseExcludes(['#a', ' /b/ ', '', 'c', '!c/d'], span)
+    const ignored = ['#a', 'b', 'b/x', 'c', 'c/d', 'a'].filter(path => excludes.isIgnored(byteStringOf(path)))
+    assert.deepEqual(ignored, ['#a', 'b', 'b/x', 'c'])
+  })
+
+  it('refuses a malformed pattern at its place', () => {
+    for (const pattern of ['[', 'a\\', '!'])
+      assert.throws(() => parseExcludes([pattern], span), { code: 'dockerfile-invalid', span })
+  })
 })

@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { createAddOp } from '../../../../src/builder/ops/add.ts'
+import { createCopyOp } from '../../../../src/builder/ops/copy.ts'
+import type { CopySpec } from '../../../../src/builder/ops/copy-spec.ts'
+import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import type { TocEntry } from '../../../../src/oci/layer/toc.ts'
-import { Bench, type EntryOf, tarOf } from './fixture.ts'
+import { Bench, CREATED_AT, type EntryOf, tarOf } from './fixture.ts'
 
 let bench: Bench
 beforeEach(() => {
@@ -48,6 +51,113 @@ const contentOf = (entry: TocEntry | undefined) =>
     ?.toString('latin1', entry?.offset, (entry?.offset ?? 0) + (entry?.size ?? 0))
 
 const SAMPLE = { 'd/': { mode: 0o711 }, 'd/f': { content: 'hello', uid: 7, mode: 0o4755, mtime: 9 } }
+
+describe('ADD --unpack', () => {
+  it('copies an archive as it is when it is false, as COPY would', async () => {
+    const tree = await bench.localContext({})
+    writeFileSync(join(tree.directory, 'a.tar'), await tarOf(SAMPLE))
+    const spec = {
+      origin: { kind: 'context', tree },
+      sources: [{ kind: 'path', path: 'a.tar' }],
+      destination: '/t/',
+      workdir: '/',
+    } as const
+    const added = createAddOp({ ...spec, unpack: 'none' }, bench.deps)
+    assert.deepEqual(paths(await bench.run(added, await bench.root())), ['t', 't/a.tar'])
+    const unpacked = createAddOp({ ...spec, unpack: 'all' }, bench.deps)
+    assert.deepEqual(paths(await bench.run(unpacked, await bench.root())), ['t', 't/d', 't/d/f'])
+    const root = await bench.root({})
+    const keys = [added, unpacked, createCopyOp(spec, bench.deps)].map(op =>
+      op.cacheKey([root], bench.context),
+    )
+    const [ofAdded, ofUnpacked, ofCopy] = (await Promise.all(keys)).map(key => key?.digest)
+    assert.equal(ofAdded, ofCopy)
+    assert.notEqual(ofUnpacked, ofCopy)
+  })
+})
+
+describe('ADD of a URL', () => {
+  const addUrl = async (
+    url: string,
+    destination: string,
+    more: Partial<CopySpec> & { checksum?: Digest } = {},
+  ) => {
+    const { checksum, ...rest } = more
+    return createAddOp(
+      {
+        origin: { kind: 'context', tree: await bench.localContext({}) },
+        sources: [{ kind: 'url', url, ...(checksum && { checksum }) }],
+        destination,
+        workdir: '/',
+        ...rest,
+      },
+      bench.deps,
+    )
+  }
+  const run = async (...args: Parameters<typeof addUrl>) =>
+    bench.run(await addUrl(...args), await bench.root({ 'there/': {} }))
+  const URL_OF_FILE = 'https://example.test/a/b%20c.txt?x=/y'
+
+  it('semantics 51: is a file of mode 0600 with the time and the name that the server gives', async () => {
+    bench.web.set(URL_OF_FILE, { content: Buffer.from('hello'), mtime: 77 })
+    const [directory, file] = await run(URL_OF_FILE, '/d/')
+    assert.equal(directory?.path, 'd')
+    assert.deepEqual([file?.path, file?.mode, file?.uid, file?.mtime], ['d/b c.txt', 0o600, 0, 77])
+    assert.equal(contentOf(file), 'hello')
+    assert.deepEqual(paths(await run(URL_OF_FILE, '/x')), ['x'])
+    assert.deepEqual(paths(await run(URL_OF_FILE, '/there')), ['there', 'there/b c.txt'])
+    const [changed] = await run(URL_OF_FILE, '/x', { chown: '3:4' })
+    assert.deepEqual([changed?.uid, changed?.gid], [3, 4])
+  })
+
+  it('semantics 51: takes the time of other created files where the server gives none', async () => {
+    const [file] = await run('http://example.test/f', '/x')
+    assert.equal(file?.mtime, CREATED_AT)
+  })
+
+  it('semantics 51: refuses a URL without a name where one is needed', async () => {
+    for (const url of [
+      'https://example.test',
+      'https://example.test/?f',
+      'https://example.test/%2e%2e%2F',
+      'https://',
+    ])
+      await assert.rejects(run(url, '/d/'), { code: 'dockerfile-invalid' }, url)
+    assert.deepEqual(paths(await run('https://example.test/', '/x')), ['x'])
+  })
+
+  it('semantics 50: unpacks an archive with --unpack only', async () => {
+    bench.web.set('https://example.test/a.tgz', { content: gzipSync(await tarOf(SAMPLE)) })
+    assert.deepEqual(paths(await run('https://example.test/a.tgz', '/t/')), ['t', 't/a.tgz'])
+    const unpacked = await run('https://example.test/a.tgz', '/t/', { unpack: 'all' })
+    assert.deepEqual(paths(unpacked), ['t', 't/d', 't/d/f'])
+    assert.equal(contentOf(unpacked.at(-1)), 'hello')
+  })
+
+  it('semantics 51: refuses what has another checksum', async () => {
+    bench.web.set(URL_OF_FILE, { content: Buffer.from('hello') })
+    assert.equal((await run(URL_OF_FILE, '/x', { checksum: digestOf('hello') })).length, 1)
+    await assert.rejects(run(URL_OF_FILE, '/x', { checksum: digestOf('bye') }), { code: 'digest-mismatch' })
+  })
+
+  it('semantics 51: has a key of name, content and time; with a checksum, of that without a download', async () => {
+    const keyOf = async (...args: Parameters<typeof addUrl>) =>
+      (await (await addUrl(...args)).cacheKey([await bench.root({})], bench.context))?.digest
+    const serve = (content: string, mtime?: number) =>
+      bench.web.set(URL_OF_FILE, { content: Buffer.from(content), ...(mtime && { mtime }) })
+    const keys = new Set<string | undefined>()
+    for (const [content, mtime] of [['a'], ['b'], ['b', 5]] as const) {
+      serve(content, mtime)
+      keys.add(await keyOf(URL_OF_FILE, '/d/'))
+    }
+    keys.add(await keyOf(URL_OF_FILE, '/d/', { unpack: 'all' }))
+    assert.equal(keys.size, 4)
+    const checksum = digestOf('a')
+    const before = await keyOf(URL_OF_FILE, '/d/', { checksum })
+    serve('changed')
+    assert.equal(await keyOf(URL_OF_FILE, '/d/', { checksum }), before)
+  })
+})
 
 describe('ADD of an archive', () => {
   const compressors: readonly (readonly [string, (tar: Buffer) => Buffer])[] = [

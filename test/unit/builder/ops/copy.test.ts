@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { chmodSync, linkSync, mkdirSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { parseExcludes } from '../../../../src/builder/context/ignore.ts'
 import { parseChmod } from '../../../../src/builder/dockerfile/chmod.ts'
 import { createCopyOp } from '../../../../src/builder/ops/copy.ts'
 import type { CopySpec } from '../../../../src/builder/ops/copy-spec.ts'
 import type { Result } from '../../../../src/builder/solve/vertex.ts'
 import type { FileTree } from '../../../../src/builder/tree/file-tree.ts'
+import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 import type { TocEntry } from '../../../../src/oci/layer/toc.ts'
 import { Bench, CREATED_AT, type EntryOf } from './fixture.ts'
 
@@ -21,15 +23,19 @@ afterEach(() => bench.dispose())
 
 type Files = Parameters<Bench['localContext']>[0]
 
-/** The last word is the destination; `--chown=`, `--chmod=` and `--ignore=` come first. */
+/** The last word is the destination; flags come first. */
 function specOf(tree: FileTree | undefined, words: readonly string[], workdir = '/'): CopySpec {
   const flag = (name: string) => words.find(word => word.startsWith(`--${name}=`))?.slice(`--${name}=`.length)
   const paths = words.filter(word => !word.startsWith('--'))
   const chown = flag('chown')
   const chmod = flag('chmod')
+  const exclude = words.flatMap(word => (word.startsWith('--exclude=') ? [word.slice(10)] : []))
   return {
     origin: tree === undefined ? { kind: 'stage' } : { kind: 'context', tree },
     sources: paths.slice(0, -1).map(path => ({ kind: 'path', path })),
+    ...(exclude.length > 0 && { exclude: parseExcludes(exclude, SPAN) }),
+    parents: words.includes('--parents'),
+    link: words.includes('--link'),
     destination: paths.at(-1) ?? '',
     workdir,
     ...(chown !== undefined && { chown }),
@@ -522,5 +528,218 @@ describe('the cache key of COPY', () => {
     const from = createCopyOp(specOf(undefined, ['d', '/t']), bench.deps)
     const key = await from.cacheKey([SCRATCH, stage], bench.context)
     assert.equal(key?.digest, await keyOf(await contextAfter(() => undefined), SCRATCH, 'd', '/t'))
+  })
+})
+
+describe('COPY --exclude', () => {
+  const FILES = {
+    'd/a.md': '1',
+    'd/b.txt': '2',
+    'd/n/c.md': '3',
+    'd/n/e.txt': '4',
+    'd/o/p/q.md': '5',
+    'f.md': '6',
+  }
+
+  it('semantics 48: patterns count from the source, not from the context', async () => {
+    assert.deepEqual(paths(await copy(FILES, {}, '--exclude=*.md', 'd', '/t')), [
+      't',
+      't/b.txt',
+      't/n',
+      't/n/c.md',
+      't/n/e.txt',
+      't/o',
+      't/o/p',
+      't/o/p/q.md',
+    ])
+    assert.deepEqual(paths(await copy(FILES, {}, '--exclude=d', 'd', '/t')).length, 9)
+    assert.deepEqual(paths(await copy(FILES, {}, '--exclude=*/*.md', '.', '/t')), [
+      't',
+      't/d',
+      't/d/b.txt',
+      't/d/n',
+      't/d/n/c.md',
+      't/d/n/e.txt',
+      't/d/o',
+      't/d/o/p',
+      't/d/o/p/q.md',
+      't/f.md',
+    ])
+  })
+
+  it('semantics 48: an excluded directory goes with all below it, several flags add up', async () => {
+    const words = ['--exclude=n', '--exclude=**/*.md', 'd', '/t']
+    assert.deepEqual(paths(await copy(FILES, {}, ...words)), ['t', 't/b.txt', 't/o', 't/o/p'])
+    assert.deepEqual(paths(await copy(FILES, {}, '--exclude=*', 'd', '/t')), ['t'])
+  })
+
+  it('semantics 48: ! takes back, with the directories on the way and what they are', async () => {
+    const files = { ...FILES, 'd/o/': { mode: 0o711 } }
+    const entries = await copy(files, {}, '--exclude=*', '--exclude=!o/p/*.md', 'd', '/t')
+    assert.deepEqual(modes(entries), { t: '755', 't/o': '711', 't/o/p': '755', 't/o/p/q.md': '644' })
+  })
+
+  it('semantics 48: a source that is a file is copied whatever is excluded, as BuildKit does', async () => {
+    assert.deepEqual(paths(await copy(FILES, {}, '--exclude=*.md', 'f.md', '/t/')), ['t', 't/f.md'])
+  })
+
+  it('semantics 48: works on the files of a stage too', async () => {
+    const stage = { 'd/a': {}, 'd/b': {}, 'd/c/a': {} }
+    assert.deepEqual(paths(await copyFrom(stage, {}, '--exclude=**/a', '/d', '/t')), ['t', 't/b', 't/c'])
+  })
+
+  it('has a key that depends on what is left only', async () => {
+    const tree = await bench.localContext({ 'd/a': '1', 'd/b': '2' })
+    const keyOf = async (...words: string[]) =>
+      (await createCopyOp(specOf(tree, words), bench.deps).cacheKey([SCRATCH], bench.context))?.digest
+    const before = await keyOf('--exclude=b', 'd', '/t')
+    assert.notEqual(before, await keyOf('d', '/t'))
+    writeFileSync(join(tree.directory, 'd', 'b'), 'other')
+    assert.equal(await keyOf('--exclude=b', 'd', '/t'), before)
+  })
+})
+
+describe('COPY --parents', () => {
+  const FILES = {
+    'a/b/c/d/e/bay': '1',
+    'a/b/c/d/foo': '2',
+    'a/b2/c/d/e/bar': '3',
+    'a/b/c2/d/e/baz': '4',
+    'a/b/c2/d/e2/baz': '5',
+  }
+  const files = async (...words: string[]) =>
+    (await copy(FILES, {}, '--parents', ...words))
+      .filter(({ type }) => type === 'file')
+      .map(({ path }) => path)
+
+  it('semantics 47: a file or directory keeps its path', async () => {
+    assert.deepEqual(paths(await copy(FILES, {}, '--parents', 'a/b/c/d/foo', '/t/')), [
+      't',
+      't/a',
+      't/a/b',
+      't/a/b/c',
+      't/a/b/c/d',
+      't/a/b/c/d/foo',
+    ])
+    assert.deepEqual(await files('./a/b/c/', '/t'), ['t/a/b/c/d/e/bay', 't/a/b/c/d/foo'])
+    assert.deepEqual(await files('a/b/c/d/.', '../a/b2', '/t/'), [
+      't/a/b/c/d/e/bay',
+      't/a/b/c/d/foo',
+      't/a/b2/c/d/e/bar',
+    ])
+    assert.equal((await files('.', '/t')).length, 5)
+  })
+
+  it('semantics 47: what comes before the first /./ is dropped', async () => {
+    assert.deepEqual(await files('/a/b/./c/d', '/t'), ['t/c/d/e/bay', 't/c/d/foo'])
+    assert.deepEqual(await files('a/./b/./c', '/t'), ['t/b/c/d/e/bay', 't/b/c/d/foo'])
+    assert.deepEqual(await files('a/./*/c', '/t'), ['t/b/c/d/e/bay', 't/b/c/d/foo', 't/b2/c/d/e/bar'])
+  })
+
+  it('semantics 47: ** spans directories, on both sides several directories are merged', async () => {
+    assert.deepEqual(await files('a/b*/./c/**/e', '/t'), ['t/c/d/e/bar', 't/c/d/e/bay'])
+    assert.deepEqual(await files('a/b/c*/./d/**/baz', 'a/b*/./c/**/bar', '/t/'), [
+      't/c/d/e/bar',
+      't/d/e/baz',
+      't/d/e2/baz',
+    ])
+  })
+
+  it('semantics 47: parents are as they are at the source; those of the destination are new', async () => {
+    const stage = { 'p/': { mode: 0o700, uid: 5, mtime: 9 }, 'p/q/': { mode: 0o711, gid: 6 }, 'p/q/f': {} }
+    const entries = await copyFrom(stage, {}, '--parents', '/p/q/f', '/t/')
+    assert.deepEqual(modes(entries), { t: '755', 't/p': '700', 't/p/q': '711', 't/p/q/f': '644' })
+    assert.deepEqual(owners(entries), { t: '0:0', 't/p': '5:0', 't/p/q': '0:6', 't/p/q/f': '0:0' })
+    assert.equal(entries[1]?.mtime, 9)
+    const chowned = await copyFrom(stage, {}, '--parents', '--chown=3:4', '/p/q/f', '/t/')
+    assert.deepEqual([...new Set(Object.values(owners(chowned)))], ['3:4'])
+  })
+
+  it('semantics 47: a literal path must be there, a pattern need not match', async () => {
+    await refuses(files('a/x', '/t'), 'source-missing', /"a\/x": not found/)
+    await refuses(files('a/./x/y', '/t'), 'source-missing', /not found/)
+    await refuses(files('x/./*', '/t'), 'source-missing', /not found/)
+    await refuses(files('a/[', '/t'), 'dockerfile-invalid', /malformed/)
+    assert.deepEqual(await files('a/x*', '/t'), [])
+    assert.deepEqual(await files('x*/./y', '/t'), [])
+  })
+
+  it('--exclude counts from the pivot', async () => {
+    assert.deepEqual(await files('--exclude=c/d/e', 'a/b/./c*', '/t'), [
+      't/c/d/foo',
+      't/c2/d/e/baz',
+      't/c2/d/e2/baz',
+    ])
+  })
+
+  it('follows links before the pivot only', async () => {
+    const linked = { 'd/e/f': '1', l: '->d' }
+    assert.deepEqual(paths(await copy(linked, {}, '--parents', 'l/./e/f', '/t')), ['t', 't/e', 't/e/f'])
+    await refuses(copy(linked, {}, '--parents', 'l/e/f', '/t'), 'source-missing', /not found/)
+    assert.deepEqual(paths(await copy(linked, {}, '--parents', 'l', '/t')), ['t', 't/l'])
+  })
+})
+
+describe('COPY --link', () => {
+  const BASE = {
+    'etc/passwd': { content: 'app:x:12:34::/:\n' },
+    'd/': { mode: 0o700, uid: 5 },
+    'd/old': {},
+    l: { link: 'd' },
+    f: { content: 'file' },
+  }
+
+  it('semantics 46: names all levels of the destination anew, whatever the root has there', async () => {
+    const entries = await copy({ x: '1' }, BASE, '--link', 'x', '/d/')
+    assert.deepEqual(modes(entries), { d: '755', 'd/x': '644' })
+    assert.deepEqual(owners(entries), { d: '0:0', 'd/x': '0:0' })
+    assert.deepEqual(paths(await copy({ x: '1' }, BASE, '--link', 'x', '/d')), ['d'])
+  })
+
+  it('semantics 46: replaces links and files by directories in the result', async () => {
+    const root = await bench.root(BASE)
+    const tree = await bench.localContext({ x: '1' })
+    const layers = [...root.layers]
+    for (const destination of ['/l/', '/f/']) {
+      const op = createCopyOp(specOf(tree, ['--link', 'x', destination]), bench.deps)
+      layers.push(await op.exec([root], bench.context))
+    }
+    await using merged = bench.tree({ chainID: undefined, layers })
+    for (const path of ['l', 'f']) {
+      assert.equal((await merged.stat(byteStringOf(path)))?.type, 'directory')
+      assert.deepEqual(await merged.list(byteStringOf(path)), ['x'])
+    }
+    assert.deepEqual(await merged.list(byteStringOf('d')), ['old'])
+  })
+
+  it('semantics 46: is the same layer, under the same key, over any root', async () => {
+    const tree = await bench.localContext({ x: '1' })
+    const op = createCopyOp(specOf(tree, ['--link', '--chown=7', 'x', '/d/']), bench.deps)
+    const roots = [SCRATCH, await bench.root(BASE), await bench.root({ other: {} })]
+    const keys = await Promise.all(roots.map(root => op.cacheKey([root], bench.context)))
+    assert.equal(new Set(keys.map(key => key?.digest)).size, 1)
+    const layers = await Promise.all(roots.map(root => op.exec([root], bench.context)))
+    assert.equal(new Set(layers.map(layer => layer.digest)).size, 1)
+    const unlinked = createCopyOp(specOf(tree, ['--chown=7', 'x', '/d/']), bench.deps)
+    assert.notEqual((await unlinked.cacheKey([SCRATCH], bench.context))?.digest, keys[0]?.digest)
+  })
+
+  it('asks the root for nothing but the names of --chown, whose IDs are in the key', async () => {
+    const tree = await bench.localContext({ x: '1' })
+    const numeric = createCopyOp(specOf(tree, ['--link', '--chown=7:8', 'x', '/']), {
+      ...bench.deps,
+      openTree: async result => {
+        assert.equal(result.layers.length, 0)
+        return bench.tree(result)
+      },
+    })
+    await bench.run(numeric, await bench.root(BASE))
+    const named = createCopyOp(specOf(tree, ['--link', '--chown=app', 'x', '/']), bench.deps)
+    const [entry] = await bench.run(named, await bench.root(BASE))
+    assert.deepEqual([entry?.uid, entry?.gid], [12, 34])
+    const keyOver = async (passwd: string) =>
+      (await named.cacheKey([await bench.root({ 'etc/passwd': { content: passwd } })], bench.context))?.digest
+    assert.equal(await keyOver('app:x:1:2::/:\n'), await keyOver('# other\napp:x:1:2::/:\n'))
+    assert.notEqual(await keyOver('app:x:1:2::/:\n'), await keyOver('app:x:1:3::/:\n'))
   })
 })

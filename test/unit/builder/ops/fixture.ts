@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseIgnoreFile } from '../../../../src/builder/context/ignore.ts'
 import { type LocalContext, openLocalContext } from '../../../../src/builder/context/local-context.ts'
 import { openStatCache } from '../../../../src/builder/context/stat-cache.ts'
+import type { Download } from '../../../../src/builder/fetch/downloads.ts'
 import type { LayerOpDeps } from '../../../../src/builder/ops/deps.ts'
 import type { LayerOp, OpContext, Result } from '../../../../src/builder/solve/vertex.ts'
 import { createImageTree, type OpenTree } from '../../../../src/builder/tree/image-tree.ts'
@@ -105,12 +106,21 @@ export class Bench {
     createdAt: CREATED_AT,
     temporaryDirectory: join(this.directory, 'tmp'),
     openTree: async result => this.tree(result),
+    downloads: { get: async url => this.download(url) },
   }
 
   readonly context: OpContext = {
     signal: new AbortController().signal,
     output: () => undefined,
     status: text => this.statuses.push(text),
+  }
+
+  /** What is at URLs. */
+  readonly web = new Map<string, { readonly content: Buffer; readonly mtime?: number }>()
+
+  async download(url: URL): Promise<Download> {
+    const { content, ...rest } = this.web.get(url.href) ?? { content: Buffer.from('not found') }
+    return { ...rest, digest: digestOf(content), size: content.length, open: async () => content }
   }
 
   tree(result: Result): OpenTree {

@@ -113,12 +113,13 @@ describe('planBuild(): config and history', () => {
 
   it('semantics 81: COPY tells its words expanded, and not --from', async () => {
     const { history } = await planText(
-      'FROM base AS one\nFROM base\nENV D=dir\nCOPY --from=one --chown=app:$D --chmod=640 $D/a b /to/$D/\nADD c /\nCOPY <<EOF /f\nx\nEOF',
+      'FROM base AS one\nFROM base\nENV D=dir\nCOPY --from=one --chown=app:$D --chmod=640 $D/a b /to/$D/\nADD c /\nCOPY <<EOF /f\nx\nEOF\nCOPY --exclude=$D --chown=1 --parents a/./b /',
     )
     assert.deepEqual(history.slice(1), [
       'COPY --chown=app:dir --chmod=640 dir/a b /to/dir/ # buildkit',
       'ADD c / # buildkit',
       'COPY <<EOF /f # buildkit',
+      'COPY --parents --chown=1 a/./b / # buildkit',
     ])
   })
 
@@ -431,6 +432,44 @@ describe('planBuild(): vertices', () => {
     assert.equal(await createdAt('FROM base\nWORKDIR /w', 5), 5)
   })
 
+  it('semantics 46: --link takes no time from the base, and means nothing with --chmod', async () => {
+    const last = async (line: string, sourceDateEpoch?: number) => {
+      const { steps, history } = await planText(
+        `FROM base\n${line}`,
+        sourceDateEpoch === undefined ? {} : { sourceDateEpoch },
+      )
+      const definition = steps.at(-1)?.definition
+      assert.ok(definition?.kind === 'copy' || definition?.kind === 'add')
+      return [definition.link, definition.createdAt, history.at(-1)]
+    }
+    assert.deepEqual(await last('COPY --link a /'), [true, 0, 'COPY a / # buildkit'])
+    assert.deepEqual(await last('ADD --link a /', 5), [true, 5, 'ADD a / # buildkit'])
+    assert.equal((await last('COPY --link --chmod=640 a /'))[0], false)
+  })
+
+  it('unpacks local archives with ADD, those of URLs with --unpack, none with --unpack=false', async () => {
+    const unpack = async (line: string) => {
+      const definition = (await planText(`FROM base\n${line}`)).steps.at(-1)?.definition
+      return (definition?.kind === 'copy' || definition?.kind === 'add') && definition.unpack
+    }
+    assert.equal(await unpack('ADD a /'), 'local')
+    assert.equal(await unpack('ADD --unpack a /'), 'all')
+    assert.equal(await unpack('ADD --unpack=false a /'), 'none')
+    assert.equal(await unpack('COPY a /'), 'none')
+  })
+
+  it('semantics 51: expands the URL and the checksum of ADD', async () => {
+    const digest = `sha256:${'0'.repeat(64)}`
+    const { steps, history } = await planText(
+      `FROM base\nENV V=1.2 D=${digest}\nADD --checksum=$D https://example.test/f-$V.tgz /d/`,
+    )
+    const definition = steps.at(-1)?.definition
+    assert.deepEqual(definition?.kind === 'add' && definition.sources, [
+      { kind: 'url', url: 'https://example.test/f-1.2.tgz', checksum: digest },
+    ])
+    assert.equal(history.at(-1), 'ADD https://example.test/f-1.2.tgz /d/ # buildkit')
+  })
+
   it('expands heredocs, but not those whose delimiter is quoted', async () => {
     const { steps } = await planText('FROM base\nENV a=1\nCOPY <<X <<"Y" /d/\n$a\nX\n$a\nY')
     const definition = steps.at(-1)?.definition
@@ -443,10 +482,10 @@ describe('planBuild(): vertices', () => {
   const refused: readonly (readonly [feature: string, line: string])[] = [
     ['RUN --mount=type=ssh', 'RUN --mount=type=ssh x'],
     ['RUN --security=insecure', 'RUN --security=insecure x'],
-    ['COPY --link', 'COPY --link a b'],
-    ['COPY --parents', 'COPY --parents a b'],
-    ['COPY --exclude', 'COPY --exclude=x a b'],
-    ['ADD of a URL', 'ADD https://example.test/f /'],
+    ['a checksum that is none', 'ADD --checksum=md5:1 https://example.test/f /'],
+    ['a checksum of a local file', `ADD --checksum=sha256:${'0'.repeat(64)} f /`],
+    ['ADD of a repository by https', 'ADD https://example.test/a.git#main /'],
+    ['ADD --keep-git-dir', 'ADD --keep-git-dir a /'],
     ['ADD of a repository', 'ADD git@example.test:a/b.git /'],
     ['COPY of a URL', 'COPY https://example.test/f /'],
   ]
