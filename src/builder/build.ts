@@ -4,9 +4,10 @@ import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Store } from '../store/store.ts'
-import { createBuildContext } from './build-context.ts'
+import { type BuildContext, createBuildContext } from './build-context.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
+import { BuildError } from './errors.ts'
 import type { NetworkMode } from './exec/executor.ts'
 import { assembleImage, imageSize } from './export/assemble.ts'
 import type { Output } from './export/output.ts'
@@ -15,22 +16,26 @@ import { createDownloads } from './fetch/downloads.ts'
 import { createImageLayers } from './images/image-layers.ts'
 import type { ImageRegistries } from './images/registry-source.ts'
 import { createResolveImage } from './images/resolve-image.ts'
+import { createResolveLayout } from './images/resolve-layout.ts'
 import { createOpFactory } from './ops/create-op.ts'
 import type { Sandbox } from './ops/run.ts'
 import { createUnpack } from './ops/unpack-layers.ts'
-import { planBuild } from './plan/plan.ts'
+import type { NamedContext } from './plan/named-contexts.ts'
+import { type PlanWarning, planBuild } from './plan/plan.ts'
 import { readSecret, type SecretSource } from './secrets.ts'
+import { createExplainer, type Explanation } from './solve/explain.ts'
 import { type ProgressSink, withProgress } from './solve/progress.ts'
 import { solve } from './solve/solver.ts'
-import type { Result } from './solve/vertex.ts'
+import type { Op, Result } from './solve/vertex.ts'
+import type { FileTree } from './tree/file-tree.ts'
 import { createImageTree, type OpenTree } from './tree/image-tree.ts'
 
 export type { Output } from './export/output.ts'
 export type { Sandbox } from './ops/run.ts'
 
 export interface BuildOptions {
-  /** Directory that COPY and ADD read. */
-  readonly context: string
+  /** What COPY and ADD read: a directory, or files that were read from elsewhere. */
+  readonly context: string | FileTree
   readonly dockerfile: DockerfileSource
   /** Where the Dockerfile lies on disk: `<path>.dockerignore` beats the context's `.dockerignore`. */
   readonly dockerfilePath?: string
@@ -43,8 +48,12 @@ export interface BuildOptions {
   readonly labels: ReadonlyMap<string, string>
   /** Executes every step, although it may be in the cache. */
   readonly noCache: boolean
+  /** Names or indexes of stages whose steps are executed, although they may be in the cache. */
+  readonly noCacheStages: readonly string[]
   /** Asks registries for newer base images, although they are in the store. */
   readonly pull: boolean
+  /** What names of stages and images stand for instead (`--build-context`). */
+  readonly namedContexts: ReadonlyMap<string, NamedContext>
   readonly network: NetworkMode
   /** None means the store. */
   readonly outputs: readonly Output[]
@@ -72,9 +81,13 @@ export interface BuildDeps {
   readonly sourceDateEpoch?: number
   /** Containers that run at once. */
   readonly concurrency: number
+  /** Told why each step is executed, before it is. */
+  readonly explain?: (explanation: Explanation) => void
 }
 
 export interface BuildWarning {
+  /** The name of BuildKit's rule. */
+  readonly rule?: string
   readonly text: string
   readonly span?: SourceSpan
 }
@@ -105,22 +118,24 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     const records = await layers.require(result.layers, { signal: treeSignal, status: () => undefined })
     return createImageTree(records, { layers: store.layers, temporaryDirectory })
   }
-  const context = createBuildContext({
-    directory: options.context,
-    ...(options.dockerfilePath !== undefined && { dockerfilePath: options.dockerfilePath }),
-    digestDirectory: join(store.root, 'context-digests'),
-    now,
-  })
   await using downloads = createDownloads({
     openTransport: async () => (await import('../remote/transport.ts')).createTransport(),
     temporaryDirectory,
   })
+  const digestDirectory = join(store.root, 'context-digests')
+  const context = openContext(options, digestDirectory, now)
+  const named = [...options.namedContexts].flatMap(([name, { kind, ...rest }]) =>
+    kind === 'directory' && 'directory' in rest
+      ? [[name, createBuildContext({ directory: rest.directory, digestDirectory, now })] as const]
+      : [],
+  )
   const createOp = createOpFactory({
     layers: store.layers,
     compression: 'gzip',
     temporaryDirectory,
     downloads,
     context: { kind: 'context', tree: context.tree },
+    namedContexts: new Map(named.map(([name, { tree }]) => [name, { kind: 'context', tree }])),
     openTree,
     requireLayers: (result, opContext) => layers.require(result.layers, opContext),
     openSandbox: once(deps.openSandbox),
@@ -131,12 +146,23 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const { pull } = options
   const resolveImage = createResolveImage({ store, remote, layers, pull, progress, monotonicNow })
 
+  const resolveLayout = createResolveLayout(layers)
+
   const dockerfile = parseDockerfile(options.dockerfile)
   const planOptions = { ...options, hostPlatform: deps.hostPlatform, ...epoch }
-  const plan = await planBuild(dockerfile, planOptions, { resolveImage, createOp, signal })
-  const solveDeps = { ...deps, cache: store.metadata, content: store.content }
+  const plan = await planBuild(dockerfile, planOptions, { resolveImage, resolveLayout, createOp, signal })
+  const { explain } = deps
+  if (plan.failsOnWarnings) refuseWarnings(plan.warnings)
+  const solveDeps = {
+    ...deps,
+    cache: store.metadata,
+    content: store.content,
+    ...(explain !== undefined && { explainer: { ...createExplainer(store.metadata), report: explain } }),
+  }
   // Also after a failure: the build that comes next is this one, mended.
-  const solved = await solve([plan.target], solveDeps, signal).finally(() => context.save())
+  const solved = await solve([plan.target], solveDeps, signal).finally(() =>
+    Promise.all([context.save(), ...named.map(([, { save }]) => save())]),
+  )
   const result = solved.get(plan.target.digest)?.result ?? EMPTY_ROOT
   const image = assembleImage(plan.image, result.layers, solved, sourceDateEpoch)
   const product = { image, result, tags: options.tags }
@@ -152,11 +178,61 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     digest: descriptor.digest,
     descriptor,
     size: imageSize(image),
-    warnings: plan.warnings.map(({ message, span }) => ({
-      text: message,
-      ...(span !== undefined && { span }),
-    })),
+    warnings: plan.warnings.map(buildWarning),
   }
+}
+
+/**
+ * What is to be said of a Dockerfile without building it: base images are looked up, nothing else is done.
+ * @throws BuildError for what cannot be built; the signal's reason
+ */
+export async function check(options: BuildOptions, deps: BuildDeps): Promise<readonly BuildWarning[]> {
+  const { store, remote, progress, monotonicNow, signal, hostPlatform } = deps
+  signal.throwIfAborted()
+  const layers = createImageLayers(store)
+  const { pull } = options
+  const plan = await planBuild(
+    parseDockerfile(options.dockerfile),
+    { ...options, hostPlatform },
+    {
+      resolveImage: createResolveImage({ store, remote, layers, pull, progress, monotonicNow }),
+      resolveLayout: createResolveLayout(layers),
+      createOp: () => UNSOLVED,
+      signal,
+    },
+  )
+  return plan.warnings.map(buildWarning)
+}
+
+/** Of a plan that is not solved. */
+const UNSOLVED: Op = { kind: 'base', exec: () => Promise.resolve(EMPTY_ROOT) }
+
+function buildWarning({ message, span, rule }: PlanWarning): BuildWarning {
+  return { text: message, ...(span !== undefined && { span }), ...(rule !== undefined && { rule }) }
+}
+
+function refuseWarnings(warnings: readonly PlanWarning[]): void {
+  const [first, ...others] = warnings.filter(({ rule }) => rule !== undefined)
+  if (first === undefined) return
+  const more = others.length === 0 ? '' : ` (and ${others.length} more; --check shows all)`
+  throw new BuildError('check-failed', `Cannot build: ${first.rule}: ${first.message}${more}`, {
+    hint: 'the Dockerfile says check=error=true; check=skip=RULE leaves a rule out',
+    ...(first.span !== undefined && { span: first.span }),
+  })
+}
+
+function openContext(
+  { context, dockerfilePath }: BuildOptions,
+  digestDirectory: string,
+  now: () => number,
+): Pick<BuildContext, 'save'> & { readonly tree: FileTree } {
+  if (typeof context !== 'string') return { tree: context, save: () => Promise.resolve() }
+  return createBuildContext({
+    directory: context,
+    ...(dockerfilePath !== undefined && { dockerfilePath }),
+    digestDirectory,
+    now,
+  })
 }
 
 const EMPTY_ROOT: Result = { chainID: undefined, layers: [] }

@@ -10,6 +10,7 @@ export type BuildErrorCode =
   | StoreErrorCode
   | 'dockerfile-missing'
   | 'dockerfile-invalid'
+  | 'check-failed'
   | 'context-invalid'
   | 'source-missing'
   | 'copy-conflict'

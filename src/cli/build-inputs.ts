@@ -1,13 +1,26 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
-import { addAbortSignal } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import type { BuildOptions } from '../builder/build.ts'
 import type { DockerfileSource } from '../builder/dockerfile/source.ts'
 import { BuildError } from '../builder/errors.ts'
+import type { NamedContext } from '../builder/plan/named-contexts.ts'
+import type { FileTree } from '../builder/tree/file-tree.ts'
+import { resolvePath } from '../builder/tree/resolve.ts'
+import { pathBelowRoot } from '../builder/tree/walk.ts'
+import { byteStringOf } from '../oci/byte-string.ts'
 import { isErrno } from '../oci/errors.ts'
+import { formatReference, parseReference } from '../oci/reference.ts'
 import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
+
+/** What is built from. Disposing gives back what the context holds. */
+export interface BuildInput extends AsyncDisposable {
+  readonly context: BuildOptions['context']
+  readonly dockerfile: FoundDockerfile
+}
 
 export interface FoundDockerfile {
   readonly source: DockerfileSource
@@ -15,12 +28,96 @@ export interface FoundDockerfile {
   readonly path?: string
 }
 
+/** A directory with its Dockerfile. @throws CliError `usage`; BuildError `dockerfile-missing` */
+export async function findInput(
+  context: string,
+  dockerfile: string | undefined,
+  terminal: Terminal,
+): Promise<BuildInput> {
+  const directory = await findContext(context, terminal)
+  return {
+    context: directory,
+    dockerfile: await findDockerfile(directory, dockerfile, terminal),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  }
+}
+
+/**
+ * What comes on standard input: a tar, in which `--file` names the Dockerfile, or a Dockerfile without a context.
+ * @throws CliError `usage`; BuildError `dockerfile-missing`, `context-invalid`
+ */
+export async function readStandardInput(
+  dockerfile: string | undefined,
+  terminal: Terminal,
+  temporaryDirectory: string,
+): Promise<BuildInput> {
+  if (dockerfile === '-')
+    throw new CliError('usage', 'build: context and Dockerfile cannot both come from standard input')
+  if (terminal.stdin.isTTY === true)
+    throw new CliError('usage', 'build: there is no tar and no Dockerfile on standard input')
+  const { signal } = terminal
+  const { emptyContext, readArchiveContext, sniffContext } = await import(
+    '../builder/context/archive-context.ts'
+  )
+  const input = await sniffContext(addAbortSignal(signal, terminal.stdin))
+  if (input.isArchive) {
+    const tree = await readArchiveContext(input, { temporaryDirectory, signal })
+    try {
+      const found = await findInTree(tree, dockerfile)
+      return { context: tree, dockerfile: found, [Symbol.asyncDispose]: () => tree[Symbol.asyncDispose]() }
+    } catch (error) {
+      await tree[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+  if (dockerfile !== undefined)
+    throw new CliError('usage', 'build: --file names a file of a tar, and standard input is none')
+  const tree = emptyContext(temporaryDirectory)
+  return {
+    context: tree,
+    dockerfile: { source: { name: '-', text: await boundedText(input.whole) } },
+    [Symbol.asyncDispose]: () => tree[Symbol.asyncDispose](),
+  }
+}
+
+async function findInTree(tree: FileTree, named: string | undefined): Promise<FoundDockerfile> {
+  const names = named === undefined ? ['Dockerfile', 'dockerfile'] : [pathBelowRoot(named)]
+  for (const name of names) {
+    const path = await resolvePath(tree, byteStringOf(name))
+    if (path === undefined || (await tree.stat(path))?.type !== 'file') continue
+    const content = await tree.open(path)
+    const bytes = content instanceof Uint8Array ? Readable.from([content]) : content
+    return { source: { name, text: await boundedText(bytes) } }
+  }
+  throw new BuildError(
+    'dockerfile-missing',
+    `Cannot read Dockerfile: there is no ${names.join(' or ')} in the tar on standard input`,
+    named === undefined ? { hint: 'name it with -f FILE' } : {},
+  )
+}
+
+const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
+
+async function boundedText(source: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of source) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > MAX_DOCKERFILE_BYTES)
+      throw new BuildError('dockerfile-invalid', 'Cannot read Dockerfile: it is larger than 16 MiB', {
+        hint: 'a context on standard input is a tar, plain or compressed by gzip, xz, zstd or bzip2',
+      })
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
 /** @throws CliError `usage` for what is not a directory */
 export async function findContext(named: string, terminal: Terminal): Promise<string> {
-  if (named === '-' || /^(https?|git|ssh):\/\/|^git@|^github\.com\//.test(named)) {
+  if (/^(https?|git|ssh):\/\/|^git@|^github\.com\//.test(named)) {
     throw new CliError(
       'usage',
-      `build: the context ${JSON.stringify(named)} is not supported yet: give a directory`,
+      `build: the context ${JSON.stringify(named)} is not supported yet: give a directory, or - for standard input`,
     )
   }
   const directory = resolve(terminal.workingDirectory, named)
@@ -61,6 +158,33 @@ export async function findDockerfile(
     `Cannot read Dockerfile: there is no ${paths.map(path => displayPath(path, terminal)).join(' or ')}`,
     hint === undefined ? {} : { hint },
   )
+}
+
+/** `NAME=DIR`, or an image or stage: see the help of build. @throws CliError `usage` */
+export async function parseBuildContexts(
+  given: readonly string[],
+  terminal: Terminal,
+): Promise<ReadonlyMap<string, NamedContext>> {
+  const found = new Map<string, NamedContext>()
+  for (const text of given) {
+    const [, name, value] = /^([^=]+)=(.+)$/s.exec(text) ?? []
+    if (name === undefined || value === undefined)
+      throw new CliError('usage', `build: --build-context ${JSON.stringify(text)} is not NAME=CONTEXT`)
+    found.set(name, await parseBuildContext(value, terminal))
+  }
+  return found
+}
+
+async function parseBuildContext(value: string, terminal: Terminal): Promise<NamedContext> {
+  const [, kind, rest = ''] = /^(docker-image:\/\/|oci-layout:\/\/|target:)(.+)$/s.exec(value) ?? []
+  if (kind === 'target:') return { kind: 'stage', stage: rest }
+  if (kind === 'docker-image://') return { kind: 'image', name: formatReference(parseReference(rest)) }
+  if (kind === 'oci-layout://') {
+    const [, path = rest, tag] = /^(.*):([^:/]+)$/s.exec(rest) ?? []
+    const directory = resolve(terminal.workingDirectory, path)
+    return { kind: 'layout', directory, ...(tag !== undefined && { tag }) }
+  }
+  return { kind: 'directory', directory: await findContext(value, terminal) }
 }
 
 /** `NAME=value`, or `NAME` alone for the value that the environment has (none: left out). */

@@ -24,9 +24,9 @@ export function formatSummary(
 /** What a build warns of, each with its place. */
 export function formatWarnings(warnings: BuildResult['warnings']): string {
   return warnings
-    .map(({ text, span }) => {
+    .map(({ text, span, rule }) => {
       const frame = span === undefined ? '' : `${formatFrame(span)}\n`
-      return `${frame}warning: ${printable(text)}\n`
+      return `${frame}warning: ${rule === undefined ? '' : `${rule}: `}${printable(text)}\n`
     })
     .join('')
 }

@@ -34,6 +34,7 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'dockerfile-missing': USAGE,
   'dockerfile-invalid': USAGE,
   'target-unknown': USAGE,
+  'check-failed': FAILED,
   'address-invalid': USAGE,
   'file-unreadable': FAILED,
   'output-closed': FAILED,

@@ -105,6 +105,11 @@ export interface Metadata {
   getCacheRecord(key: Digest): CacheRecord | undefined
   putCacheRecord(record: Omit<CacheRecord, 'usedAt'>): void
   listCacheRecords(): readonly CacheRecord[]
+  /** At most `limit` records with this description, or whose parts begin with these; those made last come first. */
+  findCacheRecords(
+    like: { readonly description: string } | { readonly firstParts: CacheRecord['parts'] },
+    limit: number,
+  ): readonly CacheRecord[]
   /** Removes records last used before the time (all without one); returns them. Their layers stay until the next collection. */
   deleteCacheRecords(usedBefore?: number): readonly CacheRecord[]
 

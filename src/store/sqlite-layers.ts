@@ -14,6 +14,7 @@ export type LayerMetadata = Pick<
   | 'getCacheRecord'
   | 'putCacheRecord'
   | 'listCacheRecords'
+  | 'findCacheRecords'
   | 'deleteCacheRecords'
 >
 
@@ -81,6 +82,19 @@ export function createLayerMetadata(database: Database, now: () => number): Laye
 
     listCacheRecords: () =>
       database.all<CacheRow>(`${CACHE_RECORDS} ORDER BY c.used_at DESC, c.key`).map(cacheRecord),
+
+    findCacheRecords(like, limit) {
+      const [condition, value] =
+        'description' in like
+          ? ['c.description = ?1', like.description]
+          : ['substr(c.parts, 1, length(?1)) = ?1', JSON.stringify(like.firstParts).slice(0, -1)]
+      const rows = database.all<CacheRow>(
+        `${CACHE_RECORDS} WHERE ${condition} ORDER BY c.created_at DESC, c.key LIMIT ?2`,
+        value,
+        limit,
+      )
+      return rows.map(cacheRecord)
+    },
 
     deleteCacheRecords: usedBefore =>
       database.write(() => {

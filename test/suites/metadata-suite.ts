@@ -216,6 +216,22 @@ export function metadataSuite(name: string, open: (t: TestContext) => OpenMetada
       assert.deepEqual(metadata.getCacheRecord(record.key), { ...again, usedAt: clock.time })
     })
 
+    it('finds cache records by description, or by how their parts begin, those made last first', t => {
+      const { metadata, store } = open(t)
+      const [a, b] = ['RUN a', 'RUN a" b'].map(text => cacheRecord(store, text))
+      assert.ok(a !== undefined && b !== undefined)
+      const again = { ...cacheRecord(store, 'again'), description: 'RUN a', createdAt: 5678 }
+      for (const record of [a, b, again]) metadata.putCacheRecord(record)
+      const found = (like: Parameters<Metadata['findCacheRecords']>[0], limit = 9) =>
+        metadata.findCacheRecords(like, limit).map(record => record.key)
+      assert.deepEqual(found({ description: 'RUN a' }), [again.key, a.key])
+      assert.deepEqual(found({ description: 'RUN a' }, 1), [again.key])
+      assert.deepEqual(found({ description: 'RUN' }), [])
+      assert.deepEqual(found({ firstParts: b.parts.slice(0, 2) }), [b.key])
+      assert.deepEqual(found({ firstParts: [['step', 'RUN a']] }), [a.key])
+      assert.deepEqual(found({ firstParts: [['', 'ü']] }), [])
+    })
+
     it('notes the use of a cache record once an hour', t => {
       const { metadata, store, clock } = open(t)
       const record = cacheRecord(store, 'RUN true')

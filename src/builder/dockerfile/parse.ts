@@ -1,5 +1,6 @@
 import type { ArgInstruction, Dockerfile, Instruction, Stage, Warning } from './instructions.ts'
 import { invalid } from './invalid.ts'
+import { lintNodes, lintStage } from './lint.ts'
 import { readFrom } from './read-from.ts'
 import { readInstruction } from './read-instruction.ts'
 import type { DockerfileSource } from './source.ts'
@@ -34,6 +35,7 @@ export function parseDockerfile(source: DockerfileSource): Dockerfile {
       nodes.at(-1)?.span,
       'add a FROM instruction',
     )
+  warnings.push(...lintNodes(nodes), ...stages.flatMap(lintStage))
   return { source, directives, metaArgs, stages, warnings }
 }
 

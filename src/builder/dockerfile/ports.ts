@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import type { Warning } from './instructions.ts'
 import { invalid } from './invalid.ts'
 import type { SourceSpan } from './source.ts'
 
@@ -19,6 +20,23 @@ export function parsePorts(words: readonly string[], span: SourceSpan): readonly
     for (let port = first; port <= last; port++) ports.push(`${port}/${protocol}`)
   }
   return ports
+}
+
+/** What is understood, and means less than it seems to. */
+export function lintPorts(words: readonly string[], span: SourceSpan): readonly Warning[] {
+  return words.flatMap(word => {
+    const found: Warning[] = []
+    const [, protocol] = splitOnce(word.slice(word.lastIndexOf(':') + 1), '/')
+    if (protocol !== protocol.toLowerCase()) {
+      const message = `Defined protocol '${word}' in EXPOSE instruction should be lowercase`
+      found.push({ rule: 'ExposeProtoCasing', message, span })
+    }
+    if (word.includes(':')) {
+      const message = `EXPOSE instruction should not define an IP address or host-port mapping, found '${word}'`
+      found.push({ rule: 'ExposeInvalidFormat', message, span })
+    }
+    return found
+  })
 }
 
 interface PortRange {

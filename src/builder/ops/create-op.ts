@@ -13,8 +13,12 @@ import { createWorkdirOp } from './workdir.ts'
 
 export interface CreateOpDeps extends RunOpDeps, Omit<LayerOpDeps, 'createdAt'> {
   /** Nothing of it is read before a COPY or ADD asks. */
-  readonly context: Extract<CopyOrigin, { kind: 'context' }>
+  readonly context: ContextOrigin
+  /** Directories of `--build-context`, by name. */
+  readonly namedContexts: ReadonlyMap<string, ContextOrigin>
 }
+
+type ContextOrigin = Extract<CopyOrigin, { kind: 'context' }>
 
 /** Turns what the plan says into what the solver runs. */
 export function createOpFactory(deps: CreateOpDeps): CreateOp {
@@ -45,7 +49,7 @@ function imageOp(layers: readonly ResultLayer[]): Op {
 function copySpec(definition: TransferDefinition, deps: CreateOpDeps, span: SourceSpan): CopySpec {
   const { from, sources, exclude, parents, destination, workdir, chown, chmod, link, unpack } = definition
   return {
-    origin: from === 'stage' ? { kind: 'stage' } : deps.context,
+    origin: from === 'stage' ? { kind: 'stage' } : contextOf(definition, deps),
     sources,
     ...(exclude.length > 0 && { exclude: parseExcludes(exclude, span) }),
     parents,
@@ -56,4 +60,11 @@ function copySpec(definition: TransferDefinition, deps: CreateOpDeps, span: Sour
     ...(chown !== undefined && { chown }),
     ...(chmod !== undefined && { chmod: parseChmod(chmod, span) }),
   }
+}
+
+function contextOf({ context }: TransferDefinition, deps: CreateOpDeps): ContextOrigin {
+  if (context === undefined) return deps.context
+  const named = deps.namedContexts.get(context)
+  if (named === undefined) throw new Error(`Cannot copy from build context ${context}: it is not open`)
+  return named
 }

@@ -4,16 +4,15 @@
  * name is never followed. What an entry replaces is gone, directories with all below them.
  */
 import { Readable } from 'node:stream'
-import type { DecompressError } from '../../linux/decompress.ts'
 import { type ByteString, displayText } from '../../oci/byte-string.ts'
-import { isErrno, OciError } from '../../oci/errors.ts'
-import { decompress, sniffCompression } from '../../oci/layer/decompression.ts'
+import { sniffCompression } from '../../oci/layer/decompression.ts'
 import { baseName, joinPath, parentPath } from '../../oci/path.ts'
 import type { TarEntry } from '../../oci/tar/entry.ts'
 import { readTar, type TarRecord } from '../../oci/tar/reader.ts'
 import { BuildError } from '../errors.ts'
 import type { TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
+import { isDamaged, isProgramMissing, uncompressed } from '../tree/uncompressed.ts'
 import { pathBelowRoot } from '../tree/walk.ts'
 import { makeDirectories, type Placing, resolveDestination } from './placement.ts'
 import type { Selected } from './sources.ts'
@@ -26,10 +25,11 @@ export async function unpackArchive(placing: Placing, selected: Selected): Promi
   const content = await placing.tree.open(selected.path)
   const source = content instanceof Uint8Array ? Readable.from([content]) : content
   try {
-    return await unpackEntries(placing, readTar(await uncompressed(source)), selected)
+    return await unpackEntries(placing, readTar(await uncompressed(await sniffCompression(source))), selected)
   } catch (error) {
-    const isMissing = isErrno(error, 'program-missing' satisfies DecompressError['code'])
-    throw isMissing || isDamaged(error) ? archiveInvalid(selected, messageOf(error), error) : error
+    throw isProgramMissing(error) || isDamaged(error)
+      ? archiveInvalid(selected, messageOf(error), error)
+      : error
   }
 }
 
@@ -114,19 +114,6 @@ async function placeIn(
 function nodeOf(entry: TarEntry, type: TreeNode['type']): TreeNode {
   const { path: _, linkPath, ...rest } = entry
   return { ...rest, type, ...(type === 'symlink' && linkPath !== undefined && { linkPath }) }
-}
-
-async function uncompressed(source: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
-  const { compression, whole } = await sniffCompression(source)
-  if (compression !== 'xz' && compression !== 'bzip2') return decompress(whole, compression)
-  const { decompressWith } = await import('../../linux/decompress.ts')
-  return decompressWith(compression, whole)
-}
-
-/** Bytes that are no tar, or not compressed as they say. */
-function isDamaged(error: unknown): boolean {
-  if (error instanceof OciError) return error.code === 'tar-invalid' || error.code === 'layer-invalid'
-  return isErrno(error, 'data-corrupt' satisfies DecompressError['code'])
 }
 
 function messageOf(error: unknown): string {

@@ -42,12 +42,19 @@ export async function configOfChanges(
     buildArgs: new Map(),
     labels: new Map(),
     noCache: false,
+    noCacheStages: [],
+    namedContexts: new Map(),
     network: 'none',
     extraHosts: [],
     hostPlatform: platform,
   } as const
   const resolveImage = (): never => neverNeeded('a base image')
-  const plan = await planBuild(dockerfile, options, { resolveImage, createOp: () => UNSOLVED, signal })
+  const plan = await planBuild(dockerfile, options, {
+    resolveImage,
+    resolveLayout: resolveImage,
+    createOp: () => UNSOLVED,
+    signal,
+  })
   return withoutDefaults(plan.image.config.config, instructions)
 }
 

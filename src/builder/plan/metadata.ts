@@ -1,7 +1,7 @@
 /** Instructions that change the image config only (semantics 73-80). */
 import type { Healthcheck } from '../../oci/config.ts'
 import type { Command, Instruction, KeyValue } from '../dockerfile/instructions.ts'
-import { parsePorts } from '../dockerfile/ports.ts'
+import { lintPorts, parsePorts } from '../dockerfile/ports.ts'
 import { checkSignal } from '../dockerfile/signal.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import { commandText, exposeText, healthcheckText, listText, pairsText } from './history.ts'
@@ -50,6 +50,7 @@ export function applyMetadata(
     }
     case 'expose': {
       const words = instruction.ports.flatMap(port => scope.expand.words(port, draft.env, span))
+      for (const warning of lintPorts(words, span)) scope.warn(warning)
       const ports = [...new Set(parsePorts(words, span))]
       const ExposedPorts = sorted({ ...config.ExposedPorts, ...keySet(ports) })
       return withHistory(withConfig(draft, { ExposedPorts }), exposeText(ports))

@@ -104,6 +104,8 @@ export interface TmpfsDefinition {
 export interface TransferDefinition {
   readonly kind: 'copy' | 'add'
   readonly from: 'context' | 'stage'
+  /** Of the build context, where it is another than the main one. */
+  readonly context?: string
   readonly sources: readonly CopySource[]
   readonly exclude: readonly string[]
   readonly parents: boolean

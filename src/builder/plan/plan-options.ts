@@ -1,5 +1,6 @@
 import type { Platform } from '../../oci/platform.ts'
 import type { NetworkMode } from '../exec/executor.ts'
+import type { NamedContext } from './named-contexts.ts'
 
 /** What the user says of a build beside the Dockerfile, as far as the plan depends on it. */
 export interface PlanOptions {
@@ -7,6 +8,10 @@ export interface PlanOptions {
   readonly target?: string
   readonly labels: ReadonlyMap<string, string>
   readonly noCache: boolean
+  /** Names or indexes of stages whose steps run although they may be in the cache. */
+  readonly noCacheStages: readonly string[]
+  /** By the name of a stage or an image that they stand for. */
+  readonly namedContexts: ReadonlyMap<string, NamedContext>
   readonly network: NetworkMode
   /** `name:address` */
   readonly extraHosts: readonly string[]

@@ -3,20 +3,24 @@
  * target: one that nothing needs is never looked at again, and its base is not resolved (semantics 109). Nothing is
  * executed here; the only thing waited for is what base images say.
  */
+import { isChecked, parseCheck } from '../dockerfile/check.ts'
 import type { Dockerfile, Warning } from '../dockerfile/instructions.ts'
 import type { ResolveImage } from '../images/base-image.ts'
+import type { ResolveLayout } from '../images/resolve-layout.ts'
 import type { Vertex } from '../solve/vertex.ts'
 import { globalArguments, platformArguments, unconsumed } from './arguments.ts'
 import { createBaseImages } from './base-images.ts'
+import { lintBases } from './lint-bases.ts'
 import type { CreateOp } from './op-definition.ts'
 import type { PlanOptions } from './plan-options.ts'
 import { createPlanner } from './planner.ts'
 import { type ImageDraft, type StageDraft, withConfig } from './stage-draft.ts'
-import { findTarget, stageNames } from './stages.ts'
+import { findStage, findTarget, stageNames } from './stages.ts'
 import { createExpand } from './words.ts'
 
 export interface PlanDeps {
   readonly resolveImage: ResolveImage
+  readonly resolveLayout: ResolveLayout
   readonly createOp: CreateOp
   readonly signal: AbortSignal
 }
@@ -26,6 +30,8 @@ export interface Plan {
   readonly target: Vertex
   readonly image: ImageDraft
   readonly warnings: readonly PlanWarning[]
+  /** Whether the Dockerfile wants no build where a rule finds something (`check=error=true`). */
+  readonly failsOnWarnings: boolean
 }
 
 export type PlanWarning = Pick<Warning, 'message'> & Partial<Warning>
@@ -37,26 +43,40 @@ export type PlanWarning = Pick<Warning, 'message'> & Partial<Warning>
 export async function planBuild(dockerfile: Dockerfile, options: PlanOptions, deps: PlanDeps): Promise<Plan> {
   const { buildArgs, hostPlatform } = options
   const stage = findTarget(dockerfile, options.target)
-  const warnings: PlanWarning[] = [...dockerfile.warnings]
+  const warnings: PlanWarning[] = []
+  const check = parseCheck(buildArgs.get('BUILDKIT_DOCKERFILE_CHECK') ?? dockerfile.directives.check)
   const warn = (warning: Warning): void => {
-    warnings.push(warning)
+    if (isChecked(warning, check)) warnings.push(warning)
   }
+  for (const warning of dockerfile.warnings) warn(warning)
   const expand = createExpand(dockerfile.directives, warn)
   const platformValues = platformArguments(hostPlatform, options.platform ?? hostPlatform, options.target)
   const globals = globalArguments(dockerfile, buildArgs, platformValues, expand)
   const consumed = new Set(globals.declared)
 
+  for (const warning of lintBases(dockerfile, buildArgs, platformValues)) warn(warning)
   const failed = new AbortController()
   const signal = AbortSignal.any([deps.signal, failed.signal])
-  const { resolveImage, createOp } = deps
+  const { resolveImage, resolveLayout, createOp } = deps
   const images = createBaseImages({ resolveImage, signal, stageNames: stageNames(dockerfile), warn })
-  const planner = createPlanner(dockerfile, options, { expand, globals, consumed, images, createOp })
+  const planner = createPlanner(dockerfile, options, {
+    expand,
+    globals,
+    consumed,
+    images,
+    resolveLayout,
+    createOp,
+    warn,
+  })
   try {
     const { root, image } = withOptions(await planner.draft(stage), options)
     const unused = unconsumed(buildArgs, consumed)
     if (unused.length > 0)
       warnings.push({ message: `One or more build-args [${unused.join(' ')}] were not consumed` })
-    return { target: root, image, warnings }
+    const unknown = options.noCacheStages.filter(word => findStage(dockerfile, word) === undefined)
+    if (unknown.length > 0)
+      warnings.push({ message: `No stages [${unknown.join(' ')}] to build without the cache` })
+    return { target: root, image, warnings, failsOnWarnings: check.error }
   } catch (error) {
     failed.abort(error)
     await planner.settle()

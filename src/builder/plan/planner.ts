@@ -1,19 +1,29 @@
-import { formatPlatform } from '../../oci/platform.ts'
-import type { Dockerfile, Instruction, Stage } from '../dockerfile/instructions.ts'
+import { formatPlatform, type Platform } from '../../oci/platform.ts'
+import type { Dockerfile, Instruction, Stage, Warning } from '../dockerfile/instructions.ts'
 import { parseOnbuildTrigger } from '../dockerfile/onbuild.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
-import { withSpan } from '../errors.ts'
+import { BuildError, withSpan } from '../errors.ts'
+import type { BaseImage } from '../images/base-image.ts'
+import type { ResolveLayout } from '../images/resolve-layout.ts'
 import type { Vertex } from '../solve/vertex.ts'
 import type { GlobalArguments } from './arguments.ts'
-import type { BaseImages } from './base-images.ts'
+import { type BaseImages, placed } from './base-images.ts'
 import { type Base, expandBase } from './expand-base.ts'
 import { applyMetadata } from './metadata.ts'
+import { createNamedContexts, type FoundContext } from './named-contexts.ts'
 import type { CreateOp } from './op-definition.ts'
 import type { PlanOptions } from './plan-options.ts'
 import { contextCopy } from './run-mounts.ts'
-import { childDraft, imageDraft, type StageDraft, scratchDraft, withoutConfig } from './stage-draft.ts'
+import {
+  childDraft,
+  imageDraft,
+  type StageDraft,
+  scratchDraft,
+  withHistory,
+  withoutConfig,
+} from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
-import { findBaseStage, findSourceStage } from './stages.ts'
+import { findBaseStage, findSourceStage, findStage, findTarget } from './stages.ts'
 import { applyRun, applyTransfer, applyWorkdir } from './steps.ts'
 import { createVertices } from './vertices.ts'
 import type { Expand } from './words.ts'
@@ -24,7 +34,9 @@ export interface PlannerDeps {
   /** Names of ARGs, added to as they are met. */
   readonly consumed: Set<string>
   readonly images: BaseImages
+  readonly resolveLayout: ResolveLayout
   readonly createOp: CreateOp
+  warn(warning: Warning): void
 }
 
 /** Plans stages on demand, each once. */
@@ -39,12 +51,19 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
   const { buildArgs, hostPlatform } = options
   const { expand, globals, consumed, images } = deps
   const platforms = { imagePlatform: options.platform ?? hostPlatform, hostPlatform }
-  const vertices = createVertices({ createOp: deps.createOp, ignoreCache: options.noCache })
+  const vertices = createVertices(deps.createOp)
   const baseOf = (stage: Stage): Base => expandBase(stage, expand, globals.values, platforms)
   const bases = new Map(dockerfile.stages.map(stage => [stage.index, baseOf(stage)]))
   const drafts = new Map<number, Promise<StageDraft>>()
+  const uncached = new Set(options.noCacheStages.map(word => findStage(dockerfile, word)?.index))
 
-  function draftOf(stage: Stage): Promise<StageDraft> {
+  const findContext = createNamedContexts(options.namedContexts)
+  /** Indexes of the stages that a stage waits for. Only a context that names a stage can make a circle. */
+  const waits = new Map<number, Set<number>>()
+
+  /** @param by the stage that needs it */
+  function draftOf(stage: Stage, by?: Stage): Promise<StageDraft> {
+    if (by !== undefined && options.namedContexts.size > 0) noteWait(by, stage)
     const known = drafts.get(stage.index)
     if (known !== undefined) return known
     const draft = planStage(stage, bases.get(stage.index) ?? baseOf(stage))
@@ -52,9 +71,30 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     return draft
   }
 
+  function noteWait(by: Stage, stage: Stage): void {
+    const pending = [stage.index]
+    const seen = new Set(pending)
+    for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
+      if (index === by.index)
+        throw new BuildError(
+          'dockerfile-invalid',
+          `Cannot build stage ${stage.name ?? stage.index}: with --build-context it needs itself`,
+          { span: by.span },
+        )
+      for (const next of waits.get(index) ?? []) {
+        if (seen.has(next)) continue
+        seen.add(next)
+        pending.push(next)
+      }
+    }
+    waits.set(by.index, (waits.get(by.index) ?? new Set()).add(stage.index))
+  }
+
   async function planStage(stage: Stage, base: Base): Promise<StageDraft> {
     // A stage may stand on thousands of others: each begins on a stack of its own.
     await Promise.resolve()
+    const replaced = stage.name === undefined ? undefined : findContext(stage.name)
+    if (replaced !== undefined) return contextDraft(replaced, stage, base, stage.span)
     const parent = findBaseStage(dockerfile, stage, base.word)
     const sources = stage.instructions.flatMap(instruction =>
       instruction.kind === 'copy' && instruction.from !== undefined
@@ -63,7 +103,7 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     )
     // All at once: each may ask a registry.
     const [start] = await Promise.all([
-      parent === undefined ? startDraft(stage, base) : draftOf(parent).then(childDraft),
+      parent === undefined ? startDraft(stage, base) : draftOf(parent, stage).then(childDraft),
       ...sources,
     ])
     const triggers = start.image.config.config.OnBuild ?? []
@@ -80,6 +120,8 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
   async function startDraft(stage: Stage, { word, platform }: Base): Promise<StageDraft> {
     const { span, instructions } = stage
     if (word === 'scratch') return scratchDraft(vertices.scratch(span), platform)
+    const context = findContext(word)
+    if (context !== undefined) return contextDraft(context, stage, { word, platform }, span)
     const image = await images.find(word, platform, span)
     const triggers = image.config.config.OnBuild ?? []
     const total = 1 + countSteps(instructions) + countTriggers(triggers, span)
@@ -89,10 +131,60 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     )
   }
 
+  /** What a named context holds, as if a stage had made it. */
+  async function contextDraft(
+    { name, context }: FoundContext,
+    stage: Stage,
+    { platform }: Base,
+    span: SourceSpan,
+  ): Promise<StageDraft> {
+    const title = (what: string): string => `[context ${name}] ${what}`
+    if (context.kind === 'stage')
+      return draftOf(findTarget(dockerfile, context.stage), stage).then(childDraft)
+    if (context.kind === 'directory') {
+      const empty = scratchDraft(vertices.scratch(span), platform)
+      const definition = {
+        kind: 'copy',
+        from: 'context',
+        context: name,
+        sources: [{ kind: 'path', path: '/' }],
+        exclude: [],
+        parents: false,
+        link: false,
+        unpack: 'none',
+        destination: '/',
+        workdir: '/',
+        createdAt: options.sourceDateEpoch ?? empty.createdAt,
+      } as const
+      const files = vertices.create(definition, [empty.root], title('load files'), span)
+      return withHistory(empty, `COPY . / # context ${name}`, files)
+    }
+    const image =
+      context.kind === 'image'
+        ? await images.find(context.name, platform, span)
+        : await findLayout(context.directory, context.tag, platform, span)
+    return imageDraft(vertices.image(image, title(`FROM ${image.name}`), span), image)
+  }
+
+  async function findLayout(
+    directory: string,
+    tag: string | undefined,
+    platform: Platform,
+    span: SourceSpan,
+  ): Promise<BaseImage> {
+    try {
+      return await deps.resolveLayout(directory, tag, platform)
+    } catch (error) {
+      throw placed(error, span)
+    }
+  }
+
   async function findSource(stage: Stage, base: Base, word: string, span: SourceSpan): Promise<Vertex> {
     const source = findSourceStage(dockerfile, stage, word, span)
-    if (source !== undefined) return (await draftOf(source)).root
+    if (source !== undefined) return (await draftOf(source, stage)).root
     if (word === 'scratch') return vertices.scratch(span)
+    const context = findContext(word)
+    if (context !== undefined) return (await contextDraft(context, stage, base, span)).root
     const image = await images.find(word, base.platform, span)
     return vertices.image(image, `FROM ${image.name}`, span)
   }
@@ -108,6 +200,7 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     const total = step + countSteps(instructions)
     return {
       expand,
+      warn: deps.warn,
       buildArgs,
       globals,
       consumed,
@@ -130,7 +223,8 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
       createVertex(definition, inputs, title, span) {
         step++
         const name = `[${stageLabel(stage)}${step}/${total}] ${title.replaceAll(/\s*\n\s*/g, ' ')}`
-        return vertices.create(definition, inputs, name, span)
+        const ignoreCache = options.noCache || uncached.has(stage.index)
+        return vertices.create(definition, inputs, name, span, ignoreCache)
       },
     }
   }

@@ -20,6 +20,8 @@ export interface StageDraft {
   readonly createdAt: number
   /** CMD stands in this very stage, so ENTRYPOINT does not reset it. */
   readonly hasCmd: boolean
+  /** Whether this stage, or one that it is built on, has a WORKDIR: the base's says little of where one is. */
+  readonly hasWorkdir: boolean
 }
 
 /** An image config whose layers and times are not known before the graph is solved. */
@@ -58,7 +60,11 @@ export function imageDraft(root: Vertex, base: BaseImage): StageDraft {
 
 /** FROM an earlier stage: its ARGs stay in force (semantics 24). */
 export function childDraft(parent: StageDraft): StageDraft {
-  return { ...startStage(parent.root, parent.image, parent.env, parent.createdAt), args: parent.args }
+  return {
+    ...startStage(parent.root, parent.image, parent.env, parent.createdAt),
+    args: parent.args,
+    hasWorkdir: parent.hasWorkdir,
+  }
 }
 
 export function withConfig(draft: StageDraft, change: Partial<RuntimeConfig>): StageDraft {
@@ -114,6 +120,7 @@ function startStage(
     args: [],
     createdAt,
     hasCmd: false,
+    hasWorkdir: false,
   }
   return withConfig(draft, { Env: env })
 }

@@ -1,3 +1,4 @@
+import type { Warning } from '../dockerfile/instructions.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { NetworkMode } from '../exec/executor.ts'
 import type { Vertex } from '../solve/vertex.ts'
@@ -22,6 +23,7 @@ export interface StageScope {
   readonly createdAt: number
   /** The same in layers that do not depend on the base. */
   readonly linkedAt: number
+  warn(warning: Warning): void
   /** The root filesystem that `--from` names. */
   findSource(word: string, span: SourceSpan): Promise<Vertex>
   /** A root filesystem that holds a file or directory of the build context at `MOUNTED_CONTEXT`. */

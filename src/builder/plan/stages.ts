@@ -36,6 +36,11 @@ export function findSourceStage(
   )
 }
 
+/** The stage that a word of the command line means, a name or an index. */
+export function findStage({ stages }: Dockerfile, word: string): Stage | undefined {
+  return byNameOrIndex(stages, word)
+}
+
 /** The stage to build. @throws BuildError `target-unknown` with the nearest name */
 export function findTarget(dockerfile: Dockerfile, target: string | undefined): Stage {
   const { stages, source } = dockerfile

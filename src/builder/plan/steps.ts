@@ -87,7 +87,13 @@ export function applyWorkdir(
   const { WorkingDir = '', User = '' } = draft.image.config.config
   const given = scope.expand.word(instruction.path, draft.env, span)
   const path = posix.isAbsolute(given) ? given : posix.resolve('/', WorkingDir, given)
-  const changed = withConfig(draft, { WorkingDir: path })
+  if (!posix.isAbsolute(given) && !draft.hasWorkdir)
+    scope.warn({
+      rule: 'WorkdirRelativePath',
+      message: `Relative workdir ${JSON.stringify(given)} can have unexpected results if the base image changes`,
+      span,
+    })
+  const changed = withConfig({ ...draft, hasWorkdir: true }, { WorkingDir: path })
   if (path === '/') return withHistory(changed, `WORKDIR ${path}`)
   const definition = { kind: 'workdir', path, user: User, createdAt: scope.createdAt } as const
   const vertex = scope.createVertex(definition, [draft.root], instruction.original, span)

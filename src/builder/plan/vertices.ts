@@ -6,20 +6,25 @@ import type { CreateOp, OpDefinition } from './op-definition.ts'
 
 /** Makes vertices. Equal definitions over equal inputs have equal digests, and so are solved once. */
 export interface Vertices {
-  /** @param name for people */
-  create(definition: OpDefinition, inputs: readonly Vertex[], name: string, span: SourceSpan): Vertex
+  /**
+   * @param name for people
+   * @param ignoreCache makes it other work than an equal step that may use the cache
+   */
+  create(
+    definition: OpDefinition,
+    inputs: readonly Vertex[],
+    name: string,
+    span: SourceSpan,
+    ignoreCache?: boolean,
+  ): Vertex
   image(image: BaseImage, name: string, span: SourceSpan): Vertex
   scratch(span: SourceSpan): Vertex
 }
 
-export function createVertices(deps: {
-  readonly createOp: CreateOp
-  readonly ignoreCache: boolean
-}): Vertices {
-  const { createOp, ignoreCache } = deps
-  const create: Vertices['create'] = (definition, inputs, name, span) => {
+export function createVertices(createOp: CreateOp): Vertices {
+  const create: Vertices['create'] = (definition, inputs, name, span, ignoreCache = false) => {
     const op = createOp(definition, span)
-    const digest = digestOf(JSON.stringify([definition, inputs.map(input => input.digest)]))
+    const digest = digestOf(JSON.stringify([definition, inputs.map(input => input.digest), ignoreCache]))
     return { digest, name, op, inputs, ignoreCache, span }
   }
   return {

@@ -9,6 +9,7 @@ import { extendChain } from '../../oci/identity.ts'
 import { createLimit } from '../../oci/limit.ts'
 import type { CacheRecord, LayerRecord, Metadata } from '../../store/metadata.ts'
 import { withSpan } from '../errors.ts'
+import type { Explainer, Explanation } from './explain.ts'
 import type { ProgressEvent, ProgressSink } from './progress.ts'
 import type { CacheKey, LayerOp, OpContext, Result, Vertex } from './vertex.ts'
 
@@ -21,6 +22,8 @@ export interface SolveDeps {
   readonly monotonicNow: () => number
   /** Steps that execute at once; looking up what is cached is not limited. */
   readonly concurrency: number
+  /** Given to tell why steps are executed, each before it is. */
+  readonly explainer?: Explainer & { report(explanation: Explanation): void }
 }
 
 export interface Solution {
@@ -94,12 +97,23 @@ function createStep(vertex: Vertex, deps: SolveDeps, signal: AbortSignal) {
     },
   }
 
+  const missed = (reason: Miss, key?: CacheKey): undefined => {
+    const { explainer } = deps
+    if (explainer === undefined) return
+    const isNew = reason === 'no-record' && key !== undefined
+    explainer.report({
+      name: vertex.name,
+      reason: isNew ? explainer.explain(vertex, describe(vertex), key) : { kind: reason },
+    })
+  }
+
   const findCached = async (key: CacheKey | undefined): Promise<CacheRecord | undefined> => {
-    if (key === undefined || vertex.ignoreCache === true) return undefined
+    if (key === undefined) return missed('never-cached')
+    if (vertex.ignoreCache === true) return missed('no-cache')
     const record = cache.getCacheRecord(key.digest)
-    if (record === undefined) return undefined
+    if (record === undefined) return missed('no-record', key)
     const blob = await content.stat(record.layer.digest)
-    return blob?.size === record.layer.size ? record : undefined
+    return blob?.size === record.layer.size ? record : missed('layer-lost')
   }
 
   const runLayer = async (op: LayerOp, inputs: readonly Result[], limit: Limit): Promise<Solution> => {
@@ -117,6 +131,7 @@ function createStep(vertex: Vertex, deps: SolveDeps, signal: AbortSignal) {
       if (key !== undefined) {
         const { digest, parts } = key
         cache.putCacheRecord({ key: digest, description: describe(vertex), parts, layer, createdAt })
+        deps.explainer?.exclude(digest)
       }
       emit({ kind: 'done' })
       return { result: addLayer(inputs[0], layer), createdAt }
@@ -143,6 +158,7 @@ function createStep(vertex: Vertex, deps: SolveDeps, signal: AbortSignal) {
 }
 
 type Limit = ReturnType<typeof createLimit>
+type Miss = Exclude<Explanation['reason']['kind'], 'changed'>
 type VertexEvent = Exclude<ProgressEvent, { kind: 'warning' }>
 type DistributiveOmit<T, Keys extends PropertyKey> = T extends unknown ? Omit<T, Keys> : never
 

@@ -1,17 +1,27 @@
 import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import type { BuildDeps, BuildOptions, BuildResult, Sandbox } from '../../builder/build.ts'
 import { BuildError } from '../../builder/errors.ts'
 import type { NetworkMode } from '../../builder/exec/executor.ts'
 import { writeFileAtomically } from '../../builder/export/atomic-file.ts'
+import type { Explanation } from '../../builder/solve/explain.ts'
 import { parsePlatform, platformOfHost } from '../../oci/platform.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { Remote } from '../../remote/client.ts'
 import type { Arguments } from '../arguments.ts'
-import { findContext, findDockerfile, parseBuildArgs, parseEpoch, parseLabels } from '../build-inputs.ts'
+import {
+  type BuildInput,
+  findInput,
+  parseBuildArgs,
+  parseBuildContexts,
+  parseEpoch,
+  parseLabels,
+  readStandardInput,
+} from '../build-inputs.ts'
 import { buildMetadata, formatSummary, formatWarnings } from '../build-summary.ts'
 import { type Command, usage } from '../command.ts'
+import { formatExplanations } from '../explanations.ts'
 import { parseOutputs } from '../outputs.ts'
 import { printable } from '../printable.ts'
 import { createProgress, PROGRESS_MODES, type ProgressMode } from '../progress/create-progress.ts'
@@ -25,9 +35,16 @@ const NETWORKS: readonly NetworkMode[] = ['default', 'host', 'none']
 export const command: Command = {
   name: 'build',
   summary: 'Build an image from a Dockerfile',
-  usage: '[OPTIONS] PATH',
-  details: `PATH is the build context: the directory whose files COPY and ADD may read.
+  usage: '[OPTIONS] PATH | -',
+  details: `PATH is the build context: the directory whose files COPY and ADD may read. With - it is a tar on standard input,
+plain or compressed, or there is none and standard input is the Dockerfile.
 The image is in the store when the build ends, and every running 'slipway serve' over the store serves it.
+
+Build contexts (--build-context NAME=CONTEXT, several allowed) are what FROM NAME and --from=NAME then mean:
+  DIR                               the files of a directory
+  docker-image://NAME               another image
+  oci-layout://DIR[:TAG]            an image in a directory in OCI layout
+  target:STAGE                      another stage
 
 Outputs (-o, several allowed):
   type=store                        the content store (the default)
@@ -49,9 +66,21 @@ dest=- is standard output.`,
       repeated: true,
       help: 'Value of an ARG; without =VALUE the one of the environment',
     },
+    'build-context': {
+      value: 'NAME=CONTEXT',
+      repeated: true,
+      help: 'Let a stage or image name mean something else (see above)',
+    },
     target: { value: 'STAGE', help: 'Build this stage instead of the last one' },
     label: { value: 'NAME=VALUE', repeated: true, help: 'Add a label to the image' },
     'no-cache': { help: 'Run every step, although its result is in the cache' },
+    'no-cache-filter': {
+      value: 'STAGE[,STAGE]',
+      repeated: true,
+      help: 'Run every step of these stages, although its result is in the cache',
+    },
+    check: { help: 'Print the warnings that the Dockerfile gives, and build nothing' },
+    explain: { help: 'Tell of every step that ran why it was not cached' },
     pull: { help: 'Ask registries for newer base images' },
     network: { value: 'MODE', help: `Network of RUN: ${NETWORKS.join(', ')}` },
     'add-host': { value: 'NAME:ADDRESS', repeated: true, help: 'Add a line to /etc/hosts of RUN' },
@@ -77,14 +106,11 @@ dest=- is standard output.`,
     'cache-from': 'not yet',
     'cache-to': 'not yet',
     ssh: 'not yet',
-    'build-context': 'not yet',
-    'no-cache-filter': 'not yet',
     provenance: 'not yet',
     sbom: 'not yet',
     attest: 'not yet',
     annotation: 'not yet',
     allow: 'not yet',
-    check: 'not yet',
     call: 'not yet',
     'shm-size': 'not yet',
     ulimit: 'not yet',
@@ -109,24 +135,43 @@ dest=- is standard output.`,
   async run(args, terminal) {
     const mode = progressMode(args)
     const isQuiet = mode === 'quiet'
-    const options = await readOptions(args, terminal)
-    if (isQuiet && options.outputs.some(output => 'dest' in output && output.dest === terminal.stdout))
+    const flags = readFlags(args, terminal)
+    if (isQuiet && flags.outputs.some(output => 'dest' in output && output.dest === terminal.stdout))
       throw usage(command, '--quiet prints the image ID to standard output, which --output takes')
     const startedAt = terminal.monotonicMs()
+    const [context = ''] = args.positionals
+    const dockerfile = args.value('file')
+    // Files are looked for when all that was typed makes sense: standard input may be slow to come.
+    const found = context === '-' ? undefined : await findInput(context, dockerfile, terminal)
+    const namedContexts = await parseBuildContexts(args.values('build-context'), terminal)
     using session = await openSession(args, terminal)
+    const temporaryDirectory = join(session.store.root, 'tmp')
+    await using input = found ?? (await readStandardInput(dockerfile, terminal, temporaryDirectory))
+    const options = { ...withInput(flags, input), namedContexts }
     using remote = openRemote(session, terminal)
     const progress = createProgress(mode, terminal)
     const { build } = await import('../../builder/build.ts')
+    if (args.flag('check')) {
+      await printCheck(options, buildDeps(options, session, remote, terminal, progress.sink), terminal)
+      progress.finish()
+      return
+    }
+    const explanations: Explanation[] = []
     let result: BuildResult
     try {
-      result = await build(options, buildDeps(options, session, remote, terminal, progress.sink))
+      result = await build(options, {
+        ...buildDeps(options, session, remote, terminal, progress.sink),
+        ...(args.flag('explain') && { explain: explanation => void explanations.push(explanation) }),
+      })
     } catch (error) {
       progress.finish()
+      if (explanations.length > 0) terminal.stderr.write(formatExplanations(explanations))
       if (isQuiet) terminal.stderr.write(lastWords(error))
       throw error
     }
     progress.finish()
     await writeFiles(args, options, result, terminal)
+    if (args.flag('explain')) terminal.stderr.write(formatExplanations(explanations))
     if (isQuiet) {
       terminal.stdout.write(`${result.imageID}\n`)
       return
@@ -144,7 +189,10 @@ dest=- is standard output.`,
   },
 }
 
-async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOptions> {
+function readFlags(
+  args: Arguments,
+  terminal: Terminal,
+): Omit<BuildOptions, 'context' | 'dockerfile' | 'namedContexts'> {
   const tags = args.values('tag').map(parseReference)
   const pinned = tags.find(tag => tag.digest !== undefined)
   if (pinned !== undefined)
@@ -154,12 +202,13 @@ async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOp
     throw usage(command, `--network is ${NETWORKS.join(', ')}, not ${JSON.stringify(network)}`)
   const target = args.value('target')
   const platform = args.value('platform')
-  const flags = {
+  return {
     tags,
     buildArgs: parseBuildArgs(args.values('build-arg'), terminal.env),
     ...(target !== undefined && { target }),
     labels: parseLabels(args.values('label')),
     noCache: args.flag('no-cache'),
+    noCacheStages: args.values('no-cache-filter').flatMap(list => list.split(',').filter(Boolean)),
     pull: args.flag('pull'),
     network,
     outputs: parseOutputs(args.values('output'), terminal, problem => usage(command, problem)),
@@ -169,9 +218,21 @@ async function readOptions(args: Arguments, terminal: Terminal): Promise<BuildOp
     extraHosts: args.values('add-host'),
     secrets: parseSecrets(args.values('secret'), terminal),
   }
-  // Files are looked for when all that was typed makes sense: standard input may be slow to come.
-  const context = await findContext(args.positionals[0] ?? '', terminal)
-  const { source, path } = await findDockerfile(context, args.value('file'), terminal)
+}
+
+/** @throws BuildError `check-failed` when there is anything to warn of */
+async function printCheck(options: BuildOptions, deps: BuildDeps, { stdout }: Terminal): Promise<void> {
+  const { check } = await import('../../builder/build.ts')
+  const warnings = await check(options, deps)
+  stdout.write(warnings.length === 0 ? 'Check complete, no warnings found.\n' : formatWarnings(warnings))
+  if (warnings.length > 0)
+    throw new BuildError('check-failed', `Cannot pass the check: ${warnings.length} warnings`)
+}
+
+function withInput(
+  flags: ReturnType<typeof readFlags>,
+  { context, dockerfile: { source, path } }: BuildInput,
+): Omit<BuildOptions, 'namedContexts'> {
   return { ...flags, context, dockerfile: source, ...(path !== undefined && { dockerfilePath: path }) }
 }
 

@@ -37,23 +37,33 @@ export function detectCompression(head: Uint8Array): DetectedCompression {
 export interface SniffedStream {
   readonly compression: DetectedCompression
   readonly isEmpty: boolean
+  /** Its first bytes: as many as were asked for at least, or all. */
+  readonly head: Buffer
   /** All of the stream: it ends the source when it ends, or is left early. */
   readonly whole: AsyncGenerator<Uint8Array, void, undefined>
 }
 
 /** Reads as much of the stream as tells how it is compressed. @throws what the source throws */
-export async function sniffCompression(source: AsyncIterable<Uint8Array>): Promise<SniffedStream> {
+export async function sniffCompression(
+  source: AsyncIterable<Uint8Array>,
+  headBytes = MAGIC_BYTES,
+): Promise<SniffedStream> {
   const rest = source[Symbol.asyncIterator]()
-  const head: Uint8Array[] = []
+  const chunks: Uint8Array[] = []
   let length = 0
-  while (length < MAGIC_BYTES) {
+  while (length < headBytes) {
     const next = await rest.next()
     if (next.done === true) break
-    head.push(next.value)
+    chunks.push(next.value)
     length += next.value.length
   }
-  const compression = detectCompression(Buffer.concat(head))
-  return { compression, isEmpty: length === 0, whole: rejoined(head, rest) }
+  const head = Buffer.concat(chunks)
+  return {
+    compression: detectCompression(head),
+    isEmpty: length === 0,
+    head,
+    whole: rejoined(chunks, rest),
+  }
 }
 
 async function* rejoined(

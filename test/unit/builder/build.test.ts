@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmodSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { BuildError } from '../../../src/builder/errors.ts'
+import type { Reason } from '../../../src/builder/solve/explain.ts'
 import { parseReference, repositoryOf, type Tag } from '../../../src/oci/reference.ts'
-import { executed, openWorkshop, type Workshop } from './building.ts'
+import { executed, openWorkshop, readText, type Workshop } from './building.ts'
 import { createRegistry } from './images/memory-registry.ts'
 
 const DOCKERFILE = `FROM scratch AS build
@@ -79,6 +80,136 @@ describe('build()', () => {
     const second = await workshop.build(DOCKERFILE.replace('CMD', 'ENTRYPOINT').replace('built', 'again'))
     assert.deepEqual(executed(workshop.events), [])
     assert.notEqual(second.imageID, first.imageID)
+  })
+
+  it('--no-cache-filter executes the steps of the stages that it names, by name or index', async () => {
+    using workshop = await example()
+    const run = async (...noCacheStages: string[]) => {
+      workshop.events.length = 0
+      const { warnings } = await workshop.build(DOCKERFILE, { noCacheStages })
+      return { steps: executed(workshop.events), warnings: warnings.map(({ text }) => text) }
+    }
+    await workshop.build(DOCKERFILE)
+    const build = ['WORKDIR /src', 'COPY a b /src/', 'RUN make']
+    assert.deepEqual(await run('BUILD'), { steps: build, warnings: [] })
+    const last = ['COPY --from=build /src/a /made /out/']
+    assert.deepEqual(await run('1'), { steps: last, warnings: [] })
+    assert.deepEqual(await run('nope'), {
+      steps: [],
+      warnings: ['No stages [nope] to build without the cache'],
+    })
+  })
+
+  it('--no-cache-filter leaves an equal step of another stage cached', async () => {
+    using workshop = await example()
+    const text =
+      'FROM scratch AS one\nCOPY a /\nFROM scratch AS two\nCOPY a /\nFROM scratch\nCOPY --from=one /a /1\nCOPY --from=two /a /2'
+    await workshop.build(text)
+    workshop.events.length = 0
+    await workshop.build(text, { noCacheStages: ['two'] })
+    assert.deepEqual(executed(workshop.events), ['COPY a /'])
+  })
+
+  it('semantics 16, 59: a named context stands for a stage, an image, or a source', async () => {
+    using workshop = await example()
+    const other = join(workshop.folder, 'other')
+    mkdirSync(other)
+    writeFileSync(join(other, 'a'), 'from the other')
+    writeFileSync(join(other, 'ignored'), '')
+    writeFileSync(join(other, '.dockerignore'), 'ignored')
+    const namedContexts = new Map([
+      ['other', { kind: 'directory', directory: other } as const],
+      ['debian', { kind: 'stage', stage: 'last' } as const],
+      ['old', { kind: 'directory', directory: other } as const],
+    ])
+    const dest = join(workshop.folder, 'out')
+    const outputs = [{ type: 'local', dest }] as const
+    const text = `FROM scratch AS old
+RUN never
+FROM scratch AS end
+COPY --from=other . /x/
+COPY --from=docker.io/library/debian:latest /b /
+COPY --from=OLD /a /old
+FROM scratch AS last
+COPY b /`
+    await workshop.build(text, { namedContexts, outputs, target: 'end' })
+    assert.equal(readText(join(dest, 'x/a')), 'from the other')
+    assert.equal(readText(join(dest, 'old')), 'from the other')
+    assert.ok(readText(join(dest, 'b')) !== '')
+    assert.throws(() => readText(join(dest, 'x/ignored')), { code: 'ENOENT' })
+    assert.equal(workshop.processes.length, 0)
+    workshop.events.length = 0
+    await workshop.build(text, { namedContexts, outputs, target: 'end' })
+    assert.deepEqual(executed(workshop.events), [])
+  })
+
+  it('builds on a directory that a named context gives', async () => {
+    using workshop = await example()
+    const namedContexts = new Map([['base', { kind: 'directory', directory: workshop.context } as const]])
+    const result = await workshop.build('FROM base\nCOPY a /c', { namedContexts })
+    const { history } = await workshop.config(result)
+    const { layers } = await workshop.manifest(result)
+    assert.equal(history.filter(entry => entry.empty_layer !== true).length, layers.length)
+    assert.equal(layers.length, 2)
+  })
+
+  it('builds on an image in an OCI layout', async () => {
+    using workshop = await example()
+    const directory = join(workshop.folder, 'layout')
+    await workshop.build('FROM scratch\nCOPY a /\nENV x=y', {
+      tag: 'app:1',
+      outputs: [{ type: 'oci', dest: directory, tar: false }],
+    })
+    const named = (tag: string) => new Map([['alpine', { kind: 'layout', directory, tag } as const]])
+    const result = await workshop.build('FROM alpine', { namedContexts: named('1') })
+    assert.ok((await workshop.config(result)).config.Env?.includes('x=y'))
+    await assert.rejects(workshop.build('FROM alpine', { namedContexts: named('2') }), {
+      code: 'content-missing',
+    })
+  })
+
+  it('check=error=true builds nothing of a Dockerfile that a rule finds fault with', async () => {
+    using workshop = await example()
+    const text = 'FROM scratch\nCOPY a /\nCMD sh'
+    assert.equal((await workshop.build(text)).warnings[0]?.rule, 'JSONArgsRecommended')
+    workshop.events.length = 0
+    await assert.rejects(workshop.build(`# check=error=true\n${text}`), {
+      code: 'check-failed',
+      message: /JSONArgsRecommended/,
+    })
+    assert.deepEqual(executed(workshop.events), [])
+    await workshop.build(`# check=skip=jsonargsrecommended;error=true\n${text}`)
+  })
+
+  it('explains why each step ran', async () => {
+    using workshop = await example()
+    const explain = async (text: string, options: Parameters<typeof workshop.build>[1] = {}) => {
+      const reasons: string[] = []
+      await workshop.build(text, options, {
+        explain({ name, reason }) {
+          const instruction = name.replace(/^\[[^\]]*\] /, '')
+          reasons.push(
+            `${instruction.split(' ')[0]} ${reason.kind === 'changed' ? changes(reason) : reason.kind}`,
+          )
+        },
+      })
+      return reasons
+    }
+    const text = 'FROM scratch\nCOPY a b /src/\nRUN make\nRUN make'
+    assert.deepEqual(await explain(text), ['COPY no-record', 'RUN no-record', 'RUN no-record'])
+    assert.deepEqual(await explain(text), [])
+    workshop.write('b', 'other')
+    assert.deepEqual(await explain(text), ['COPY b', 'RUN parent', 'RUN parent'])
+    assert.deepEqual(await explain(text.replace('RUN make', 'ENV x=y\nRUN make')), [
+      'RUN variable',
+      'RUN variable',
+    ])
+    assert.deepEqual(await explain('FROM scratch\nCOPY a b /src/\nRUN make all'), ['RUN argument'])
+    assert.deepEqual(await explain(text, { noCache: true }), [
+      'COPY no-cache',
+      'RUN no-cache',
+      'RUN no-cache',
+    ])
   })
 
   it('--no-cache executes every step again', async () => {
@@ -327,4 +458,10 @@ async function example(): Promise<Workshop> {
 function tagged({ store }: Workshop, name: string): string | undefined {
   const reference = parseReference(name)
   return store.metadata.getTag(repositoryOf(reference), reference.tag ?? ('latest' as Tag))?.digest
+}
+
+/** Names of the parts that differ. */
+function changes({ before, after }: Extract<Reason, { kind: 'changed' }>): string {
+  const old = new Set(before.map(part => JSON.stringify(part)))
+  return after.flatMap(part => (old.has(JSON.stringify(part)) ? [] : [part[0]])).join(' ')
 }

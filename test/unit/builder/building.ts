@@ -75,6 +75,8 @@ export async function openWorkshop(): Promise<Workshop> {
           buildArgs: new Map(),
           labels: new Map(),
           noCache: false,
+          noCacheStages: [],
+          namedContexts: new Map(),
           pull: false,
           network: 'default',
           outputs: [],

@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { pack } from 'tar-stream'
 import {
   findContext,
   findDockerfile,
   parseBuildArgs,
+  parseBuildContexts,
   parseEpoch,
   parseLabels,
+  readStandardInput,
 } from '../../../src/cli/build-inputs.ts'
+import { byteStringOf } from '../../../src/oci/byte-string.ts'
 import { fakeTerminal, silentInput } from './fake-terminal.ts'
 
 let folder: string
@@ -46,7 +53,7 @@ describe('findContext()', () => {
     })
   })
 
-  for (const context of ['-', 'https://x.org/a.git', 'git@x.org:a', 'github.com/a/b']) {
+  for (const context of ['https://x.org/a.git', 'git@x.org:a', 'github.com/a/b']) {
     it(`refuses ${context} by name`, async () => {
       await assert.rejects(findContext(context, terminal()), { code: 'usage', message: /not supported yet/ })
     })
@@ -95,6 +102,94 @@ describe('findDockerfile()', () => {
       message: `Cannot read ${empty}: it is a directory`,
     })
   })
+})
+
+describe('readStandardInput()', () => {
+  const read = (content: Buffer, dockerfile?: string) =>
+    readStandardInput(dockerfile, fakeTerminal({ stdin: Readable.from([content]) }), join(empty, 'tmp'))
+
+  async function tar(files: Readonly<Record<string, string>>): Promise<Buffer> {
+    const archive = pack()
+    for (const [name, content] of Object.entries(files)) archive.entry({ name }, content)
+    archive.finalize()
+    return buffer(archive)
+  }
+
+  it('is a Dockerfile alone, without a context', async () => {
+    await using input = await read(Buffer.from('FROM scratch\n'))
+    assert.deepEqual(input.dockerfile, { source: { name: '-', text: 'FROM scratch\n' } })
+    assert.ok(typeof input.context !== 'string')
+    assert.deepEqual(await input.context.list(byteStringOf('')), [])
+  })
+
+  for (const [name, compress] of [
+    ['plain', (bytes: Buffer) => bytes],
+    ['gzip', gzipSync],
+    ['zstd', zstdCompressSync],
+    ['xz', (bytes: Buffer) => execFileSync('xz', ['-c'], { input: bytes })],
+    ['bzip2', (bytes: Buffer) => execFileSync('bzip2', ['-c'], { input: bytes })],
+  ] as const) {
+    it(`is a ${name} tar with the Dockerfile in it`, async () => {
+      const bytes = compress(await tar({ Dockerfile: 'FROM a\n', 'sub/Other': 'FROM b\n' }))
+      await using input = await read(bytes)
+      assert.equal(input.dockerfile.source.text, 'FROM a\n')
+      await using other = await read(bytes, './sub/Other')
+      assert.deepEqual(other.dockerfile.source, { name: 'sub/Other', text: 'FROM b\n' })
+    })
+  }
+
+  it('refuses a tar without the Dockerfile, and what is cut off', async () => {
+    const bytes = await tar({ file: 'x'.repeat(2000) })
+    await assert.rejects(read(bytes), { code: 'dockerfile-missing', message: /Dockerfile or dockerfile/ })
+    await assert.rejects(read(bytes, '../../nowhere'), { code: 'dockerfile-missing' })
+    await assert.rejects(read(bytes.subarray(0, 1000)), { code: 'context-invalid' })
+    await assert.rejects(read(gzipSync(bytes).subarray(0, 40)), { code: 'context-invalid' })
+  })
+
+  it('refuses --file where it has no meaning', async () => {
+    await assert.rejects(read(Buffer.from('FROM a\n'), 'Other'), { code: 'usage' })
+    await assert.rejects(read(Buffer.from('FROM a\n'), '-'), { code: 'usage', message: /cannot both/ })
+  })
+
+  it('refuses a Dockerfile without an end, and waits for nobody who has interrupted', async () => {
+    const chunk = Buffer.alloc(1024 * 1024, '#')
+    const stdin = Readable.from(
+      (function* () {
+        for (;;) yield chunk
+      })(),
+    )
+    await assert.rejects(readStandardInput(undefined, fakeTerminal({ stdin }), empty), {
+      code: 'dockerfile-invalid',
+      message: /larger than 16 MiB/,
+    })
+    const interrupt = new AbortController()
+    const waiting = fakeTerminal({ stdin: silentInput(), signal: interrupt.signal })
+    const found = readStandardInput(undefined, waiting, empty)
+    interrupt.abort()
+    await assert.rejects(found, { name: 'AbortError' })
+  })
+})
+
+describe('parseBuildContexts()', () => {
+  it('reads every kind of context', async () => {
+    const given = [
+      'a=.',
+      'b=docker-image://debian:12',
+      'c=oci-layout://sub/layout:v1',
+      'd=oci-layout:///abs',
+      'e=target:stage',
+    ]
+    assert.deepEqual(Object.fromEntries(await parseBuildContexts(given, terminal())), {
+      a: { kind: 'directory', directory: folder },
+      b: { kind: 'image', name: 'debian:12' },
+      c: { kind: 'layout', directory: join(folder, 'sub/layout'), tag: 'v1' },
+      d: { kind: 'layout', directory: '/abs' },
+      e: { kind: 'stage', stage: 'stage' },
+    })
+  })
+
+  for (const text of ['a', '=x', 'a=', 'a=nowhere', 'a=https://x.org/a.tar', 'a=-'])
+    it(`refuses ${text}`, () => assert.rejects(parseBuildContexts([text], terminal()), { code: 'usage' }))
 })
 
 describe('parseBuildArgs()', () => {

@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { after, before, describe, it } from 'node:test'
 import { pack } from 'tar-stream'
@@ -305,6 +305,24 @@ describe('slipway', { concurrency: 2 }, () => {
     assert.equal(nowhere.code, 1)
     assert.match(nowhere.stderr, /error: Cannot write .*no\/such\/id: its folder does not exist/)
     assert.equal(existsSync(join(folder, 'no')), false)
+  })
+
+  it('builds a tar from standard input, with the owners of its files', async () => {
+    const archive = pack()
+    archive.entry({ name: 'Dockerfile' }, 'FROM scratch\nCOPY --chmod=644 a /b\n')
+    archive.entry({ name: 'a', uid: 7, gid: 8 }, 'from a tar')
+    archive.finalize()
+    const child = start(['build', '-q', '-o', '-', '-'], { SLIPWAY_ROOT: join(folder, 'stdin-store') })
+    child.stdin.end()
+    assert.equal((await once(child, 'close'))[0], 2)
+    const building = start(['build', '-o', '-', '-'], { SLIPWAY_ROOT: join(folder, 'stdin-store') })
+    const files = buffer(building.stdout)
+    const failure = text(building.stderr)
+    const closed = once(building, 'close')
+    await pipeline(archive, building.stdin)
+    assert.deepEqual(await closed, [0, null], await failure)
+    const header = (await files).toString('latin1', 0, 512).replaceAll('\0', ' ')
+    assert.match(header, /^b +0000644 0000007 0000010 /)
   })
 
   it('ends quietly when its reader has seen enough', async () => {

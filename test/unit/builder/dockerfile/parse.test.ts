@@ -323,8 +323,18 @@ const WARNINGS: readonly (readonly [rule: string, text: string, line: number])[]
   ['NoEmptyContinuation', 'FROM a\nRUN b \\\n\n c', 2],
   ['LegacyKeyValueFormat', 'FROM a\nENV b c', 2],
   ['MaintainerDeprecated', 'FROM a\nMAINTAINER b', 2],
-  ['DuplicateStageName', 'FROM a AS b\nFROM a AS B', 2],
+  ['DuplicateStageName', 'FROM a AS b\nFROM a AS b', 2],
   ['ReservedStageName', 'FROM a AS scratch', 1],
+  ['StageNameCasing', 'FROM a AS B', 1],
+  ['FromAsCasing', 'FROM a as b', 1],
+  ['ConsistentInstructionCasing', 'FROM a\nRUN b\nrun c', 3],
+  ['ConsistentInstructionCasing', 'from a\nrun b\nRUN c', 3],
+  ['ConsistentInstructionCasing', 'FROM a\nRun b', 2],
+  ['JSONArgsRecommended', 'FROM a\nCMD b', 2],
+  ['JSONArgsRecommended', 'FROM a\nENTRYPOINT b', 2],
+  ['MultipleInstructionsDisallowed', 'FROM a\nCMD ["b"]\nFROM a\nCMD ["b"]\nCMD ["c"]', 4],
+  ['SecretsUsedInArgOrEnv', 'FROM a\nARG API_KEY', 2],
+  ['SecretsUsedInArgOrEnv', 'FROM a\nENV x=y db_password=z', 2],
 ]
 
 for (const [rule, text, line] of WARNINGS)
@@ -333,3 +343,12 @@ for (const [rule, text, line] of WARNINGS)
       parse(text).warnings.map(warning => [warning.rule, warning.span.startLine]),
       [[rule, line]],
     ))
+
+test('parseDockerfile() does not warn of what is as it should be', () => {
+  for (const text of [
+    'from a as b\nrun c',
+    'FROM a AS b\nENV PUBLIC_KEY=x MONKEY=y\nCMD ["c"]\nHEALTHCHECK NONE',
+    'FROM a\nCMD ["b"]\nFROM a\nCMD ["b"]',
+  ])
+    assert.deepEqual(parse(text).warnings, [])
+})

@@ -319,6 +319,63 @@ describe('planBuild(): stages', () => {
     await assert.rejects(planText('FROM base\nFROM Bad//Name'), { code: 'dockerfile-invalid' })
   })
 
+  for (const [rule, text, ...buildArgs] of [
+    ['UndefinedArgInFrom', 'ARG NAME=base\nFROM base$NMAE'],
+    ['InvalidDefaultArgInFrom', 'ARG TAG\nFROM base:$TAG', 'TAG=x'],
+    ['RedundantTargetPlatform', 'FROM --platform=$TARGETPLATFORM base'],
+    ['FromPlatformFlagConstDisallowed', 'FROM --platform=linux/amd64 base'],
+    ['WorkdirRelativePath', 'FROM scratch\nENV a=b\nWORKDIR x'],
+    ['ExposeProtoCasing', 'FROM base\nEXPOSE 80/TCP'],
+    ['ExposeInvalidFormat', 'FROM base\nEXPOSE 127.0.0.1:80:80'],
+  ] as const) {
+    const options = {
+      buildArgs: new Map(buildArgs.map(arg => arg.split('=') as [string, string])),
+      images: { 'base:x': image('x') },
+    }
+    it(`warns with ${rule}, unless that is to be skipped`, async () => {
+      const rulesOf = async (given: string) =>
+        (await planText(given, options)).warnings.map(({ rule }) => rule)
+      const rules = await rulesOf(text)
+      assert.ok(rules.includes(rule), rules.join())
+      assert.ok(!(await rulesOf(`# check=skip=JSONArgsRecommended, ${rule}\n${text}`)).includes(rule))
+      assert.deepEqual(await rulesOf(`# check=skip=all;error=true\n${text}`), [])
+    })
+  }
+
+  it('a named context that names an image takes its place, whatever its tag', async () => {
+    const namedContexts = new Map([['debian', { kind: 'image', name: 'base' } as const]])
+    assert.deepEqual((await planText('FROM docker.io/library/debian', { namedContexts })).resolved, ['base'])
+    assert.deepEqual((await planText('FROM debian:latest', { namedContexts })).resolved, ['base'])
+    const images = { 'debian:12': image('debian') }
+    assert.deepEqual((await planText('FROM debian:12', { namedContexts, images })).resolved, ['debian:12'])
+  })
+
+  it('an earlier stage beats a named context, which replaces a stage of its name', async () => {
+    const namedContexts = new Map([['one', { kind: 'image', name: 'other' } as const]])
+    const images = { other: image('other') }
+    const { resolved, history } = await planText('FROM base AS one\nRUN x\nFROM one\nRUN y', {
+      namedContexts,
+      images,
+    })
+    assert.deepEqual(resolved, ['other'])
+    assert.deepEqual(history, ['RUN /bin/sh -c y # buildkit'])
+  })
+
+  for (const [text, given] of [
+    ['FROM base AS a\nCOPY --from=x / /', { x: 'a' }],
+    ['FROM x AS a\nFROM a AS b', { x: 'b' }],
+    ['FROM base AS a', { a: 'a' }],
+  ] as const)
+    it(`refuses stages that need themselves through named contexts: ${JSON.stringify(given)}`, async () => {
+      const namedContexts = new Map(
+        Object.entries(given).map(([name, stage]) => [name, { kind: 'stage', stage } as const]),
+      )
+      await assert.rejects(planText(text, { namedContexts }), {
+        code: 'dockerfile-invalid',
+        message: /needs itself/,
+      })
+    })
+
   it('semantics 113: warns of a base for another platform', async () => {
     const base = image('base', {}, { architecture: 'arm64' })
     const { warnings } = await planText('FROM base', { images: { base } })

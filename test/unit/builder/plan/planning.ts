@@ -37,6 +37,8 @@ export async function planText(text: string, options: PlanningOptions = {}): Pro
       buildArgs: new Map(),
       labels: new Map(),
       noCache: false,
+      noCacheStages: [],
+      namedContexts: new Map(),
       network: 'default',
       extraHosts: [],
       hostPlatform: HOST,
@@ -44,6 +46,7 @@ export async function planText(text: string, options: PlanningOptions = {}): Pro
     },
     {
       signal: new AbortController().signal,
+      resolveLayout: async directory => image(`layout-${directory}`),
       createOp(definition) {
         const op: Op = { kind: 'base', exec: async () => ({ chainID: undefined, layers: [] }) }
         definitions.set(op, definition)

@@ -1,0 +1,37 @@
+/** `--build-context`: names that mean something else than the Dockerfile and the registry say (semantics 16, 59). */
+import { OciError } from '../../oci/errors.ts'
+import { formatReference, onDockerHub, parseReference } from '../../oci/reference.ts'
+
+export type NamedContext =
+  /** Its own ignore file applies. */
+  | { readonly kind: 'directory'; readonly directory: string }
+  /** An image by its name. */
+  | { readonly kind: 'image'; readonly name: string }
+  /** An image in a directory in OCI layout: the one with this tag, or the only one. */
+  | { readonly kind: 'layout'; readonly directory: string; readonly tag?: string }
+  /** Another stage of the Dockerfile. */
+  | { readonly kind: 'stage'; readonly stage: string }
+
+export interface FoundContext {
+  /** As it was given. */
+  readonly name: string
+  readonly context: NamedContext
+}
+
+/** Finds a context by a name as a Dockerfile writes it: `debian` is `docker.io/library/debian:latest` too. */
+export function createNamedContexts(
+  given: ReadonlyMap<string, NamedContext>,
+): (word: string) => FoundContext | undefined {
+  const found = new Map([...given].map(([name, context]) => [keyOf(name), { name, context }]))
+  return word => (found.size === 0 ? undefined : found.get(keyOf(word)))
+}
+
+function keyOf(word: string): string {
+  const name = word.toLowerCase()
+  try {
+    return formatReference(onDockerHub(parseReference(name))).replace(/:latest$/, '')
+  } catch (error) {
+    if (error instanceof OciError && error.code === 'reference-invalid') return name
+    throw error
+  }
+}

@@ -1,0 +1,24 @@
+import type { DecompressError } from '../../linux/decompress.ts'
+import { isErrno, OciError } from '../../oci/errors.ts'
+import { decompress, type SniffedStream } from '../../oci/layer/decompression.ts'
+
+/** Bytes that may be compressed by anything, uncompressed. Errors that `isDamaged` knows come while it is read. */
+export async function uncompressed({
+  compression,
+  whole,
+}: Pick<SniffedStream, 'compression' | 'whole'>): Promise<AsyncIterable<Uint8Array>> {
+  if (compression !== 'xz' && compression !== 'bzip2') return decompress(whole, compression)
+  const { decompressWith } = await import('../../linux/decompress.ts')
+  return decompressWith(compression, whole)
+}
+
+/** Bytes that are no tar, or not compressed as they say. */
+export function isDamaged(error: unknown): boolean {
+  if (error instanceof OciError) return error.code === 'tar-invalid' || error.code === 'layer-invalid'
+  return isErrno(error, 'data-corrupt' satisfies DecompressError['code'])
+}
+
+/** The program that unpacks the format is not installed. */
+export function isProgramMissing(error: unknown): boolean {
+  return isErrno(error, 'program-missing' satisfies DecompressError['code'])
+}

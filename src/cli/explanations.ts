@@ -1,0 +1,162 @@
+import { isSecretName } from '../builder/dockerfile/secret-name.ts'
+import type { Explanation, Parts, Reason } from '../builder/solve/explain.ts'
+import { printableLine } from './printable.ts'
+import { fitText } from './progress/text-width.ts'
+
+/** Changes that are told of one step. */
+const MAX_LINES = 12
+const MAX_COLUMNS = 200
+
+/** What `--explain` prints: every step that ran, and below it why. */
+export function formatExplanations(explanations: readonly Explanation[]): string {
+  if (explanations.length === 0) return 'Every step was cached.\n'
+  const steps = explanations.map(({ name, reason }) => {
+    const lines = reasonLines(reason)
+    const shown = lines.slice(0, MAX_LINES).map(line => `    ${fitText(printableLine(line), MAX_COLUMNS)}\n`)
+    const more = lines.length - MAX_LINES
+    return `  ${fitText(printableLine(name), MAX_COLUMNS)}\n${shown.join('')}${more > 0 ? `    and ${more} more\n` : ''}`
+  })
+  return `Why steps ran:\n${steps.join('')}`
+}
+
+function reasonLines(reason: Reason): readonly string[] {
+  switch (reason.kind) {
+    case 'no-cache':
+      return ['the cache was not to be used']
+    case 'never-cached':
+      return ['such a step is never cached']
+    case 'layer-lost':
+      return ['its layer is not in the store any more']
+    case 'no-record':
+      return ['there is no earlier record of it']
+    case 'changed': {
+      const changes = changeLines(reason)
+      if (reason.instruction === undefined) return changes
+      return [`the nearest earlier record is of ${JSON.stringify(reason.instruction)}`, ...changes]
+    }
+  }
+}
+
+function changeLines({ before, after, parent }: Extract<Reason, { kind: 'changed' }>): readonly string[] {
+  const [oldParts, newParts] = [splitParts(before), splitParts(after)]
+  const names = new Set([...oldParts.definition.keys(), ...newParts.definition.keys()])
+  const lines = [...names].flatMap(name => {
+    const was = oldParts.definition.get(name) ?? []
+    const is = newParts.definition.get(name) ?? []
+    if (name === 'variable') return variableLines(was, is)
+    return pairs(was, is).map(([old, now]) =>
+      name === 'parent' ? parentLine(parent, old, now) : `${name}: ${wasIs(old, now, quoted)}`,
+    )
+  })
+  lines.push(...fileLines(oldParts.files, newParts.files))
+  return lines.length > 0 ? lines : ['the same files and words come in another order']
+}
+
+type Values = ReadonlyMap<string, readonly string[]>
+
+/** What the instruction says, and the files that it reads: those come last, each source with a heading. */
+function splitParts(parts: Parts): { readonly definition: Values; readonly files: Values } {
+  const at = parts.findIndex(([name]) => name === 'source')
+  const end = at < 0 ? parts.length : at
+  return {
+    definition: byName(parts.slice(0, end)),
+    files: byName(parts.slice(end).filter(([name, value]) => name !== 'source' || !HEADING.test(value))),
+  }
+}
+
+const HEADING = /^(file|heredoc|directory of \d+)$/
+
+function byName(parts: Parts): Values {
+  const found = new Map<string, string[]>()
+  for (const [name, value] of parts) {
+    const values = found.get(name)
+    if (values === undefined) found.set(name, [value])
+    else values.push(value)
+  }
+  return found
+}
+
+/** What differs of two lists, place by place. */
+function pairs(
+  was: readonly string[],
+  is: readonly string[],
+): readonly (readonly [old: string | undefined, now: string | undefined])[] {
+  return Array.from(
+    { length: Math.max(was.length, is.length) },
+    (_, index) => [was[index], is[index]] as const,
+  ).filter(([old, now]) => old !== now)
+}
+
+function parentLine(
+  parent: Extract<Reason, { kind: 'changed' }>['parent'],
+  old: string | undefined,
+  now: string | undefined,
+): string {
+  const change = wasIs(old, now, shortened)
+  if (parent === undefined) return `what it stands on: ${change}`
+  return parent.kind === 'base'
+    ? `the base of ${JSON.stringify(parent.name)}: ${change}`
+    : `the earlier step ${JSON.stringify(parent.name)} has another result: ${change}`
+}
+
+function variableLines(was: readonly string[], is: readonly string[]): readonly string[] {
+  const [old, now] = [variables(was), variables(is)]
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .filter(name => old.get(name) !== now.get(name))
+    .map(
+      name =>
+        `variable ${name}: ${wasIs(old.get(name), now.get(name), isSecretName(name) ? hidden : quoted)}`,
+    )
+}
+
+function variables(items: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
+    items.map(item => {
+      const at = item.indexOf('=')
+      return at < 0 ? [item, ''] : [item.slice(0, at), item.slice(at + 1)]
+    }),
+  )
+}
+
+function fileLines(was: Values, is: Values): readonly string[] {
+  return [...new Set([...was.keys(), ...is.keys()])].flatMap(name =>
+    pairs(was.get(name) ?? [], is.get(name) ?? []).map(
+      ([old, now]) => `file ${JSON.stringify(name)}: ${fileChange(old, now)}`,
+    ),
+  )
+}
+
+/** `file 0644 0:0 12 sha256:...`, or one digest for what was folded together. */
+function fileChange(old: string | undefined, now: string | undefined): string {
+  if (old === undefined) return 'is new'
+  if (now === undefined) return 'is gone'
+  const [was, is] = [old.split(' '), now.split(' ')]
+  const isFile = was[0] === 'file' && is[0] === 'file'
+  const changes = [...FIELDS, ...(isFile ? FILE_FIELDS : [])]
+    .map((field, index) => [field, was[index], is[index]] as const)
+    .filter(([, before, after]) => before !== after && was.length > 1 && is.length > 1)
+    .map(([field, before, after]) => `${field} ${wasIs(before, after, shortened)}`)
+  return changes.length > 0 ? changes.join(', ') : wasIs(old, now, shortened)
+}
+
+const FIELDS = ['type', 'mode', 'owner']
+const FILE_FIELDS = ['size', 'content']
+
+function wasIs(old: string | undefined, now: string | undefined, show: (value: string) => string): string {
+  if (old === undefined) return `is new, ${show(now ?? '')}`
+  if (now === undefined) return `is gone, was ${show(old)}`
+  return `was ${show(old)}, is ${show(now)}`
+}
+
+function quoted(value: string): string {
+  return JSON.stringify(fitText(value, 60))
+}
+
+/** Digests as people compare them. */
+function shortened(value: string): string {
+  return value.replace(/sha256:([0-9a-f]{12})[0-9a-f]{52}/g, 'sha256:$1')
+}
+
+function hidden(): string {
+  return '(hidden)'
+}
