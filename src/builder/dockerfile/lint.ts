@@ -31,7 +31,7 @@ function majorityCasing(nodes: readonly SyntaxNode[]): 'uppercase' | 'lowercase'
 function keywordCasing({ keyword, span }: SyntaxNode, casing: 'uppercase' | 'lowercase'): readonly Warning[] {
   const wanted = casing === 'lowercase' ? keyword.toLowerCase() : keyword.toUpperCase()
   if (keyword === wanted) return []
-  const message = `Command '${keyword}' should match the case of the command majority (${casing})`
+  const message = `${keyword} stands out: the other keywords are in ${casing}`
   return [{ rule: 'ConsistentInstructionCasing', message, span }]
 }
 
@@ -41,11 +41,15 @@ function fromCasing({ keyword, rest, span }: SyntaxNode): readonly Warning[] {
   if (as !== undefined && isUpper(as) !== isUpper(keyword) && isLower(as) !== isLower(keyword))
     found.push({
       rule: 'FromAsCasing',
-      message: `'${as}' and '${keyword}' keywords' casing do not match`,
+      message: `${keyword} and ${as} are written in different cases`,
       span,
     })
   if (name !== undefined && name !== name.toLowerCase())
-    found.push({ rule: 'StageNameCasing', message: `Stage name '${name}' should be lowercase`, span })
+    found.push({
+      rule: 'StageNameCasing',
+      message: `The stage name ${JSON.stringify(name)} is not in lower case`,
+      span,
+    })
   return found
 }
 
@@ -53,7 +57,7 @@ function fromCasing({ keyword, rest, span }: SyntaxNode): readonly Warning[] {
 function jsonForm({ keyword, rest, span }: SyntaxNode): readonly Warning[] {
   const name = keyword.toUpperCase()
   if ((name !== 'CMD' && name !== 'ENTRYPOINT') || parseJsonForm(rest, span) !== undefined) return []
-  const message = `JSON arguments recommended for ${name} to prevent unintended behavior related to OS signals`
+  const message = `${name} runs in a shell, which keeps signals from the program: the JSON form does not`
   return [{ rule: 'JSONArgsRecommended', message, span }]
 }
 
@@ -64,7 +68,7 @@ function repeated(instructions: readonly Instruction[]): readonly Warning[] {
   return ONCE.flatMap(kind => {
     const name = kind.toUpperCase()
     const inVain = instructions.filter(instruction => instruction.kind === kind).slice(0, -1)
-    const message = `Multiple ${name} instructions should not be used in the same stage because only the last one will be used`
+    const message = `This ${name} is in vain: a later one of the stage replaces it`
     return inVain.map(({ span }) => ({ rule: 'MultipleInstructionsDisallowed', message, span }))
   })
 }
@@ -77,7 +81,7 @@ function secrets(instruction: Instruction): readonly Warning[] {
 }
 
 function secretWarning(kind: 'arg' | 'env', name: string, span: SourceSpan): Warning {
-  const message = `Do not use ARG or ENV instructions for sensitive data (${kind.toUpperCase()} "${name}")`
+  const message = `${kind.toUpperCase()} ${name} looks like a secret, and everyone who has the image can read it: RUN --mount=type=secret hides one`
   return { rule: 'SecretsUsedInArgOrEnv', message, span }
 }
 

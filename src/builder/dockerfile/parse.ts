@@ -48,5 +48,9 @@ function beforeFrom(node: SyntaxNode): Error {
 }
 
 function blankContinuation(node: SyntaxNode): Warning {
-  return { rule: 'NoEmptyContinuation', message: 'Empty continuation line', span: node.span }
+  return {
+    rule: 'NoEmptyContinuation',
+    message: 'An instruction goes on over an empty line',
+    span: node.span,
+  }
 }

@@ -28,11 +28,11 @@ export function lintPorts(words: readonly string[], span: SourceSpan): readonly 
     const found: Warning[] = []
     const [, protocol] = splitOnce(word.slice(word.lastIndexOf(':') + 1), '/')
     if (protocol !== protocol.toLowerCase()) {
-      const message = `Defined protocol '${word}' in EXPOSE instruction should be lowercase`
+      const message = `The protocol of ${JSON.stringify(word)} is not in lower case`
       found.push({ rule: 'ExposeProtoCasing', message, span })
     }
     if (word.includes(':')) {
-      const message = `EXPOSE instruction should not define an IP address or host-port mapping, found '${word}'`
+      const message = `EXPOSE has no use for the host's side of ${JSON.stringify(word)}: only the container's port is kept`
       found.push({ rule: 'ExposeInvalidFormat', message, span })
     }
     return found

@@ -44,13 +44,13 @@ function checkName(name: string, taken: ReadonlySet<string>, node: SyntaxNode, r
   if (RESERVED_NAMES.includes(name))
     reading.warn({
       rule: 'ReservedStageName',
-      message: `Stage name should not use the same name as reserved stage ${JSON.stringify(name)}`,
+      message: `The stage name ${JSON.stringify(name)} has a meaning of its own: no --from will find this stage`,
       span,
     })
   if (taken.has(name))
     reading.warn({
       rule: 'DuplicateStageName',
-      message: `Duplicate stage name ${JSON.stringify(name)}, stage names should be unique`,
+      message: `The stage name ${JSON.stringify(name)} is taken by an earlier stage`,
       span,
     })
 }

@@ -49,7 +49,7 @@ const READERS: Readers = {
   maintainer: (node, reading) => {
     reading.warn({
       rule: 'MaintainerDeprecated',
-      message: 'Maintainer instruction is deprecated in favor of using label',
+      message: 'MAINTAINER is a thing of the past: LABEL org.opencontainers.image.authors says the same',
       span: node.span,
     })
     return { kind: 'maintainer', name: plainArgument(node, 'MAINTAINER'), ...place(node) }

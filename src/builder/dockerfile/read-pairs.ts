@@ -59,7 +59,7 @@ function readOldPair(node: SyntaxNode, instruction: string, reading: Reading): K
     )
   reading.warn({
     rule: 'LegacyKeyValueFormat',
-    message: `"${instruction} key=value" should be used instead of legacy "${instruction} key value" format`,
+    message: `${instruction} takes one pair without =: write ${instruction} key=value`,
     span: node.span,
   })
   return { key, value }

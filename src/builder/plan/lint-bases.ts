@@ -25,10 +25,14 @@ export function lintBases(
     const found = undeclared.map((name): Warning => {
       const nearest = suggest(name, [...declared])
       const hint = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
-      return { rule: 'UndefinedArgInFrom', message: `FROM argument '${name}' is not declared${hint}`, span }
+      return {
+        rule: 'UndefinedArgInFrom',
+        message: `No ARG before the first FROM declares ${name}${hint}`,
+        span,
+      }
     })
     if (unset.length > 0 && undeclared.length === 0 && isBroken(value)) {
-      const message = `Default value for ARG ${base} results in empty or invalid base image name`
+      const message = `With the defaults of its ARGs, ${base} is no image name`
       found.push({ rule: 'InvalidDefaultArgInFrom', message, span })
     }
     return [...found, ...lintPlatform(stage)]
@@ -43,10 +47,10 @@ function isBroken(name: string): boolean {
 function lintPlatform({ platform, span }: Stage): readonly Warning[] {
   if (platform === undefined) return []
   if (/^\$(TARGETPLATFORM|\{TARGETPLATFORM\})$/.test(platform)) {
-    const message = `Setting platform to predefined ${platform} in FROM is redundant as this is the default behavior`
+    const message = `--platform=${platform} says what holds without it`
     return [{ rule: 'RedundantTargetPlatform', message, span }]
   }
   if (platform.includes('$')) return []
-  const message = `FROM --platform flag should not use constant value "${platform}"`
+  const message = `--platform=${platform} binds the stage to one platform, whatever the build is for`
   return [{ rule: 'FromPlatformFlagConstDisallowed', message, span }]
 }

@@ -71,11 +71,10 @@ export async function planBuild(dockerfile: Dockerfile, options: PlanOptions, de
   try {
     const { root, image } = withOptions(await planner.draft(stage), options)
     const unused = unconsumed(buildArgs, consumed)
-    if (unused.length > 0)
-      warnings.push({ message: `One or more build-args [${unused.join(' ')}] were not consumed` })
+    if (unused.length > 0) warnings.push({ message: `No ARG takes the build args ${unused.join(', ')}` })
     const unknown = options.noCacheStages.filter(word => findStage(dockerfile, word) === undefined)
     if (unknown.length > 0)
-      warnings.push({ message: `No stages [${unknown.join(' ')}] to build without the cache` })
+      warnings.push({ message: `There is no stage ${unknown.join(', ')} to build without the cache` })
     return { target: root, image, warnings, failsOnWarnings: check.error }
   } catch (error) {
     failed.abort(error)

@@ -90,7 +90,7 @@ export function applyWorkdir(
   if (!posix.isAbsolute(given) && !draft.hasWorkdir)
     scope.warn({
       rule: 'WorkdirRelativePath',
-      message: `Relative workdir ${JSON.stringify(given)} can have unexpected results if the base image changes`,
+      message: `WORKDIR ${given} depends on where the base image ends: an absolute path does not`,
       span,
     })
   const changed = withConfig({ ...draft, hasWorkdir: true }, { WorkingDir: path })

@@ -15,7 +15,7 @@ export interface Expand {
 export function createExpand(directives: Directives, warn: (warning: Warning) => void): Expand {
   const report = (unset: readonly string[], span: SourceSpan): void => {
     for (const name of unset)
-      warn({ rule: 'UndefinedVar', message: `Usage of undefined variable '$${name}'`, span })
+      warn({ rule: 'UndefinedVar', message: `The variable $${name} is not set, and so is empty`, span })
   }
   return {
     word(word, env, span) {

@@ -226,7 +226,10 @@ async function printCheck(options: BuildOptions, deps: BuildDeps, { stdout }: Te
   const warnings = await check(options, deps)
   stdout.write(warnings.length === 0 ? 'Check complete, no warnings found.\n' : formatWarnings(warnings))
   if (warnings.length > 0)
-    throw new BuildError('check-failed', `Cannot pass the check: ${warnings.length} warnings`)
+    throw new BuildError(
+      'check-failed',
+      `Cannot pass the check: ${warnings.length === 1 ? 'there is a warning' : `there are ${warnings.length} warnings`}`,
+    )
 }
 
 function withInput(

@@ -96,7 +96,7 @@ describe('build()', () => {
     assert.deepEqual(await run('1'), { steps: last, warnings: [] })
     assert.deepEqual(await run('nope'), {
       steps: [],
-      warnings: ['No stages [nope] to build without the cache'],
+      warnings: ['There is no stage nope to build without the cache'],
     })
   })
 

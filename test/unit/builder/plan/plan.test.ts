@@ -199,7 +199,7 @@ describe('planBuild(): ARG', () => {
     const { warnings } = await planText('ARG GLOBAL\nFROM base\nARG USED', { buildArgs })
     assert.deepEqual(
       warnings.map(({ message }) => message),
-      ['One or more build-args [TYPO] were not consumed'],
+      ['No ARG takes the build args TYPO'],
     )
   })
 
