@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Engine, startEngine } from './support/engine.ts'
 import { type ImageContents, readImage, readTree } from './support/image-contents.ts'
+import { podmanIn } from './support/peers.ts'
 import { succeed } from './support/process.ts'
 import { type Served, slipwayAt } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
@@ -38,27 +39,7 @@ describe('images in files', { skip: cannotRun({ root: true, programs }) }, () =>
   let scratch: string
   const build = (...options: string[]): Promise<string> =>
     world.slipway.run(['build', '--network=host', ...options, context])
-  const podman = (args: readonly string[]): Promise<string> => {
-    const state = join(world.scratch, 'podman')
-    const folders = [
-      '--root',
-      join(state, 'root'),
-      '--runroot',
-      join(state, 'run'),
-      '--tmpdir',
-      join(state, 'tmp'),
-    ]
-    return succeed('podman', [
-      ...folders,
-      '--runtime',
-      'runc',
-      '--cgroup-manager',
-      'cgroupfs',
-      '--events-backend',
-      'none',
-      ...args,
-    ])
-  }
+  const podman = (args: readonly string[]): Promise<string> => podmanIn(world.scratch)(args)
   /** Another tool's reading of an archive or directory is the image that we serve. */
   const assertSame = async (source: string, options: readonly string[] = []): Promise<void> => {
     const { config, tree } = await readImage(source, join(scratch, 'read'), options)

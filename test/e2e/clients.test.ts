@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Engine, startEngine } from './support/engine.ts'
 import { readImage } from './support/image-contents.ts'
+import { buildahIn, podmanIn } from './support/peers.ts'
 import { succeed } from './support/process.ts'
 import { type Served, slipwayAt } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
@@ -14,31 +15,8 @@ describe('real clients', { skip: cannotRun({ root: true, programs }) }, () => {
   let world: World
   let engine: Engine
   let served: Served
-  const podman = (args: readonly string[]): Promise<string> => {
-    const state = join(world.scratch, 'podman')
-    const folders = [
-      '--root',
-      join(state, 'root'),
-      '--runroot',
-      join(state, 'run'),
-      '--tmpdir',
-      join(state, 'tmp'),
-    ]
-    return succeed('podman', [
-      ...folders,
-      '--runtime',
-      'runc',
-      '--cgroup-manager',
-      'cgroupfs',
-      '--events-backend',
-      'none',
-      ...args,
-    ])
-  }
-  const buildah = (args: readonly string[]): Promise<string> => {
-    const state = join(world.scratch, 'buildah')
-    return succeed('buildah', ['--root', join(state, 'root'), '--runroot', join(state, 'run'), ...args])
-  }
+  const podman = (args: readonly string[]): Promise<string> => podmanIn(world.scratch)(args)
+  const buildah = (args: readonly string[]): Promise<string> => buildahIn(world.scratch)(args)
 
   before(async () => {
     world = await createWorld({ base: true })

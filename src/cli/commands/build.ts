@@ -1,25 +1,23 @@
-import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import type { BuildDeps, BuildOptions, BuildResult, Sandbox } from '../../builder/build.ts'
+import type { BuildDeps, BuildOptions, BuildResult } from '../../builder/build.ts'
 import { BuildError } from '../../builder/errors.ts'
 import type { NetworkMode } from '../../builder/exec/executor.ts'
 import { writeFileAtomically } from '../../builder/export/atomic-file.ts'
 import type { Explanation } from '../../builder/solve/explain.ts'
 import { parsePlatform, platformOfHost } from '../../oci/platform.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
-import type { Remote } from '../../remote/client.ts'
 import type { Arguments } from '../arguments.ts'
 import {
   type BuildInput,
   findInput,
   parseBuildArgs,
   parseBuildContexts,
-  parseEpoch,
   parseLabels,
   readStandardInput,
 } from '../build-inputs.ts'
 import { buildMetadata, formatSummary, formatWarnings } from '../build-summary.ts'
+import { buildDeps } from '../build-wiring.ts'
 import { type Command, usage } from '../command.ts'
 import { formatExplanations } from '../explanations.ts'
 import { parseOutputs } from '../outputs.ts'
@@ -27,7 +25,7 @@ import { printable } from '../printable.ts'
 import { createProgress, PROGRESS_MODES, type ProgressMode } from '../progress/create-progress.ts'
 import { openRemote } from '../registries.ts'
 import { parseSecrets } from '../secrets.ts'
-import { openSession, type Session } from '../session.ts'
+import { openSession } from '../session.ts'
 import type { Terminal } from '../terminal.ts'
 
 const NETWORKS: readonly NetworkMode[] = ['default', 'host', 'none']
@@ -224,7 +222,7 @@ function readFlags(
 async function printCheck(options: BuildOptions, deps: BuildDeps, { stdout }: Terminal): Promise<void> {
   const { check } = await import('../../builder/build.ts')
   const warnings = await check(options, deps)
-  stdout.write(warnings.length === 0 ? 'Check complete, no warnings found.\n' : formatWarnings(warnings))
+  stdout.write(warnings.length === 0 ? 'No warnings.\n' : formatWarnings(warnings))
   if (warnings.length > 0)
     throw new BuildError(
       'check-failed',
@@ -237,43 +235,6 @@ function withInput(
   { context, dockerfile: { source, path } }: BuildInput,
 ): Omit<BuildOptions, 'namedContexts'> {
   return { ...flags, context, dockerfile: source, ...(path !== undefined && { dockerfilePath: path }) }
-}
-
-function buildDeps(
-  options: BuildOptions,
-  session: Session,
-  remote: Remote,
-  terminal: Terminal,
-  progress: BuildDeps['progress'],
-): BuildDeps {
-  const epoch = parseEpoch(options.buildArgs.get('SOURCE_DATE_EPOCH') ?? terminal.env.SOURCE_DATE_EPOCH)
-  return {
-    store: session.store,
-    remote,
-    openSandbox: () => openSandbox(session, terminal),
-    progress,
-    now: terminal.now,
-    monotonicNow: terminal.monotonicMs,
-    signal: terminal.signal,
-    hostPlatform: session.hostPlatform,
-    ...(epoch !== undefined && { sourceDateEpoch: epoch }),
-    concurrency: availableParallelism(),
-  }
-}
-
-async function openSandbox({ store, settings: { runtime } }: Session, { env }: Terminal): Promise<Sandbox> {
-  const { createRuntimeExecutor } = await import('../../builder/exec/runtime-executor.ts')
-  const { createCacheMounts } = await import('../../builder/snapshot/cache-mounts.ts')
-  const { createOverlaySnapshotter } = await import('../../builder/snapshot/overlay-snapshotter.ts')
-  return {
-    executor: createRuntimeExecutor({
-      stateRoot: store.root,
-      ...(runtime !== undefined && { runtime }),
-      path: env.PATH ?? '',
-    }),
-    cacheMounts: createCacheMounts({ root: store.root }),
-    snapshotter: createOverlaySnapshotter({ root: store.root }),
-  }
 }
 
 function progressMode(args: Arguments): ProgressMode {

@@ -36,7 +36,7 @@ export function fakeTerminal(changes: Partial<Terminal> = {}): FakeTerminal {
   const terminal: FakeTerminal = {
     stdin: Object.assign(Readable.from([]), { isTTY: false }),
     env: {},
-    workingDirectory: '/work dir',
+    workingDirectory: '/some dir',
     homeDirectory: '/home/me',
     userID: 1000,
     platform: 'linux',

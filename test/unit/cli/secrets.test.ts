@@ -2,18 +2,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseSecrets } from '../../../src/cli/secrets.ts'
 
-const terminal = { env: { TOKEN: 't', here: 'h' }, workingDirectory: '/work' }
+const terminal = { env: { TOKEN: 't', here: 'h' }, workingDirectory: '/here' }
 
 const GIVEN: readonly (readonly [text: string, expected: object])[] = [
-  ['id=a,src=f', { a: { kind: 'file', path: '/work/f' } }],
+  ['id=a,src=f', { a: { kind: 'file', path: '/here/f' } }],
   ['id=a,source=/f', { a: { kind: 'file', path: '/f' } }],
-  ['type=file,id=here', { here: { kind: 'file', path: '/work/here' } }],
+  ['type=file,id=here', { here: { kind: 'file', path: '/here/here' } }],
   ['id=a,env=TOKEN', { a: { kind: 'value', value: 't' } }],
   ['id=a,type=env,src=TOKEN', { a: { kind: 'value', value: 't' } }],
   ['id=here', { here: { kind: 'value', value: 'h' } }],
-  ['id=file', { file: { kind: 'file', path: '/work/file' } }],
+  ['id=file', { file: { kind: 'file', path: '/here/file' } }],
   ['id=a,env=NOT_SET', {}],
-  ['id=a,"src=a,b"', { a: { kind: 'file', path: '/work/a,b' } }],
+  ['id=a,"src=a,b"', { a: { kind: 'file', path: '/here/a,b' } }],
 ]
 for (const [text, expected] of GIVEN)
   test(`parseSecrets(${JSON.stringify(text)})`, () =>

@@ -1,0 +1,44 @@
+import { availableParallelism } from 'node:os'
+import type { BuildDeps, BuildOptions, Sandbox } from '../builder/build.ts'
+import type { Remote } from '../remote/client.ts'
+import { parseEpoch } from './build-inputs.ts'
+import type { Session } from './session.ts'
+import type { Terminal } from './terminal.ts'
+
+/** What a build works with: our store, registries and clock, and a sandbox that is opened when a RUN needs one. */
+export function buildDeps(
+  options: BuildOptions,
+  session: Session,
+  remote: Remote,
+  terminal: Terminal,
+  progress: BuildDeps['progress'],
+): BuildDeps {
+  const epoch = parseEpoch(options.buildArgs.get('SOURCE_DATE_EPOCH') ?? terminal.env.SOURCE_DATE_EPOCH)
+  return {
+    store: session.store,
+    remote,
+    openSandbox: () => openSandbox(session, terminal),
+    progress,
+    now: terminal.now,
+    monotonicNow: terminal.monotonicMs,
+    signal: terminal.signal,
+    hostPlatform: session.hostPlatform,
+    ...(epoch !== undefined && { sourceDateEpoch: epoch }),
+    concurrency: availableParallelism(),
+  }
+}
+
+async function openSandbox({ store, settings: { runtime } }: Session, { env }: Terminal): Promise<Sandbox> {
+  const { createRuntimeExecutor } = await import('../builder/exec/runtime-executor.ts')
+  const { createCacheMounts } = await import('../builder/snapshot/cache-mounts.ts')
+  const { createOverlaySnapshotter } = await import('../builder/snapshot/overlay-snapshotter.ts')
+  return {
+    executor: createRuntimeExecutor({
+      stateRoot: store.root,
+      ...(runtime !== undefined && { runtime }),
+      path: env.PATH ?? '',
+    }),
+    cacheMounts: createCacheMounts({ root: store.root }),
+    snapshotter: createOverlaySnapshotter({ root: store.root }),
+  }
+}
