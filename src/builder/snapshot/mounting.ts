@@ -1,4 +1,5 @@
 import { closeSync, constants, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { isLinuxError } from '../../linux/errors.ts'
 import { AT_FDCWD, type Linux, MS_BIND, O_PATH } from '../../linux/linux.ts'
 import { BuildError } from '../errors.ts'
@@ -72,5 +73,5 @@ function mountOverlay(linux: Linux, mount: Mount, target: string): void {
  * did not: snapshots of another boot are not used.
  */
 function forgetVolatileMount(workDirectory: string): void {
-  rmSync(`${workDirectory}/work/incompat`, { recursive: true, force: true })
+  rmSync(join(workDirectory, 'work', 'incompat'), { recursive: true, force: true })
 }
