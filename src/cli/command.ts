@@ -13,6 +13,12 @@ export interface OptionSpec {
   readonly help: string
 }
 
+/** By long name. */
+export type OptionSpecs = Readonly<Record<string, OptionSpec>>
+
+/** Turns a problem into the command's usage error. */
+export type Refuse = (problem: string) => Error
+
 export interface Command {
   readonly name: string
   /** One line for the list of commands. */
@@ -21,7 +27,7 @@ export interface Command {
   readonly usage: string
   /** Paragraphs below the usage. */
   readonly details?: string
-  readonly options: Readonly<Record<string, OptionSpec>>
+  readonly options: OptionSpecs
   /** Options of other tools that we know and do not have: name and why, or what to do instead. */
   readonly refused?: Readonly<Record<string, string>>
   /** How many arguments; an absent maximum means any number. */
@@ -30,7 +36,7 @@ export interface Command {
 }
 
 /** Options that every command takes. */
-export const COMMON_OPTIONS: Readonly<Record<string, OptionSpec>> = {
+export const COMMON_OPTIONS: OptionSpecs = {
   root: { value: 'DIR', help: 'The folder of the content store' },
   config: { value: 'FILE', help: 'The configuration file (slipway.toml)' },
   help: { short: 'h', help: 'Show this help' },

@@ -1,10 +1,8 @@
 import { resolve } from 'node:path'
 import { parseCsvRecord } from '../builder/dockerfile/csv.ts'
 import type { Output } from '../builder/export/output.ts'
+import type { Refuse } from './command.ts'
 import type { Terminal } from './terminal.ts'
-
-/** Turns a problem into the command's usage error. */
-type Refuse = (problem: string) => Error
 
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   store: [],

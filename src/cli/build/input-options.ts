@@ -1,0 +1,36 @@
+/** What is built: the Dockerfile, its arguments and contexts. */
+import type { BuildOptions } from '../../builder/build.ts'
+import type { Arguments } from '../arguments.ts'
+import { parseBuildArgs } from '../build-inputs.ts'
+import type { OptionSpecs } from '../command.ts'
+import type { Terminal } from '../terminal.ts'
+
+export const INPUT_OPTIONS: OptionSpecs = {
+  file: {
+    value: 'FILE',
+    short: 'f',
+    help: 'The Dockerfile (default PATH/Dockerfile; - for standard input)',
+  },
+  'build-arg': {
+    value: 'NAME[=VALUE]',
+    repeated: true,
+    help: 'Value of an ARG; without =VALUE the one of the environment',
+  },
+  'build-context': {
+    value: 'NAME=CONTEXT',
+    repeated: true,
+    help: 'Let a stage or image name mean something else (see above)',
+  },
+  target: { value: 'STAGE', help: 'Build this stage instead of the last one' },
+}
+
+export function readInputOptions(
+  args: Arguments,
+  terminal: Terminal,
+): Pick<BuildOptions, 'buildArgs' | 'target'> {
+  const target = args.value('target')
+  return {
+    buildArgs: parseBuildArgs(args.values('build-arg'), terminal.env),
+    ...(target !== undefined && { target }),
+  }
+}
