@@ -23,6 +23,7 @@ import { createUnpack } from './ops/unpack-layers.ts'
 import type { NamedContext } from './plan/named-contexts.ts'
 import { type PlanWarning, planBuild } from './plan/plan.ts'
 import { readSecret, type SecretSource } from './secrets.ts'
+import { createEqualResults } from './solve/equal-results.ts'
 import { createExplainer, type Explanation } from './solve/explain.ts'
 import { type ProgressSink, withProgress } from './solve/progress.ts'
 import { solve } from './solve/solver.ts'
@@ -157,6 +158,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     ...deps,
     cache: store.metadata,
     content: store.content,
+    equalResults: createEqualResults(store.layers, !options.noCache),
     ...(explain !== undefined && { explainer: { ...createExplainer(store.metadata), report: explain } }),
   }
   // Also after a failure: the build that comes next is this one, mended.

@@ -16,6 +16,8 @@ export type BuildErrorCode =
   | 'copy-conflict'
   | 'image-missing'
   | 'image-unavailable'
+  /** Of an imported cache: the build is solved once more without it. Nobody outside of the builder sees it. */
+  | 'layer-lost'
   | 'platform-missing'
   | 'run-failed'
   | 'runtime-missing'

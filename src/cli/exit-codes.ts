@@ -54,6 +54,7 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'copy-conflict': FAILED,
   'image-missing': FAILED,
   'image-unavailable': FAILED,
+  'layer-lost': FAILED,
   'platform-missing': FAILED,
   'run-failed': FAILED,
   'runtime-missing': FAILED,

@@ -7,16 +7,28 @@ import { fitText } from './progress/text-width.ts'
 const MAX_LINES = 12
 const MAX_COLUMNS = 200
 
-/** What `--explain` prints: every step that ran, and below it why. */
+/** What `--explain` prints: every step that ran, and below it why; and the steps that other machines ran. */
 export function formatExplanations(explanations: readonly Explanation[]): string {
-  if (explanations.length === 0) return 'Every step was cached.\n'
+  const [imported, executed] = partition(explanations, ({ reason }) => reason.kind === 'imported')
+  const reasons = executed.length === 0 ? 'Every step was cached.\n' : `Why steps ran:\n${listed(executed)}`
+  return imported.length === 0 ? reasons : `${reasons}Steps from other caches:\n${listed(imported)}`
+}
+
+function listed(explanations: readonly Explanation[]): string {
   const steps = explanations.map(({ name, reason }) => {
     const lines = reasonLines(reason)
     const shown = lines.slice(0, MAX_LINES).map(line => `    ${fitText(printableLine(line), MAX_COLUMNS)}\n`)
     const more = lines.length - MAX_LINES
     return `  ${fitText(printableLine(name), MAX_COLUMNS)}\n${shown.join('')}${more > 0 ? `    and ${more} more\n` : ''}`
   })
-  return `Why steps ran:\n${steps.join('')}`
+  return steps.join('')
+}
+
+function partition<T>(
+  items: readonly T[],
+  isFirst: (item: T) => boolean,
+): readonly [readonly T[], readonly T[]] {
+  return [items.filter(isFirst), items.filter(item => !isFirst(item))]
 }
 
 function reasonLines(reason: Reason): readonly string[] {
@@ -29,6 +41,8 @@ function reasonLines(reason: Reason): readonly string[] {
       return ['its layer is not in the store any more']
     case 'no-record':
       return ['there is no earlier record of it']
+    case 'imported':
+      return [`from ${reason.from}`]
     case 'changed': {
       const changes = changeLines(reason)
       if (reason.instruction === undefined) return changes

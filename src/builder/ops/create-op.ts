@@ -2,12 +2,13 @@ import { chainID } from '../../oci/identity.ts'
 import { parseExcludes } from '../context/ignore.ts'
 import { parseChmod } from '../dockerfile/chmod.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
-import type { CreateOp, OpDefinition, TransferDefinition } from '../plan/op-definition.ts'
-import type { Op, ResultLayer } from '../solve/vertex.ts'
+import type { CreateOp, OpDefinition, RunDefinition, TransferDefinition } from '../plan/op-definition.ts'
+import type { LayerOp, Op, ResultLayer } from '../solve/vertex.ts'
 import { createAddOp } from './add.ts'
 import { createCopyOp } from './copy.ts'
 import type { CopyOrigin, CopySpec } from './copy-spec.ts'
 import type { LayerOpDeps } from './deps.ts'
+import { createQuickKey, hasQuickKey } from './quick-key.ts'
 import { createRunOp, type RunOpDeps } from './run.ts'
 import { createWorkdirOp } from './workdir.ts'
 
@@ -27,17 +28,32 @@ export function createOpFactory(deps: CreateOpDeps): CreateOp {
       case 'image':
         return imageOp(definition.layers)
       case 'run':
-        return createRunOp(definition, deps)
+        return withQuickKey(definition, createRunOp(definition, deps), deps)
       case 'workdir': {
         const { path, user, createdAt } = definition
         return createWorkdirOp({ path, user }, { ...deps, createdAt })
       }
-      case 'copy':
-        return createCopyOp(copySpec(definition, deps, span), { ...deps, createdAt: definition.createdAt })
-      case 'add':
-        return createAddOp(copySpec(definition, deps, span), { ...deps, createdAt: definition.createdAt })
+      case 'copy': {
+        const { createdAt } = definition
+        const op = createCopyOp(copySpec(definition, deps, span), { ...deps, createdAt })
+        return withQuickKey(definition, op, deps)
+      }
+      case 'add': {
+        const { createdAt } = definition
+        const op = createAddOp(copySpec(definition, deps, span), { ...deps, createdAt })
+        return withQuickKey(definition, op, deps)
+      }
     }
   }
+}
+
+function withQuickKey(
+  definition: RunDefinition | TransferDefinition,
+  op: LayerOp,
+  { compression }: CreateOpDeps,
+): LayerOp {
+  if (!hasQuickKey(definition)) return op
+  return { ...op, quickKey: inputs => createQuickKey(definition, compression, inputs) }
 }
 
 /** Stands for layers that are there, or will be fetched by whoever reads them. */

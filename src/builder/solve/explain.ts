@@ -8,7 +8,7 @@ import type { CacheKey, Vertex } from './vertex.ts'
 
 export type Parts = CacheKey['parts']
 
-/** Why one step was executed. */
+/** Why one step was executed, or that another machine has done it. */
 export interface Explanation {
   /** `[build 2/5] RUN make` */
   readonly name: string
@@ -23,6 +23,8 @@ export type Reason =
   /** Its record is there, the layer that it names is not. */
   | { readonly kind: 'layer-lost' }
   | { readonly kind: 'no-record' }
+  /** Not executed: its result is from this cache (`--cache-from`). */
+  | { readonly kind: 'imported'; readonly from: string }
   | {
       readonly kind: 'changed'
       /** What the nearest record was made by, where that is another instruction. */

@@ -3,26 +3,23 @@
  * first, and each promise waits for those of its inputs. So independent branches run at the same time, and a
  * vertex that several need runs once.
  */
-import type { ContentProvider } from '../../oci/content.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { extendChain } from '../../oci/identity.ts'
 import { createLimit } from '../../oci/limit.ts'
-import type { CacheRecord, LayerRecord, Metadata } from '../../store/metadata.ts'
-import { withSpan } from '../errors.ts'
+import { BuildError, withSpan } from '../errors.ts'
 import type { Explainer, Explanation } from './explain.ts'
 import type { ProgressEvent, ProgressSink } from './progress.ts'
-import type { CacheKey, LayerOp, OpContext, Result, Vertex } from './vertex.ts'
+import { type CachedStep, createStepCache, type StepCache, type StepCacheDeps } from './step-cache.ts'
+import type { CacheKey, LayerOp, OpContext, Result, ResultLayer, Vertex } from './vertex.ts'
 
-export interface SolveDeps {
-  readonly cache: Pick<Metadata, 'getCacheRecord' | 'putCacheRecord'>
-  readonly content: Pick<ContentProvider, 'stat'>
+export interface SolveDeps extends StepCacheDeps {
   readonly progress: ProgressSink
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly monotonicNow: () => number
   /** Steps that execute at once; looking up what is cached is not limited. */
   readonly concurrency: number
-  /** Given to tell why steps are executed, each before it is. */
+  /** Given to tell why steps are executed, each before it is, and which need not be thanks to another machine. */
   readonly explainer?: Explainer & { report(explanation: Explanation): void }
 }
 
@@ -30,6 +27,14 @@ export interface Solution {
   readonly result: Result
   /** When the vertex's own layer was made, in milliseconds since the epoch; undefined where it adds none. */
   readonly createdAt?: number
+  /** Of a step that has a key: what a cache keeps of it. */
+  readonly step?: SolvedStep
+}
+
+export interface SolvedStep extends Omit<CachedStep, 'from'> {
+  readonly quickKey?: Digest
+  /** The vertex's: `[build 2/5] RUN make` */
+  readonly name: string
 }
 
 /**
@@ -48,11 +53,12 @@ export async function solve(
   const signal = AbortSignal.any([outerSignal, failed.signal])
   const limit = createLimit(deps.concurrency)
   const memo = new Map<Digest, Promise<Solution>>()
+  const steps = createStepCache(deps)
 
   const start = async (vertex: Vertex): Promise<Solution> => {
     const inputs = await Promise.all(vertex.inputs.map(input => required(memo, input)))
     signal.throwIfAborted()
-    const step = createStep(vertex, deps, signal)
+    const step = createStep(vertex, deps, steps, signal)
     try {
       return await step.run(
         inputs.map(input => input.result),
@@ -60,7 +66,8 @@ export async function solve(
       )
     } catch (error) {
       const canceled = signal.aborted
-      step.fail(error, canceled)
+      // With `layer-lost` the build will be solved once more: that is not its end.
+      step.fail(error, canceled || isLayerLost(error))
       if (!canceled) failed.abort(withSpan(error, vertex.span))
       throw error
     }
@@ -75,8 +82,9 @@ export async function solve(
 }
 
 /** One vertex on its way: tells the progress sink exactly one start and one end. */
-function createStep(vertex: Vertex, deps: SolveDeps, signal: AbortSignal) {
-  const { cache, content, now, monotonicNow } = deps
+function createStep(vertex: Vertex, deps: SolveDeps, steps: StepCache, signal: AbortSignal) {
+  const { now, monotonicNow } = deps
+  const description = describeStep(vertex.name)
   let started = false
   const emit = (event: DistributiveOmit<VertexEvent, 'vertex' | 'at'>): void | Promise<void> =>
     deps.progress({ ...event, vertex: vertex.digest, at: monotonicNow() })
@@ -103,38 +111,56 @@ function createStep(vertex: Vertex, deps: SolveDeps, signal: AbortSignal) {
     const isNew = reason === 'no-record' && key !== undefined
     explainer.report({
       name: vertex.name,
-      reason: isNew ? explainer.explain(vertex, describe(vertex), key) : { kind: reason },
+      reason: isNew ? explainer.explain(vertex, description, key) : { kind: reason },
     })
   }
 
-  const findCached = async (key: CacheKey | undefined): Promise<CacheRecord | undefined> => {
+  const findCached = async (key: CacheKey | undefined): Promise<CachedStep | undefined> => {
     if (key === undefined) return missed('never-cached')
     if (vertex.ignoreCache === true) return missed('no-cache')
-    const record = cache.getCacheRecord(key.digest)
-    if (record === undefined) return missed('no-record', key)
-    const blob = await content.stat(record.layer.digest)
-    return blob?.size === record.layer.size ? record : missed('layer-lost')
+    const found = await steps.find(key)
+    if (found === undefined) return missed('no-record', key)
+    return found === 'layer-lost' ? missed(found) : found
+  }
+
+  const solved = (
+    inputs: readonly Result[],
+    cached: CachedStep,
+    quickKey: CacheKey | undefined,
+  ): Solution => {
+    const { key, layer, createdAt } = cached
+    const quick = quickKey === undefined ? {} : { quickKey: quickKey.digest }
+    const step = { key, ...quick, name: vertex.name, layer, createdAt }
+    return { result: addLayer(inputs[0], layer), createdAt, step }
   }
 
   const runLayer = async (op: LayerOp, inputs: readonly Result[], limit: Limit): Promise<Solution> => {
-    const key = await op.cacheKey(inputs, context)
-    const cached = await findCached(key)
+    const quickKey = op.quickKey?.(inputs)
+    const quick = quickKey && vertex.ignoreCache !== true ? await steps.findQuick(quickKey) : undefined
+    const key = quick === undefined ? await op.cacheKey(inputs, context) : quick.key
+    const cached = quick ?? (await findCached(key))
     if (cached !== undefined) {
+      if (quick === undefined && quickKey !== undefined) steps.keepQuick(quickKey, cached, description)
       emit({ kind: 'cached', name: vertex.name })
-      return { result: addLayer(inputs[0], cached.layer), createdAt: cached.createdAt }
+      const { from } = cached
+      if (from !== undefined)
+        deps.explainer?.report({ name: vertex.name, reason: { kind: 'imported', from } })
+      return solved(inputs, cached, quickKey)
     }
     return limit(async () => {
       signal.throwIfAborted()
       begin()
       const layer = await op.exec(inputs, context)
       const createdAt = now()
-      if (key !== undefined) {
-        const { digest, parts } = key
-        cache.putCacheRecord({ key: digest, description: describe(vertex), parts, layer, createdAt })
-        deps.explainer?.exclude(digest)
-      }
+      const parent = inputs[0]?.chainID
+      const kept =
+        key &&
+        (await steps.keep({ key, ...(quickKey && { quickKey }), parent, description, layer, createdAt }))
+      if (key !== undefined) deps.explainer?.exclude(key.digest)
       emit({ kind: 'done' })
-      return { result: addLayer(inputs[0], layer), createdAt }
+      return kept === undefined
+        ? { result: addLayer(inputs[0], layer), createdAt }
+        : solved(inputs, kept, quickKey)
     })
   }
 
@@ -158,11 +184,11 @@ function createStep(vertex: Vertex, deps: SolveDeps, signal: AbortSignal) {
 }
 
 type Limit = ReturnType<typeof createLimit>
-type Miss = Exclude<Explanation['reason']['kind'], 'changed'>
+type Miss = Exclude<Explanation['reason']['kind'], 'changed' | 'imported'>
 type VertexEvent = Exclude<ProgressEvent, { kind: 'warning' }>
 type DistributiveOmit<T, Keys extends PropertyKey> = T extends unknown ? Omit<T, Keys> : never
 
-function addLayer(root: Result | undefined, layer: LayerRecord): Result {
+function addLayer(root: Result | undefined, layer: ResultLayer): Result {
   const { digest, mediaType, size, diffID } = layer
   return {
     chainID: extendChain(root?.chainID, diffID),
@@ -170,9 +196,13 @@ function addLayer(root: Result | undefined, layer: LayerRecord): Result {
   }
 }
 
+function isLayerLost(error: unknown): boolean {
+  return error instanceof BuildError && error.code === 'layer-lost'
+}
+
 /** `[build 2/5] RUN make` without its place. */
-function describe(vertex: Vertex): string {
-  return vertex.name.replace(/^\[[^\]]*\] /, '')
+export function describeStep(name: string): string {
+  return name.replace(/^\[[^\]]*\] /, '')
 }
 
 /** Every vertex once, inputs first. Walks without recursion: a Dockerfile may be very long. */

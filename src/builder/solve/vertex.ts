@@ -47,6 +47,11 @@ export interface LayerOp {
   readonly kind: 'layer'
   /** Undefined: never cached. */
   cacheKey(inputs: readonly Result[], context: OpContext): Promise<CacheKey | undefined>
+  /**
+   * Of an op whose key reads files of its inputs: another key that does not. Equal quick keys mean equal keys. Absent
+   * where files come from elsewhere.
+   */
+  quickKey?(inputs: readonly Result[]): CacheKey
   exec(inputs: readonly Result[], context: OpContext): Promise<LayerRecord>
 }
 

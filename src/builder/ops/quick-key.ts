@@ -1,0 +1,34 @@
+import { digestOf } from '../../oci/digest.ts'
+import type { Compression } from '../../oci/media-type.ts'
+import type { RunDefinition, TransferDefinition } from '../plan/op-definition.ts'
+import type { CacheKey, Result } from '../solve/vertex.ts'
+import { createCacheKey } from './cache-key.ts'
+
+/**
+ * The key of a step whose inputs are all results, without a look at their files: all of its definition that its key
+ * proper may depend on, and the chainIDs.
+ */
+export function createQuickKey(
+  definition: RunDefinition | TransferDefinition,
+  compression: Compression,
+  inputs: readonly Result[],
+): CacheKey {
+  const text = JSON.stringify({ ...definition, proxyEnv: undefined, createdAt: undefined })
+  return createCacheKey(`${definition.kind} by results`, [
+    ['parent', chainOf(inputs[0])],
+    ...inputs.slice(1).map(input => ['input', chainOf(input)] as const),
+    ['definition', digestOf(text)],
+    ['compression', compression],
+  ])
+}
+
+/** False where files come from elsewhere than the inputs. */
+export function hasQuickKey(definition: RunDefinition | TransferDefinition): boolean {
+  if (definition.kind !== 'run')
+    return definition.from === 'stage' && definition.sources.every(({ kind }) => kind !== 'url')
+  return definition.mounts.some(mount => mount.kind === 'bind' || (mount.kind === 'cache' && mount.seed))
+}
+
+function chainOf(result: Result | undefined): string {
+  return result?.chainID ?? 'scratch'
+}
