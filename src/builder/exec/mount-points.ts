@@ -1,9 +1,8 @@
 /**
  * What a container needs in its root filesystem before it starts: its working directory, and files and directories to
  * mount over. The latter are stubs: made where they are missing, and gone again afterwards without a trace in the time
- * of their directory. Of `resolv.conf` and `hosts` the directories on the way stay in the layer, as BuildKit leaves
- * them (and as runtimes leave the `/proc`, `/sys` and `/dev` that they make): images come out the same. Of the mounts
- * of a step nothing stays (semantics 65).
+ * of their directory, with the directories on the way (semantics 64, 65). The `/proc`, `/sys` and `/dev` that runtimes
+ * make stay, as BuildKit leaves them (semantics 94): images come out the same.
  */
 import { closeSync, constants, lstatSync, readlinkSync } from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
@@ -13,9 +12,7 @@ import { BuildError } from '../errors.ts'
 import { fileTime } from '../snapshot/node-metadata.ts'
 
 export interface MountPoints {
-  /** Where the file at the path really lies, symlinks resolved inside the root; made when it is missing. */
-  fileAt(path: string): string
-  /** The same for what a step mounts; directories on the way are stubs too. */
+  /** Where it really lies, symlinks resolved inside the root; made when it is missing. */
   mountPointAt(path: string, kind: MountPointKind): string
   /** Removes what was made, unless something has been written to it. */
   removeStubs(): void
@@ -49,12 +46,12 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
 
   const makeDirectoryStub: MakeMissing = (parent, name) => makeStub('directory', parent, name)
 
-  function fileAt(path: string, make: MakeMissing): string {
+  function fileAt(path: string): string {
     let wanted: Buffer = Buffer.from(path)
     for (let symlinks = 0; symlinks <= MAX_SYMLINKS; symlinks++) {
       const slash = wanted.lastIndexOf(0x2f)
       const name = wanted.subarray(slash + 1)
-      const parent = openDirectory(linux, root, wanted.subarray(0, Math.max(0, slash)), make)
+      const parent = openDirectory(linux, root, wanted.subarray(0, Math.max(0, slash)), makeDirectoryStub)
       try {
         const above = pathInRoot(root, parent)
         const stats = lstatSync(fdPath(parent, name), { throwIfNoEntry: false })
@@ -81,8 +78,7 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
   }
 
   return {
-    fileAt: path => fileAt(path, (parent, name) => makeDirectory(linux, parent, name)),
-    mountPointAt: (path, kind) => (kind === 'file' ? fileAt(path, makeDirectoryStub) : directoryAt(path)),
+    mountPointAt: (path, kind) => (kind === 'file' ? fileAt(path) : directoryAt(path)),
     removeStubs() {
       for (let stub = stubs.pop(); stub !== undefined; stub = stubs.pop()) {
         try {

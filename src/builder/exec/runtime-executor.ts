@@ -94,7 +94,7 @@ async function runInRoot(
     makeWorkingDirectory(linux, descriptor, cwd, user)
     const files = writeHostFiles(work.path, process).map(({ path, source }) => ({
       source,
-      destination: mountPoints.fileAt(path),
+      destination: mountPoints.mountPointAt(path, 'file'),
     }))
     const mounts = placeMounts(linux, mountPoints, sources)
     const spec = specFor(work.id, root, process, files, mounts)

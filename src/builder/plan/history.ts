@@ -38,19 +38,12 @@ export function pairsText(keyword: string, pairs: readonly (readonly [string, st
   return [keyword, ...pairs.map(([name, value]) => `${name}=${value}`)].join(' ')
 }
 
-/** `EXPOSE map[443/udp:{} 80/tcp:{}]` */
-export function exposeText(ports: readonly string[]): string {
-  return `EXPOSE map[${ports
-    .toSorted()
-    .map(port => `${port}:{}`)
-    .join(' ')}]`
-}
-
 export function commandText(keyword: 'CMD' | 'ENTRYPOINT', args: readonly string[]): string {
   return `${keyword} ${quoteList(args)}`
 }
 
-export function listText(keyword: 'VOLUME' | 'SHELL', items: readonly string[]): string {
+/** `EXPOSE [443/udp 80/tcp]`: in the order of the words, and again what is named again. */
+export function listText(keyword: 'EXPOSE' | 'VOLUME' | 'SHELL', items: readonly string[]): string {
   return `${keyword} ${formatList(items)}`
 }
 

@@ -4,7 +4,7 @@ import type { Command, Instruction, KeyValue } from '../dockerfile/instructions.
 import { lintPorts, parsePorts } from '../dockerfile/ports.ts'
 import { checkSignal } from '../dockerfile/signal.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
-import { commandText, exposeText, healthcheckText, listText, pairsText } from './history.ts'
+import { commandText, healthcheckText, listText, pairsText } from './history.ts'
 import { type StageDraft, setEnv, withConfig, withHistory, withoutConfig } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
@@ -51,9 +51,9 @@ export function applyMetadata(
     case 'expose': {
       const words = instruction.ports.flatMap(port => scope.expand.words(port, draft.env, span))
       for (const warning of lintPorts(words, span)) scope.warn(warning)
-      const ports = [...new Set(parsePorts(words, span))]
+      const ports = parsePorts(words, span)
       const ExposedPorts = sorted({ ...config.ExposedPorts, ...keySet(ports) })
-      return withHistory(withConfig(draft, { ExposedPorts }), exposeText(ports))
+      return withHistory(withConfig(draft, { ExposedPorts }), listText('EXPOSE', ports))
     }
     case 'volume': {
       const paths = instruction.paths.map(word)

@@ -35,7 +35,7 @@ const ENTRIES_PER_TURN = 200
 
 /**
  * The changes as tar items, in an order that depends on names alone: a directory before its content, names by
- * bytes. The names of a file that has several come together where the first of them is new. Times are whole seconds.
+ * bytes. Times are whole seconds.
  * Sockets are left out; so is the root directory, as in BuildKit's layers. The directories on the way to a change come
  * along as they are: Docker unpacks a layer on its own, and gives those that the layer does not name mode 0755.
  * @param upperDirectory not mounted any more
@@ -87,9 +87,7 @@ async function* changedFiles(
     }
     refuseReserved(path, name)
     const file = upperFile(linux, hostPath(upperDirectory, path), path, stats)
-    const unchanged = await isUnchanged(file, lower)
-    if (hasOtherNames(stats)) yield* hardLinks.add(file, unchanged)
-    else if (!unchanged) yield itemOf(file)
+    if (!(await isUnchanged(file, lower))) yield hasOtherNames(stats) ? hardLinks.itemOf(file) : itemOf(file)
     if (stats.isDirectory())
       stack.push(await openDirectory(path, directory.hidden || isOpaque(linux, file.hostPath)))
   }

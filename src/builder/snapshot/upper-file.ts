@@ -50,9 +50,9 @@ export function upperFile(linux: Linux, hostPath: Buffer, path: ByteString, stat
 }
 
 /**
- * True when the layers below have the very same file, under this name alone: what is copied up is no longer one file
- * with the names that stay below. Layers keep whole seconds: where they say no more, files of
- * the same second are told apart by their content, which is compared in any case.
+ * True when the layers below have an equal file at this path; other names that either has do not matter. Layers keep
+ * whole seconds: where they say no more, files of the same second are told apart by their content, which is compared in
+ * any case.
  */
 export async function isUnchanged(file: UpperFile, lower: FileTree): Promise<boolean> {
   const { entry } = file
@@ -73,7 +73,6 @@ function isSameMetadata({ entry, stats }: UpperFile, below: TreeNode): boolean {
   const nanoseconds = below.mtimeNanoseconds ?? 0
   return (
     entry.type === below.type &&
-    below.identity === undefined &&
     (entry.type === 'symlink' || entry.mode === below.mode) &&
     entry.uid === below.uid &&
     entry.gid === below.gid &&

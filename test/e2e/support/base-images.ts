@@ -1,4 +1,15 @@
-import { chmod, copyFile, mkdir, mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { succeed } from './process.ts'
@@ -30,15 +41,44 @@ export async function busyboxRootfs(target: string): Promise<void> {
 }
 
 /** The tar of a minimal Debian; made once (20 s) and kept among the project's caches. */
-export async function debianRootfs(): Promise<string> {
+export function debianRootfs(): Promise<string> {
+  return cached('bookworm-minbase.tar', partial =>
+    succeed('mmdebstrap', ['--variant=minbase', '--quiet', '--format=tar', 'bookworm', partial]),
+  )
+}
+
+/**
+ * The root filesystem of a Debian sid with a Docker engine, and with what that calls to build; made once (30 s). A mirror
+ * that stands still is good enough, so its Release file may be older than it says.
+ */
+export function sidEngineRootfs(): Promise<string> {
+  const packages =
+    'docker.io,docker-cli,docker-buildx,containerd,runc,ca-certificates,iptables,git,openssh-client,xz-utils'
+  const stale = '--aptopt=Acquire::Check-Valid-Until "false"'
+  return cached('sid-engine', partial =>
+    succeed('mmdebstrap', [
+      ...['--variant=minbase', '--quiet', '--format=directory', stale, `--include=${packages}`],
+      ...['sid', partial],
+    ]),
+  )
+}
+
+/** What was made before, or is made now and appears when it is whole, also beside other test processes. */
+async function cached(name: string, make: (partial: string) => Promise<unknown>): Promise<string> {
   const folder = join(import.meta.dirname, '../../../node_modules/.cache/slipway')
-  const tar = join(folder, 'bookworm-minbase.tar')
-  if (await exists(tar)) return tar
   await mkdir(folder, { recursive: true })
-  const partial = `${tar}.${process.pid}`
-  await succeed('mmdebstrap', ['--variant=minbase', '--quiet', '--format=tar', 'bookworm', partial])
-  await rename(partial, tar)
-  return tar
+  const kept = join(await realpath(folder), name)
+  if (await exists(kept)) return kept
+  const partial = `${kept}.${process.pid}`
+  try {
+    await make(partial)
+    await rename(partial, kept)
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true })
+    // Another process was faster.
+    if (!(await exists(kept))) throw error
+  }
+  return kept
 }
 
 /** A tar of a folder, as root, in a fixed order and with fixed times. */

@@ -22,17 +22,32 @@ export async function readImage(
   options: readonly string[] = ['--src-tls-verify=false'],
 ): Promise<ImageContents> {
   const layout = join(scratch, 'layout')
-  const bundle = join(scratch, 'bundle')
   rmSync(scratch, { recursive: true, force: true })
   mkdirSync(scratch)
   await succeed('skopeo', ['--insecure-policy', 'copy', ...options, source, `oci:${layout}:image`])
-  await succeed('umoci', ['unpack', '--image', `${layout}:image`, bundle])
   // Asked at the source: a conversion to OCI drops what that config does not know, such as a health check.
   const inspect = ['--insecure-policy', 'inspect', '--config', '--raw', ...options.map(inspectOption), source]
   const config = JSON.parse(await succeed('skopeo', inspect))
-  const tree = await readTree(join(bundle, 'rootfs'))
+  const tree = await unpack(layout, 'image', join(scratch, 'bundle'))
   rmSync(scratch, { recursive: true, force: true })
   return { config, layers: config.rootfs.diff_ids.length, tree }
+}
+
+/** Reads the one image of a directory in OCI layout, as a builder wrote it; only unpacking is left to umoci. */
+export async function readLayout(layout: string, scratch: string): Promise<ImageContents> {
+  const blob = (digest: string) =>
+    JSON.parse(readFileSync(join(layout, 'blobs', digest.replace(':', '/')), 'utf8'))
+  const { manifests } = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'))
+  const [image] = manifests
+  const config = blob(blob(image.digest).config.digest)
+  const tree = await unpack(layout, image.annotations['org.opencontainers.image.ref.name'], scratch)
+  rmSync(scratch, { recursive: true, force: true })
+  return { config, layers: config.rootfs.diff_ids.length, tree }
+}
+
+async function unpack(layout: string, tag: string, bundle: string): Promise<ReadonlyMap<string, string>> {
+  await succeed('umoci', ['unpack', '--image', `${layout}:${tag}`, bundle])
+  return readTree(join(bundle, 'rootfs'))
 }
 
 /** `skopeo copy` names the side that an option is for, `skopeo inspect` has only one. */

@@ -76,7 +76,7 @@ describe('planBuild(): config and history', () => {
       '90/tcp',
       '91/tcp',
     ])
-    assert.equal(history.at(-1), '- EXPOSE map[443/udp:{} 80/tcp:{} 81/tcp:{} 90/tcp:{} 91/tcp:{}]')
+    assert.equal(history.at(-1), '- EXPOSE [81/tcp 80/tcp 443/udp 80/tcp 90/tcp 91/tcp]')
   })
 
   it('semantics 19: HEALTHCHECK', async () => {

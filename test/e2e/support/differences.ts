@@ -1,0 +1,99 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { ImageContents } from './image-contents.ts'
+
+/** What two builders are compared by: all of an image but when it was made, and the hashes that follow from that. */
+export interface Comparable {
+  readonly config: Readonly<Record<string, unknown>>
+  readonly history: readonly HistoryEntry[]
+  readonly layers: number
+  /** What each path is, by path. */
+  readonly tree: Readonly<Record<string, string>>
+}
+
+interface HistoryEntry {
+  readonly created_by?: string
+  readonly comment?: string
+  readonly empty_layer?: boolean
+}
+
+/** Something that an engine does otherwise than we, and shall. */
+interface Difference {
+  readonly name: string
+  readonly reason: string
+  /** Whether the engine of this version does so. */
+  isOf(version: string): boolean
+  /** Takes the difference out of an image: ours, or theirs. */
+  without(image: Comparable): Comparable
+}
+
+/** Every difference that is not a failure. */
+const DIFFERENCES: readonly Difference[] = [
+  ofOldHistory('no owner and mode in COPY and ADD', createdBy =>
+    createdBy.replace(/^(COPY|ADD) (--ch(own|mod)=\S+ )+/, '$1 '),
+  ),
+  ofOldHistory('no value in ARG', createdBy => createdBy.replace(/^ARG (\w+)=.*$/, 'ARG $1')),
+  ofOldHistory('no inherited arguments in RUN', createdBy =>
+    createdBy.replace(/^RUN \|\d+ .*? \/bin\/sh -c/, 'RUN /bin/sh -c'),
+  ),
+  ofOldHistory('no start interval in HEALTHCHECK', createdBy =>
+    createdBy.replace(/^(HEALTHCHECK .*?"\S+" "\S+" "\S+") "0s" '/, "$1 '"),
+  ),
+]
+
+export function comparable({ config, layers, tree }: ImageContents): Comparable {
+  // The cache record is the engine's own (`moby.buildkit.cache.v0`), for images that shall give their cache to others.
+  const { created: _created, rootfs: _rootfs, history, 'moby.buildkit.cache.v0': _cache, ...rest } = config
+  return {
+    config: { ...rest, config: withoutNulls(rest.config) },
+    history: (history as (HistoryEntry & { created?: string })[]).map(({ created: _at, ...step }) => step),
+    layers,
+    tree: Object.fromEntries(tree),
+  }
+}
+
+/** An image without what an engine of this version does otherwise. */
+export function withoutDifferences(image: Comparable, version: string): Comparable {
+  return DIFFERENCES.filter(difference => difference.isOf(version)).reduce(
+    (left, difference) => difference.without(left),
+    image,
+  )
+}
+
+/** Where two images are not the same, one line for each place. */
+export function tellApart(ours: unknown, theirs: unknown, place = 'image'): readonly string[] {
+  if (isDeepStrictEqual(ours, theirs)) return []
+  if (!isObject(ours) || !isObject(theirs)) {
+    return [`${place}: ours is ${JSON.stringify(ours)}, theirs ${JSON.stringify(theirs)}`]
+  }
+  const keys = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].sort()
+  return keys.flatMap(key => tellApart(ours[key], theirs[key], `${place}.${key}`))
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+/** Go writes an empty list as null where we write nothing. */
+function withoutNulls(config: unknown): unknown {
+  return Object.fromEntries(Object.entries(config as object).filter(([, value]) => value !== null))
+}
+
+/** The engine of 2020 writes some lines of the history otherwise than those of today, which we follow (semantics 25, 81). */
+function ofOldHistory(name: string, older: (createdBy: string) => string): Difference {
+  return {
+    name,
+    reason: 'the engine of Debian 12 is of 2020',
+    isOf: isOld,
+    without: image => ({
+      ...image,
+      history: image.history.map(step => ({
+        ...step,
+        ...(step.created_by !== undefined && { created_by: older(step.created_by) }),
+      })),
+    }),
+  }
+}
+
+function isOld(version: string): boolean {
+  return Number.parseInt(version, 10) < 23
+}
