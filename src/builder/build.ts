@@ -10,7 +10,11 @@ import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
 import { BuildError } from './errors.ts'
 import type { NetworkMode } from './exec/executor.ts'
 import { assembleImage, imageSize } from './export/assemble.ts'
-import type { Output } from './export/output.ts'
+import type { SolvedImage } from './export/export-image.ts'
+import { createImageGraph, type ImageGraph } from './export/image-graph.ts'
+import { DEFAULT_IMAGE_SETTINGS } from './export/image-settings.ts'
+import { createLayerVariants } from './export/layer-variants.ts'
+import { commonCompression, type Output } from './export/output.ts'
 import { outputTitle, writeOutput } from './export/write-outputs.ts'
 import { createDownloads } from './fetch/downloads.ts'
 import { createImageLayers } from './images/image-layers.ts'
@@ -96,9 +100,9 @@ export interface BuildWarning {
 export interface BuildResult {
   /** Digest of the image config. */
   readonly imageID: Digest
-  /** Digest of the image manifest. */
+  /** Digest of the image manifest, or of the index that holds it: of the first output that has an image. */
   readonly digest: Digest
-  /** Of the manifest. */
+  /** Of the same. */
   readonly descriptor: Descriptor
   /** Config and compressed layers, in bytes. */
   readonly size: number
@@ -132,7 +136,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   )
   const createOp = createOpFactory({
     layers: store.layers,
-    compression: 'gzip',
+    compression: commonCompression(options.outputs),
     temporaryDirectory,
     downloads,
     context: { kind: 'context', tree: context.tree },
@@ -166,21 +170,33 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     Promise.all([context.save(), ...named.map(([, { save }]) => save())]),
   )
   const result = solved.get(plan.target.digest)?.result ?? EMPTY_ROOT
-  const image = assembleImage(plan.image, result.layers, solved, sourceDateEpoch)
+  const image = { draft: plan.image, layers: result.layers, solutions: solved, ...epoch }
   const product = { image, result, tags: options.tags }
+  const variants = createLayerVariants({ store, layers, now })
   const outputs: readonly Output[] = options.outputs.length > 0 ? options.outputs : [{ type: 'store' }]
+  const written: ImageGraph[] = []
   for (const output of outputs) {
-    await withProgress(outputTitle(output), deps, stepContext =>
-      writeOutput(output, product, { store, layers, openTree }, stepContext),
+    const graph = await withProgress(outputTitle(output), deps, stepContext =>
+      writeOutput(output, product, { store, layers, variants, openTree }, stepContext),
     )
+    if (graph !== undefined) written.push(graph)
   }
-  const { descriptor } = image.manifest
+  return resultOf(written[0] ?? unwrittenImage(image), plan.warnings)
+}
+
+/** What the image would be that no output wants. */
+function unwrittenImage({ draft, layers, solutions, sourceDateEpoch }: SolvedImage): ImageGraph {
+  const image = assembleImage(draft, layers, solutions, sourceDateEpoch)
+  return createImageGraph([{ image, platform: draft.config, attestations: [] }], DEFAULT_IMAGE_SETTINGS)
+}
+
+function resultOf({ root, images }: ImageGraph, warnings: readonly PlanWarning[]): BuildResult {
   return {
-    imageID: image.config.descriptor.digest,
-    digest: descriptor.digest,
-    descriptor,
-    size: imageSize(image),
-    warnings: plan.warnings.map(buildWarning),
+    imageID: images[0]?.config.descriptor.digest ?? root.digest,
+    digest: root.digest,
+    descriptor: root,
+    size: images.reduce((sum, image) => sum + imageSize(image), 0),
+    warnings: warnings.map(buildWarning),
   }
 }
 

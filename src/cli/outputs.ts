@@ -1,6 +1,8 @@
 import { resolve } from 'node:path'
 import { parseCsvRecord } from '../builder/dockerfile/csv.ts'
-import type { Output } from '../builder/export/output.ts'
+import { isImageOutput, type Output } from '../builder/export/output.ts'
+import { platformOfHost } from '../oci/platform.ts'
+import { isImageSettingKey, parseBoolean, readImageSettings } from './build/image-settings.ts'
 import type { Refuse } from './command.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -40,12 +42,17 @@ function parseOutput(text: string, terminal: Terminal, refuse: Refuse): Output {
   if (type === undefined) throw refuse(`--output ${JSON.stringify(text)} names no type=`)
   const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined
   if (known === undefined) throw refuse(`--output type=${type} is not one of ${Object.keys(KEYS).join(', ')}`)
+  const isImage = ['store', 'image', 'oci', 'docker'].includes(type)
   for (const key of fields.keys()) {
-    if (key !== 'type' && !known.includes(key)) throw refuse(`--output type=${type} does not take ${key}=`)
+    const isKnown = known.includes(key) || (isImage && isImageSettingKey(key))
+    if (key !== 'type' && !isKnown) throw refuse(`--output type=${type} does not take ${key}=`)
   }
-  if (type === 'store' || type === 'image') return { type: 'store' }
+  const host = platformOfHost(terminal.platform, terminal.arch)
+  const settings = isImage ? readImageSettings(fields, host, refuse) : undefined
+  if (type === 'store' || type === 'image') return { type: 'store', ...(settings && { settings }) }
   if (type === 'cacheonly') return { type }
-  return withDestination(type as 'oci' | 'docker' | 'local' | 'tar', fields, terminal, refuse)
+  const output = withDestination(type as 'oci' | 'docker' | 'local' | 'tar', fields, terminal, refuse)
+  return settings === undefined || !isImageOutput(output) ? output : { ...output, settings }
 }
 
 function withDestination(
@@ -81,12 +88,13 @@ function parseFields(text: string, refuse: Refuse): ReadonlyMap<string, string> 
     const equals = field.indexOf('=')
     if (equals < 0)
       throw refuse(`--output ${JSON.stringify(text)}: ${JSON.stringify(field)} is not key=value`)
-    found.set(field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1).trim())
+    found.set(keyOf(field.slice(0, equals).trim()), field.slice(equals + 1).trim())
   }
   return found
 }
 
-function parseBoolean(text: string): boolean | undefined {
-  if (/^(true|1|t)$/i.test(text)) return true
-  return /^(false|0|f)$/i.test(text) ? false : undefined
+/** Case counts in the keys of annotations alone. */
+function keyOf(text: string): string {
+  const dot = text.indexOf('.')
+  return dot < 0 ? text.toLowerCase() : text.slice(0, dot).toLowerCase() + text.slice(dot)
 }

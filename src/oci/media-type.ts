@@ -24,6 +24,13 @@ export const OCI_LAYER_TYPES: Readonly<Record<Compression, string>> = {
   zstd: MEDIA_TYPE.ociLayerZstd,
 }
 
+/** What it is in a manifest of Docker's; the type for zstd is BuildKit's. */
+export const DOCKER_LAYER_TYPES: Readonly<Record<Compression, string>> = {
+  none: MEDIA_TYPE.dockerLayer,
+  gzip: MEDIA_TYPE.dockerLayerGzip,
+  zstd: MEDIA_TYPE.dockerLayerZstd,
+}
+
 const LAYER_COMPRESSIONS: ReadonlyMap<string, Compression> = new Map([
   [MEDIA_TYPE.ociLayer, 'none'],
   [MEDIA_TYPE.ociLayerGzip, 'gzip'],

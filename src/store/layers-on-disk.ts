@@ -20,11 +20,11 @@ export interface LayersDeps {
 /** Layers over content and metadata. Every layer is read once, as a stream, however large; memory holds its table. */
 export function createLayers({ content, metadata }: LayersDeps): Layers {
   return {
-    async ingest(tar, compression, signal) {
+    async ingest(tar, compression, signal, level) {
       const reading = new LayerReading('sha256')
       await using ingest = await content.begin()
       try {
-        await ingest.append(compress(reading.read(tar), compression), signal)
+        await ingest.append(compress(reading.read(tar), compression, level), signal)
         const { diffID, uncompressedSize, toc } = reading.finish()
         const { digest, size } = await ingest.commit({ digest: await ingest.digest() })
         const layer = { digest, mediaType: OCI_LAYER_TYPES[compression], size, diffID, uncompressedSize }

@@ -8,9 +8,15 @@ import type { LayerRecord } from './metadata.ts'
 export interface Layers {
   /**
    * Stores an uncompressed layer tar: hashed, compressed, hashed, written in one stream. Verifies that it is a tar.
-   * The bytes of the blob are a function of the tar and `compression` alone.
+   * The bytes of the blob are a function of the tar, `compression` and `level` alone.
+   * @param level of the compressor's scale (`COMPRESSION_LEVELS`); its default where it is absent
    */
-  ingest(tar: AsyncIterable<Uint8Array>, compression: Compression, signal: AbortSignal): Promise<LayerRecord>
+  ingest(
+    tar: AsyncIterable<Uint8Array>,
+    compression: Compression,
+    signal: AbortSignal,
+    level?: number,
+  ): Promise<LayerRecord>
   /**
    * What is known of a layer blob that is stored, reading it once if it has never been read.
    * @param diffID what the image config promises @throws OciError `digest-mismatch` when the layer is another

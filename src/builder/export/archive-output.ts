@@ -9,36 +9,36 @@ import { DOCKER_MANIFEST_FILE, writeDockerArchive } from '../../store/archive/do
 import { writeOciArchive } from '../../store/archive/oci-archive.ts'
 import { writeOciLayout } from '../../store/archive/oci-layout.ts'
 import type { Store } from '../../store/store.ts'
-import type { BuiltImage } from './assemble.ts'
 import { exportError, writeFileAtomically } from './atomic-file.ts'
-import type { Output } from './output.ts'
+import type { ImageGraph } from './image-graph.ts'
+import type { ImageOutput } from './output.ts'
 
 /** Writes the image as an archive or a directory that other tools load. Its layers are stored already. */
 export async function exportToArchive(
-  image: BuiltImage,
+  graph: ImageGraph,
   tags: readonly Reference[],
-  output: Extract<Output, { type: 'oci' | 'docker' }>,
+  output: Extract<ImageOutput, { type: 'oci' | 'docker' }>,
   store: Pick<Store, 'content'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const named = { descriptor: image.manifest.descriptor, names: tags.map(nameOf) }
-  const contents = { source: imageSource(image, store), images: [named], signal }
+  const named = { descriptor: graph.root, names: tags.map(nameOf) }
+  const contents = { source: imageSource(graph, store), images: [named], signal }
   if (!output.tar) {
     await writeOciLayout({ ...contents, directory: output.dest })
-    if (output.type === 'docker') await writeDockerManifest(output.dest, image, named)
+    if (output.type === 'docker') await writeDockerManifest(output.dest, graph, named)
     return
   }
   const write = (to: Writable): Promise<void> =>
-    output.type === 'oci' ? writeOciArchive({ ...contents, to }) : writeDockerArchive({ ...contents, to })
+    output.type === 'oci'
+      ? writeOciArchive({ ...contents, to })
+      : writeDockerArchive({ ...contents, to, keepsZstd: output.settings?.compression === 'zstd' })
   if (typeof output.dest === 'string') await writeFileAtomically(output.dest, write)
   else await write(output.dest)
 }
 
 /** The image's own documents need not be stored. */
-function imageSource(image: BuiltImage, { content }: Pick<Store, 'content'>): GraphSource {
-  const documents = new Map(
-    [image.config, image.manifest].map(({ descriptor, bytes }) => [descriptor.digest, bytes]),
-  )
+function imageSource(graph: ImageGraph, { content }: Pick<Store, 'content'>): GraphSource {
+  const documents = new Map(graph.documents.map(({ descriptor, bytes }) => [descriptor.digest, bytes]))
   return {
     async open({ digest }) {
       const bytes = documents.get(digest)
@@ -48,15 +48,15 @@ function imageSource(image: BuiltImage, { content }: Pick<Store, 'content'>): Gr
 }
 
 /** Makes an OCI layout one that `docker load` knows too, once it is packed. */
-async function writeDockerManifest(directory: string, image: BuiltImage, named: NamedImage): Promise<void> {
-  const entry = {
+async function writeDockerManifest(directory: string, graph: ImageGraph, named: NamedImage): Promise<void> {
+  const entries = graph.images.map(image => ({
     Config: blobPath(image.config.descriptor.digest),
     RepoTags: named.names,
     Layers: image.layers.map(({ digest }) => blobPath(digest)),
-  }
+  }))
   const path = join(directory, DOCKER_MANIFEST_FILE)
   try {
-    await writeFile(path, jsonBytes([entry]))
+    await writeFile(path, jsonBytes(entries))
   } catch (error) {
     throw exportError(error, path)
   }

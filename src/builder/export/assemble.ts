@@ -8,17 +8,27 @@ import {
 import { type Descriptor, describeBytes } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
-import { layerCompression, MEDIA_TYPE, OCI_LAYER_TYPES } from '../../oci/media-type.ts'
+import { DOCKER_LAYER_TYPES, layerCompression, MEDIA_TYPE, OCI_LAYER_TYPES } from '../../oci/media-type.ts'
 import { HISTORY_COMMENT } from '../plan/history.ts'
 import type { HistoryItem, ImageDraft } from '../plan/stage-draft.ts'
 import type { Solution } from '../solve/solver.ts'
 import type { ResultLayer } from '../solve/vertex.ts'
 
-/** An image as an OCI manifest. Equal inputs give equal bytes. */
+/** An image as a manifest. Equal inputs give equal bytes. */
 export interface BuiltImage {
   readonly config: { readonly descriptor: Descriptor; readonly bytes: Buffer }
   readonly manifest: { readonly descriptor: Descriptor; readonly bytes: Buffer }
-  readonly layers: readonly ResultLayer[]
+  readonly layers: readonly AssembledLayer[]
+}
+
+export interface AssembledLayer extends ResultLayer {
+  /** On its descriptor. */
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+export interface ManifestStyle {
+  readonly mediaTypes: 'oci' | 'docker'
+  readonly annotations?: Readonly<Record<string, string>>
 }
 
 /**
@@ -28,9 +38,10 @@ export interface BuiltImage {
  */
 export function assembleImage(
   draft: ImageDraft,
-  layers: readonly ResultLayer[],
+  layers: readonly AssembledLayer[],
   solutions: ReadonlyMap<Digest, Solution>,
   sourceDateEpoch: number | undefined,
+  { mediaTypes, annotations }: ManifestStyle = { mediaTypes: 'oci' },
 ): BuiltImage {
   const history = datedHistory(draft.history, solutions, sourceDateEpoch)
   const created = history.at(-1)?.created
@@ -42,21 +53,39 @@ export function assembleImage(
     history,
   }
   const configBytes = imageConfigBytes(image)
-  const config = describeBytes(MEDIA_TYPE.ociConfig, configBytes)
+  const types = STYLES[mediaTypes]
+  const config = describeBytes(types.config, configBytes)
   const manifestBytes = imageManifestBytes({
-    mediaType: MEDIA_TYPE.ociManifest,
+    mediaType: types.manifest,
     config,
-    layers: layers.map(({ digest, mediaType, size }) => ({
-      mediaType: ociLayerType(mediaType),
+    layers: layers.map(({ digest, mediaType, size, annotations }) => ({
+      mediaType: layerType(mediaType, types.layers),
       digest,
       size,
+      ...(annotations !== undefined && mediaTypes === 'oci' && { annotations }),
     })),
+    ...(annotations !== undefined && { annotations }),
   })
   return {
     config: { descriptor: config, bytes: configBytes },
-    manifest: { descriptor: describeBytes(MEDIA_TYPE.ociManifest, manifestBytes), bytes: manifestBytes },
+    manifest: { descriptor: describeBytes(types.manifest, manifestBytes), bytes: manifestBytes },
     layers,
   }
+}
+
+const STYLES = {
+  oci: { manifest: MEDIA_TYPE.ociManifest, config: MEDIA_TYPE.ociConfig, layers: OCI_LAYER_TYPES },
+  docker: {
+    manifest: MEDIA_TYPE.dockerManifest,
+    config: MEDIA_TYPE.dockerConfig,
+    layers: DOCKER_LAYER_TYPES,
+  },
+} as const
+
+/** How many of the layers are the base's: the others have an entry of the history that this build made. */
+export function inheritedLayers({ history }: ImageDraft, layers: readonly ResultLayer[]): number {
+  const made = history.filter(item => item.kind === 'new' && item.vertex !== undefined)
+  return Math.max(layers.length - made.length, 0)
 }
 
 /** Config and layers, in bytes; a layer that occurs twice counts once. */
@@ -140,10 +169,10 @@ function sortedByName<T>(map: Readonly<Record<string, T>>): Readonly<Record<stri
   return Object.fromEntries(Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** An OCI manifest has OCI layers: the same bytes under the type's other name. */
-function ociLayerType(mediaType: string): string {
+/** All layers of a manifest are of its style: the same bytes under the type's other name. */
+function layerType(mediaType: string, types: typeof OCI_LAYER_TYPES): string {
   const compression = layerCompression(mediaType)
-  return compression === undefined ? mediaType : OCI_LAYER_TYPES[compression]
+  return compression === undefined ? mediaType : types[compression]
 }
 
 function formatTime(milliseconds: number): string {

@@ -1,4 +1,6 @@
 import type { Writable } from 'node:stream'
+import type { Compression } from '../../oci/media-type.ts'
+import type { ImageSettings } from './image-settings.ts'
 
 /**
  * Where a build's result goes. A `dest` that is a string is an absolute path; it appears whole or not at all, and
@@ -10,9 +12,26 @@ import type { Writable } from 'node:stream'
  * - `cacheonly`: nothing but the cache records of the steps.
  */
 export type Output =
-  | { readonly type: 'store' }
-  | { readonly type: 'oci' | 'docker'; readonly tar: true; readonly dest: string | Writable }
-  | { readonly type: 'oci' | 'docker'; readonly tar: false; readonly dest: string }
+  | ImageOutput
   | { readonly type: 'local'; readonly dest: string }
   | { readonly type: 'tar'; readonly dest: string | Writable }
   | { readonly type: 'cacheonly' }
+
+/** An image is written as `settings` say; without them it has gzip, and OCI's media types. */
+export type ImageOutput = { readonly settings?: ImageSettings } & (
+  | { readonly type: 'store' }
+  | { readonly type: 'oci' | 'docker'; readonly tar: true; readonly dest: string | Writable }
+  | { readonly type: 'oci' | 'docker'; readonly tar: false; readonly dest: string }
+)
+
+export function isImageOutput(output: Output): output is ImageOutput {
+  return output.type === 'store' || output.type === 'oci' || output.type === 'docker'
+}
+
+/** How to compress what the steps make, so that most outputs need not do it again. */
+export function commonCompression(outputs: readonly Output[]): Compression {
+  const [first = 'gzip', ...others] = outputs
+    .filter(isImageOutput)
+    .map(({ settings }) => settings?.compression ?? 'gzip')
+  return others.every(other => other === first) ? first : 'gzip'
+}

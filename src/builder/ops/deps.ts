@@ -7,7 +7,7 @@ import type { OpenTree } from '../tree/image-tree.ts'
 /** What the ops that write a layer without a root filesystem (COPY, ADD, WORKDIR) work with. */
 export interface LayerOpDeps {
   readonly layers: Layers
-  /** Of the layers that they write. */
+  /** Of the layers that they write; outputs want others too, so it is in no key. */
   readonly compression: Compression
   /** The files of a root filesystem; the op disposes it. */
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>

@@ -93,7 +93,6 @@ async function definitionParts(
     ['destination', `/${path}${isDirectory && path !== '' ? '/' : ''}`],
     ['chown', spec.link ? await linkedOwner(spec, inputs, deps, signal) : (spec.chown ?? '')],
     ['chmod', spec.chmod?.text ?? ''],
-    ['compression', deps.compression],
   ]
 }
 

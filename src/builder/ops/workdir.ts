@@ -28,7 +28,6 @@ export function createWorkdirOp(spec: WorkdirSpec, deps: LayerOpDeps): LayerOp {
         ['parent', rootOf(inputs).chainID ?? 'scratch'],
         ['path', path],
         ['user', spec.user],
-        ['compression', deps.compression],
       ])
     },
     async exec(inputs, { signal }) {

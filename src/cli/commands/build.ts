@@ -47,7 +47,14 @@ Outputs (-o, several allowed):
   type=local,dest=DIR               the files of the image;  -o DIR is short for it
   type=tar,dest=FILE                the files of the image as a tar;  -o - writes it to standard output
   type=cacheonly                    nothing but the build cache
-dest=- is standard output.`,
+dest=- is standard output. Images (store, oci, docker) also take:
+  compression=gzip|zstd|uncompressed[,compression-level=N][,force-compression=true]
+                                    of new layers; with force-compression also of the base's
+  oci-mediatypes=false              the media types of Docker's manifests
+  name=NAME[:TAG]                   another name beside those of -t
+  annotation[-LEVEL][[PLATFORM]].KEY=VALUE
+                                    LEVEL is manifest (the default), index, manifest-descriptor or index-descriptor
+  rewrite-timestamp=false           with SOURCE_DATE_EPOCH, leaves files of new layers their later times`,
   options: {
     ...INPUT_OPTIONS,
     ...IMAGE_OPTIONS,

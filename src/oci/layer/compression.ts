@@ -12,25 +12,35 @@ import { promisify } from 'node:util'
 import { constants, crc32, deflateRaw, zstdCompress } from 'node:zlib'
 import type { Compression } from '../media-type.ts'
 
+/** @param level of `COMPRESSION_LEVELS`; what is not compressed has none */
 export function compress(
   source: AsyncIterable<Uint8Array>,
   compression: Compression,
+  level: number | undefined = COMPRESSION_LEVELS[compression]?.default,
 ): AsyncGenerator<Buffer, void, undefined> {
-  return COMPRESSORS[compression](source)
+  if (compression === 'none' || level === undefined) return passThrough(source)
+  return compression === 'gzip' ? gzip(source, level) : zstd(source, level)
 }
 
-const COMPRESSORS: Readonly<
-  Record<Compression, (source: AsyncIterable<Uint8Array>) => AsyncGenerator<Buffer, void, undefined>>
-> = { none: passThrough, gzip, zstd }
+export interface CompressionLevels {
+  readonly min: number
+  readonly max: number
+  readonly default: number
+}
+
+/** The scales of zlib and libzstd. */
+export const COMPRESSION_LEVELS: Readonly<Record<Compression, CompressionLevels | undefined>> = {
+  none: undefined,
+  gzip: { min: 0, max: 9, default: 6 },
+  zstd: { min: 1, max: 22, default: 3 },
+}
 
 const KIB = 1024
 const GZIP_BLOCK_BYTES = 512 * KIB
 /** How far deflate looks back. */
 const GZIP_WINDOW_BYTES = 32 * KIB
-const GZIP_LEVEL = 6
-/** Large against the window of the level (2 MiB), because frames do not see each other. */
+/** Large against the window of the default level (2 MiB), because frames do not see each other. */
 const ZSTD_BLOCK_BYTES = 4 * KIB * KIB
-const ZSTD_LEVEL = 3
 /** Enough for libuv's four threads; bounds what is held in memory. */
 const GZIP_BLOCKS_IN_FLIGHT = 8
 const ZSTD_BLOCKS_IN_FLIGHT = 4
@@ -44,12 +54,15 @@ async function* passThrough(source: AsyncIterable<Uint8Array>): AsyncGenerator<B
   for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }
 
-async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+async function* gzip(
+  source: AsyncIterable<Uint8Array>,
+  level: number,
+): AsyncGenerator<Buffer, void, undefined> {
   let checksum = 0
   let size = 0
   let dictionary: Buffer | undefined
   const deflateNext = (block: Buffer): Promise<Buffer> => {
-    const deflated = deflateBlock(block, dictionary)
+    const deflated = deflateBlock(block, dictionary, level)
     checksum = crc32(block, checksum)
     size += block.length
     dictionary = block.subarray(-GZIP_WINDOW_BYTES)
@@ -63,22 +76,25 @@ async function* gzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, 
   yield Buffer.concat([DEFLATE_END, trailer])
 }
 
-async function* zstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
+async function* zstd(
+  source: AsyncIterable<Uint8Array>,
+  level: number,
+): AsyncGenerator<Buffer, void, undefined> {
   let isEmpty = true
   const compressNext = (block: Buffer): Promise<Buffer> => {
     isEmpty = false
-    return zstdFrame(block)
+    return zstdFrame(block, level)
   }
   yield* inParallel(blocksOf(source, ZSTD_BLOCK_BYTES), compressNext, ZSTD_BLOCKS_IN_FLIGHT)
-  if (isEmpty) yield zstdFrame(Buffer.alloc(0))
+  if (isEmpty) yield zstdFrame(Buffer.alloc(0), level)
 }
 
 const deflateRawAsync = promisify(deflateRaw)
 const zstdCompressAsync = promisify(zstdCompress)
 
-async function deflateBlock(block: Buffer, dictionary: Buffer | undefined): Promise<Buffer> {
+async function deflateBlock(block: Buffer, dictionary: Buffer | undefined, level: number): Promise<Buffer> {
   const deflated = await deflateRawAsync(block, {
-    level: GZIP_LEVEL,
+    level,
     finishFlush: constants.Z_SYNC_FLUSH,
     // One trip to the thread pool per block, whose output is hardly ever larger than its input.
     chunkSize: GZIP_BLOCK_BYTES + KIB,
@@ -87,9 +103,9 @@ async function deflateBlock(block: Buffer, dictionary: Buffer | undefined): Prom
   return withoutSpareRoom(deflated)
 }
 
-async function zstdFrame(block: Buffer): Promise<Buffer> {
+async function zstdFrame(block: Buffer, level: number): Promise<Buffer> {
   const frame = await zstdCompressAsync(block, {
-    params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
     chunkSize: ZSTD_BLOCK_BYTES + 64 * KIB,
   })
   return withoutSpareRoom(frame)

@@ -46,16 +46,18 @@ export interface DockerArchiveOptions extends ImagesToWrite {
   readonly to: Writable
   /** Which image to take from an index of several: the format knows none. */
   readonly platform?: Platform
+  /** Leaves zstd as it is, for readers that know it (Docker 23 and later); else such layers are written uncompressed. */
+  readonly keepsZstd?: boolean
 }
 
 /** @throws OciError `content-missing` when the platform is not there, `manifest-invalid` for what is no image */
 export async function writeDockerArchive(options: DockerArchiveOptions): Promise<void> {
-  const { source, images, to, platform, signal } = options
+  const { source, images, to, platform, keepsZstd = false, signal } = options
   const written: { readonly image: NamedImage; readonly entry: object }[] = []
   const members: EnvelopeMember[] = []
   for (const image of images) {
     const root = await imageOf(source, image.descriptor, platform)
-    const files = await imageFiles(source, root, signal)
+    const files = await imageFiles(source, root, keepsZstd, signal)
     members.push(...files.members)
     const entry = { Config: files.config, RepoTags: image.names, Layers: files.layers }
     written.push({ image: { descriptor: files.manifest, names: image.names }, entry })
@@ -89,7 +91,12 @@ interface ImageFiles {
   readonly members: readonly EnvelopeMember[]
 }
 
-async function imageFiles(source: GraphSource, root: Descriptor, signal: AbortSignal): Promise<ImageFiles> {
+async function imageFiles(
+  source: GraphSource,
+  root: Descriptor,
+  keepsZstd: boolean,
+  signal: AbortSignal,
+): Promise<ImageFiles> {
   const rootBytes = await readContent(source, root)
   const manifest = parseManifest(rootBytes, root.mediaType)
   if (manifest.kind !== 'image')
@@ -105,7 +112,7 @@ async function imageFiles(source: GraphSource, root: Descriptor, signal: AbortSi
   const members: EnvelopeMember[] = []
   for (const [index, layer] of manifest.layers.entries()) {
     const diffID = diffIDs[index]
-    const isPlain = layerCompression(layer.mediaType) !== 'zstd' || diffID === undefined
+    const isPlain = keepsZstd || layerCompression(layer.mediaType) !== 'zstd' || diffID === undefined
     const file = isPlain
       ? { layer, member: blobMember(source, layer) }
       : await uncompressed(source, layer, diffID, signal)

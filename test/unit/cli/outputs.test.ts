@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Output } from '../../../src/builder/export/output.ts'
 import { parseOutputs } from '../../../src/cli/outputs.ts'
+import { parseReference } from '../../../src/oci/reference.ts'
 import { fakeTerminal } from './fake-terminal.ts'
 
 const terminal = fakeTerminal({ workingDirectory: '/w' })
@@ -29,6 +30,46 @@ describe('parseOutputs()', () => {
     it(`reads ${text}`, () => assert.deepEqual(parseOutputs([text], terminal, refuse), [output]))
   }
 
+  it('reads how an image is written', () => {
+    const text =
+      'type=oci,dest=a,compression=zstd,compression-level=19,force-compression=true,rewrite-timestamp=false,' +
+      '"name=x:1,y",annotation.org.Key=v=1,annotation-manifest-descriptor[linux/arm64].b=c'
+    const [output] = parseOutputs([text], terminal, refuse)
+    assert.deepEqual(output, {
+      type: 'oci',
+      tar: true,
+      dest: '/w/a',
+      settings: {
+        compression: 'zstd',
+        level: 19,
+        forceCompression: true,
+        mediaTypes: 'oci',
+        names: [parseReference('x:1'), parseReference('y')],
+        annotations: [
+          { level: 'manifest', key: 'org.Key', value: 'v=1' },
+          {
+            level: 'manifest-descriptor',
+            platform: { os: 'linux', architecture: 'arm64' },
+            key: 'b',
+            value: 'c',
+          },
+        ],
+        rewriteTimestamp: false,
+      },
+    } satisfies Output)
+  })
+
+  it('reads Docker media types and what is not compressed, for the store too', () => {
+    const [output] = parseOutputs(
+      ['type=image,compression=uncompressed,oci-mediatypes=false'],
+      terminal,
+      refuse,
+    )
+    assert.ok(output?.type === 'store')
+    assert.equal(output.settings?.compression, 'none')
+    assert.equal(output.settings?.mediaTypes, 'docker')
+  })
+
   it('reads several', () => {
     assert.deepEqual(
       parseOutputs(['type=store', 'out', '-'], terminal, refuse).map(({ type }) => type),
@@ -43,6 +84,15 @@ describe('parseOutputs()', () => {
     ['type=constructor', /type=constructor is not one of/],
     ['dest=a', /names no type=/],
     ['type=tar,dest=a,compression=zstd', /type=tar does not take compression=/],
+    ['type=oci,dest=a,compression=estargz', /estargz is not supported: zstd is small/],
+    ['type=oci,dest=a,compression=lz4', /compression= is gzip, zstd, uncompressed, not "lz4"/],
+    ['type=oci,dest=a,compression-level=10', /compression-level= of gzip is 0 to 9, not "10"/],
+    ['type=oci,dest=a,compression=zstd,compression-level=-1', /of zstd is 1 to 22, not "-1"/],
+    ['type=oci,dest=a,compression=uncompressed,compression-level=1', /needs gzip or zstd/],
+    ['type=oci,dest=a,force-compression=maybe', /force-compression= takes true or false/],
+    ['type=oci,dest=a,annotation-layer.a=b', /annotations are of manifest, index/],
+    ['type=store,oci-mediatypes=false,annotation.a=b', /annotations need OCI media types/],
+    [`type=store,name=a@sha256:${'0'.repeat(64)}`, /the digest is the build's to find/],
     ['type=local,dest=a,tar=false', /type=local does not take tar=/],
     ['type=local,dest=-', /type=local writes a directory: dest cannot be -/],
     ['type=oci,dest=-,tar=false', /type=oci writes a directory: dest cannot be -/],
