@@ -146,7 +146,7 @@ export interface LabelInstruction extends Placed {
 
 export interface ArgInstruction extends Placed {
   readonly kind: 'arg'
-  /** Both parts expand with `expandWord`; without a value the ARG is declared, not set. */
+  /** The value expands with `expandWord`, the name never; without a value the ARG is declared, not set. */
   readonly args: readonly { readonly key: string; readonly value?: string }[]
 }
 

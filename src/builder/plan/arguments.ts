@@ -24,10 +24,9 @@ export function globalArguments(
   }
   const declared: string[] = []
   for (const { args, span } of dockerfile.metaArgs) {
-    for (const arg of args) {
-      const key = expand.word(arg.key, values, span)
+    for (const { key, value: fallback } of args) {
       const value =
-        buildArgs.get(key) ?? (arg.value === undefined ? undefined : expand.word(arg.value, values, span))
+        buildArgs.get(key) ?? (fallback === undefined ? undefined : expand.word(fallback, values, span))
       declared.push(key)
       if (value !== undefined) values.set(key, value)
     }

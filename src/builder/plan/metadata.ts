@@ -111,12 +111,11 @@ function applyArg(
   const env = new Map(draft.env)
   const texts: string[] = []
   const names: string[] = []
-  for (const arg of args) {
-    const key = scope.expand.word(arg.key, env, span)
+  for (const { key, value: fallback } of args) {
     scope.consumed.add(key)
     const value =
       scope.buildArgs.get(key) ??
-      (arg.value === undefined ? scope.globals.values.get(key) : scope.expand.word(arg.value, env, span))
+      (fallback === undefined ? scope.globals.values.get(key) : scope.expand.word(fallback, env, span))
     if (value !== undefined) env.set(key, value)
     names.push(key)
     texts.push(value === undefined ? key : `${key}=${value}`)

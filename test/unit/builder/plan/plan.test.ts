@@ -219,6 +219,11 @@ describe('planBuild(): ARG', () => {
     assert.deepEqual(sibling.history, [`RUN ${RUN_TRUE}`])
   })
 
+  it('semantics 8: the name of an ARG is what is written, the default expands', async () => {
+    const { history } = await planText('FROM base\nENV N=x\nARG $N=$N "q"=1\nENV seen="$q."')
+    assert.deepEqual(history.slice(-2), ['- ARG $N=x "q"=1', '- ENV seen=.'])
+  })
+
   it('semantics 26: an ARG without a value is not in the environment of RUN', async () => {
     const { steps, history } = await planText('FROM base\nARG X\nRUN true')
     const run = steps.at(-1)?.definition
