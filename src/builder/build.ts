@@ -9,13 +9,12 @@ import { parseDockerfile } from './dockerfile/parse.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
 import { BuildError } from './errors.ts'
 import type { NetworkMode } from './exec/executor.ts'
-import { assembleImage, imageSize } from './export/assemble.ts'
-import type { SolvedImage } from './export/export-image.ts'
+import { assembleImage, imagesSize } from './export/assemble.ts'
 import { createImageGraph, type ImageGraph } from './export/image-graph.ts'
 import { DEFAULT_IMAGE_SETTINGS } from './export/image-settings.ts'
 import { createLayerVariants } from './export/layer-variants.ts'
 import { commonCompression, type Output } from './export/output.ts'
-import { outputTitle, writeOutput } from './export/write-outputs.ts'
+import { type BuildProduct, checkOutputs, outputTitle, writeOutput } from './export/write-outputs.ts'
 import { createDownloads } from './fetch/downloads.ts'
 import { createImageLayers } from './images/image-layers.ts'
 import type { ImageRegistries } from './images/registry-source.ts'
@@ -25,7 +24,8 @@ import { createOpFactory } from './ops/create-op.ts'
 import type { Sandbox } from './ops/run.ts'
 import { createUnpack } from './ops/unpack-layers.ts'
 import type { NamedContext } from './plan/named-contexts.ts'
-import { type PlanWarning, planBuild } from './plan/plan.ts'
+import type { PlanWarning } from './plan/plan.ts'
+import { distinctWarnings, type PlatformPlan, planPlatforms } from './plan/plan-platforms.ts'
 import { readSecret, type SecretSource } from './secrets.ts'
 import { createEqualResults } from './solve/equal-results.ts'
 import { createExplainer, type Explanation } from './solve/explain.ts'
@@ -62,8 +62,8 @@ export interface BuildOptions {
   readonly network: NetworkMode
   /** None means the store. */
   readonly outputs: readonly Output[]
-  /** Of the image; the host's by default. */
-  readonly platform?: Platform
+  /** Of the image, one or several; the host's where there is none. */
+  readonly platforms: readonly Platform[]
   /** `name:address` for /etc/hosts of RUN. */
   readonly extraHosts: readonly string[]
   /** By id; read when a step needs them. */
@@ -73,6 +73,8 @@ export interface BuildOptions {
 export interface BuildDeps {
   readonly store: Store
   readonly remote: ImageRegistries
+  /** Called before a step for a platform (`linux/arm64`) is run. @throws BuildError `platform-unsupported` */
+  readonly requirePlatform: (platform: string) => Promise<void>
   /** Called at most once, and only when a RUN has to be executed. */
   readonly openSandbox: () => Promise<Sandbox>
   readonly progress: ProgressSink
@@ -98,13 +100,14 @@ export interface BuildWarning {
 }
 
 export interface BuildResult {
-  /** Digest of the image config. */
+  /** Digest of the image config; of several images that of the index. */
   readonly imageID: Digest
   /** Digest of the image manifest, or of the index that holds it: of the first output that has an image. */
   readonly digest: Digest
   /** Of the same. */
   readonly descriptor: Descriptor
-  /** Config and compressed layers, in bytes. */
+  readonly images: readonly { readonly platform: Platform; readonly digest: Digest }[]
+  /** Configs and compressed layers, in bytes; what occurs twice counts once. */
   readonly size: number
   readonly warnings: readonly BuildWarning[]
 }
@@ -117,6 +120,9 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const { store, progress, signal, monotonicNow, now, sourceDateEpoch } = deps
   signal.throwIfAborted()
   const epoch = sourceDateEpoch === undefined ? {} : { sourceDateEpoch }
+  const isIndex = makesIndex(options)
+  const outputs: readonly Output[] = options.outputs.length > 0 ? options.outputs : [{ type: 'store' }]
+  checkOutputs(outputs, isIndex)
   const layers = createImageLayers(store)
   const temporaryDirectory = join(store.root, 'tmp')
   const openTree = async (result: Result, treeSignal: AbortSignal): Promise<OpenTree> => {
@@ -146,6 +152,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     openSandbox: once(deps.openSandbox),
     unpack: createUnpack(store.layers),
     readSecret: id => readSecret(options.secrets, id),
+    requirePlatform: deps.requirePlatform,
   })
   const { remote } = deps
   const { pull } = options
@@ -155,9 +162,11 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
 
   const dockerfile = parseDockerfile(options.dockerfile)
   const planOptions = { ...options, hostPlatform: deps.hostPlatform, ...epoch }
-  const plan = await planBuild(dockerfile, planOptions, { resolveImage, resolveLayout, createOp, signal })
+  const planDeps = { resolveImage, resolveLayout, createOp, signal }
+  const plans = await planPlatforms(dockerfile, options.platforms, planOptions, planDeps)
   const { explain } = deps
-  if (plan.failsOnWarnings) refuseWarnings(plan.warnings)
+  const warnings = distinctWarnings(plans)
+  if (plans.some(plan => plan.failsOnWarnings)) refuseWarnings(warnings)
   const solveDeps = {
     ...deps,
     cache: store.metadata,
@@ -166,14 +175,16 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     ...(explain !== undefined && { explainer: { ...createExplainer(store.metadata), report: explain } }),
   }
   // Also after a failure: the build that comes next is this one, mended.
-  const solved = await solve([plan.target], solveDeps, signal).finally(() =>
+  const targets = plans.map(({ target }) => target)
+  const solved = await solve(targets, solveDeps, signal).finally(() =>
     Promise.all([context.save(), ...named.map(([, { save }]) => save())]),
   )
-  const result = solved.get(plan.target.digest)?.result ?? EMPTY_ROOT
-  const image = { draft: plan.image, layers: result.layers, solutions: solved, ...epoch }
-  const product = { image, result, tags: options.tags }
+  const images = plans.map(({ target, image, platform }) => {
+    const result = solved.get(target.digest)?.result ?? EMPTY_ROOT
+    return { draft: image, layers: result.layers, solutions: solved, ...epoch, result, platform }
+  })
+  const product = { images, isIndex, tags: options.tags }
   const variants = createLayerVariants({ store, layers, now })
-  const outputs: readonly Output[] = options.outputs.length > 0 ? options.outputs : [{ type: 'store' }]
   const written: ImageGraph[] = []
   for (const output of outputs) {
     const graph = await withProgress(outputTitle(output), deps, stepContext =>
@@ -181,21 +192,34 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     )
     if (graph !== undefined) written.push(graph)
   }
-  return resultOf(written[0] ?? unwrittenImage(image), plan.warnings)
+  return resultOf(written[0] ?? unwritten(product), plans, warnings)
 }
 
-/** What the image would be that no output wants. */
-function unwrittenImage({ draft, layers, solutions, sourceDateEpoch }: SolvedImage): ImageGraph {
-  const image = assembleImage(draft, layers, solutions, sourceDateEpoch)
-  return createImageGraph([{ image, platform: draft.config, attestations: [] }], DEFAULT_IMAGE_SETTINGS)
+/** What the images would be that no output wants. */
+function unwritten({ images, isIndex }: BuildProduct): ImageGraph {
+  const assembled = images.map(({ draft, layers, solutions, sourceDateEpoch, platform }) => ({
+    image: assembleImage(draft, layers, solutions, sourceDateEpoch),
+    platform,
+    attestations: [],
+  }))
+  return createImageGraph(assembled, DEFAULT_IMAGE_SETTINGS, isIndex)
 }
 
-function resultOf({ root, images }: ImageGraph, warnings: readonly PlanWarning[]): BuildResult {
+function resultOf(
+  { root, images }: ImageGraph,
+  plans: readonly PlatformPlan[],
+  warnings: readonly PlanWarning[],
+): BuildResult {
+  const [image, ...others] = images
   return {
-    imageID: images[0]?.config.descriptor.digest ?? root.digest,
+    imageID: image === undefined || others.length > 0 ? root.digest : image.config.descriptor.digest,
     digest: root.digest,
     descriptor: root,
-    size: images.reduce((sum, image) => sum + imageSize(image), 0),
+    images: images.map(({ manifest }, index) => ({
+      platform: plans[index]?.platform ?? { os: 'unknown', architecture: 'unknown' },
+      digest: manifest.descriptor.digest,
+    })),
+    size: imagesSize(images),
     warnings: warnings.map(buildWarning),
   }
 }
@@ -209,8 +233,9 @@ export async function check(options: BuildOptions, deps: BuildDeps): Promise<rea
   signal.throwIfAborted()
   const layers = createImageLayers(store)
   const { pull } = options
-  const plan = await planBuild(
+  const plans = await planPlatforms(
     parseDockerfile(options.dockerfile),
+    options.platforms,
     { ...options, hostPlatform },
     {
       resolveImage: createResolveImage({ store, remote, layers, pull, progress, monotonicNow }),
@@ -219,7 +244,7 @@ export async function check(options: BuildOptions, deps: BuildDeps): Promise<rea
       signal,
     },
   )
-  return plan.warnings.map(buildWarning)
+  return distinctWarnings(plans).map(buildWarning)
 }
 
 /** Of a plan that is not solved. */
@@ -237,6 +262,17 @@ function refuseWarnings(warnings: readonly PlanWarning[]): void {
     hint: 'the Dockerfile says check=error=true; check=skip=RULE leaves a rule out',
     ...(first.span !== undefined && { span: first.span }),
   })
+}
+
+/** Several platforms make an index; `BUILDKIT_MULTI_PLATFORM` asks for one over a single image. */
+function makesIndex({ platforms, buildArgs }: Pick<BuildOptions, 'platforms' | 'buildArgs'>): boolean {
+  const asked = buildArgs.get('BUILDKIT_MULTI_PLATFORM') ?? 'false'
+  if (platforms.length > 1 || /^(1|t|true)$/i.test(asked)) return true
+  if (/^(0|f|false)$/i.test(asked)) return false
+  throw new BuildError(
+    'build-option-invalid',
+    `Cannot read the build arg BUILDKIT_MULTI_PLATFORM: it is ${JSON.stringify(asked)}, not true or false`,
+  )
 }
 
 function openContext(

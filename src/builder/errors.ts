@@ -19,6 +19,8 @@ export type BuildErrorCode =
   /** Of an imported cache: the build is solved once more without it. Nobody outside of the builder sees it. */
   | 'layer-lost'
   | 'platform-missing'
+  | 'platform-unsupported'
+  | 'build-option-invalid'
   | 'run-failed'
   | 'runtime-missing'
   | 'privilege-missing'

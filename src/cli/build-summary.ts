@@ -1,5 +1,7 @@
 import type { BuildOptions, BuildResult } from '../builder/build.ts'
 import type { Output } from '../builder/export/output.ts'
+import { isIndex } from '../oci/media-type.ts'
+import { formatPlatform } from '../oci/platform.ts'
 import { LATEST, repositoryOf } from '../oci/reference.ts'
 import { formatBytes, formatSeconds } from './format.ts'
 import { formatAddress, localAddress, parseListen } from './listen.ts'
@@ -38,7 +40,7 @@ export function buildMetadata(
 ): Readonly<Record<string, unknown>> {
   if (!makesImage(options)) return {}
   return {
-    'containerimage.config.digest': result.imageID,
+    ...(!isIndex(result.descriptor.mediaType) && { 'containerimage.config.digest': result.imageID }),
     'containerimage.descriptor': result.descriptor,
     'containerimage.digest': result.digest,
     ...(options.tags.length > 0 && { 'image.name': tagNames(options).join(',') }),
@@ -49,8 +51,13 @@ function imageLines(options: Pick<BuildOptions, 'tags'>, result: BuildResult): r
   return [
     `image   ${options.tags.length > 0 ? tagNames(options).join(', ') : result.imageID}`,
     `digest  ${result.digest}`,
+    ...(isIndex(result.descriptor.mediaType) ? result.images.map(platformLine) : []),
     `size    ${formatBytes(result.size)} compressed`,
   ]
+}
+
+function platformLine({ platform, digest }: BuildResult['images'][number]): string {
+  return `        ${digest}  ${formatPlatform(platform)}`
 }
 
 function writtenLine(output: Output): readonly string[] {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { BuildDeps, BuildOptions, Sandbox } from '../builder/build.ts'
+import { BINFMT_DIRECTORY, createPlatformCheck } from '../builder/exec/emulation.ts'
 import type { Remote } from '../remote/client.ts'
 import { parseEpoch } from './build-inputs.ts'
 import type { Session } from './session.ts'
@@ -23,6 +24,10 @@ export function buildDeps(
     monotonicNow: terminal.monotonicMs,
     signal: terminal.signal,
     hostPlatform: session.hostPlatform,
+    requirePlatform: createPlatformCheck({
+      hostPlatform: session.hostPlatform,
+      directory: BINFMT_DIRECTORY,
+    }),
     ...(epoch !== undefined && { sourceDateEpoch: epoch }),
     concurrency: availableParallelism(),
   }

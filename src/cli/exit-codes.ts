@@ -56,6 +56,8 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'image-unavailable': FAILED,
   'layer-lost': FAILED,
   'platform-missing': FAILED,
+  'platform-unsupported': FAILED,
+  'build-option-invalid': USAGE,
   'run-failed': FAILED,
   'runtime-missing': FAILED,
   'privilege-missing': FAILED,

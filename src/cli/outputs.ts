@@ -12,8 +12,8 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   cacheonly: [],
   oci: ['dest', 'tar'],
   docker: ['dest', 'tar'],
-  local: ['dest'],
-  tar: ['dest'],
+  local: ['dest', 'platform-split'],
+  tar: ['dest', 'platform-split'],
 }
 
 /**
@@ -67,14 +67,20 @@ function withDestination(
   const asTar = parseBoolean(fields.get('tar') ?? 'true')
   if (asTar === undefined)
     throw refuse(`--output tar= takes true or false, not ${JSON.stringify(fields.get('tar'))}`)
+  const isSplit = parseBoolean(fields.get('platform-split') ?? 'true')
+  if (isSplit === undefined)
+    throw refuse(
+      `--output platform-split= takes true or false, not ${JSON.stringify(fields.get('platform-split'))}`,
+    )
+  const split = fields.has('platform-split') ? { split: isSplit } : {}
   if (type === 'local' || !asTar) {
     if (named === '-') throw refuse(`--output type=${type} writes a directory: dest cannot be -`)
     return type === 'local' || type === 'tar'
-      ? { type: 'local', dest: path }
+      ? { type: 'local', dest: path, ...split }
       : { type, tar: false, dest: path }
   }
   const dest = named === '-' ? terminal.stdout : path
-  return type === 'tar' ? { type, dest } : { type, tar: true, dest }
+  return type === 'tar' ? { type, dest, ...split } : { type, tar: true, dest }
 }
 
 function parseFields(text: string, refuse: Refuse): ReadonlyMap<string, string> {

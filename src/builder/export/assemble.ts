@@ -88,10 +88,10 @@ export function inheritedLayers({ history }: ImageDraft, layers: readonly Result
   return Math.max(layers.length - made.length, 0)
 }
 
-/** Config and layers, in bytes; a layer that occurs twice counts once. */
-export function imageSize(image: BuiltImage): number {
-  const sizes = new Map(image.layers.map(({ digest, size }) => [digest, size]))
-  return [...sizes.values()].reduce((sum, size) => sum + size, image.config.descriptor.size)
+/** Configs and layers, in bytes; what occurs twice counts once. */
+export function imagesSize(images: readonly BuiltImage[]): number {
+  const parts = images.flatMap(({ config, layers }) => [config.descriptor, ...layers])
+  return [...new Map(parts.map(({ digest, size }) => [digest, size])).values()].reduce((a, b) => a + b, 0)
 }
 
 /**

@@ -9,12 +9,13 @@ import type { ImageSettings } from './image-settings.ts'
  * - `store`: the image in the content store, under the build's tags.
  * - `oci`, `docker`: an image archive that other tools load; with `tar: false` a directory in the same layout.
  * - `local`: the files of the root filesystem, laid over what is in the directory; `tar`: the same as one archive.
+ *   With `split` they lie in a folder named for their platform; several platforms do unless it is false.
  * - `cacheonly`: nothing but the cache records of the steps.
  */
 export type Output =
   | ImageOutput
-  | { readonly type: 'local'; readonly dest: string }
-  | { readonly type: 'tar'; readonly dest: string | Writable }
+  | { readonly type: 'local'; readonly dest: string; readonly split?: boolean }
+  | { readonly type: 'tar'; readonly dest: string | Writable; readonly split?: boolean }
   | { readonly type: 'cacheonly' }
 
 /** An image is written as `settings` say; without them it has gzip, and OCI's media types. */

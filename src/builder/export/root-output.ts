@@ -14,12 +14,12 @@ import { rootfsItems } from './rootfs.ts'
 import { writeUserFiles } from './user-files.ts'
 
 export async function exportToTar(
-  tree: FileTree,
+  items: AsyncIterable<TarItem>,
   dest: string | Writable,
   signal: AbortSignal,
 ): Promise<void> {
   const write = (to: Writable, end: boolean): Promise<void> =>
-    writeStream(writeTar(rootfsItems(tree, signal)), to, { signal, end })
+    writeStream(writeTar(items), to, { signal, end })
   if (typeof dest === 'string') await writeFileAtomically(dest, to => write(to, true))
   else await write(dest, false)
 }

@@ -1,10 +1,12 @@
+import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { Store } from '../../store/store.ts'
+import { BuildError } from '../errors.ts'
 import type { ImageLayers } from '../images/image-layers.ts'
 import type { OpContext, Result } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { buildImage, type SolvedImage } from './export-image.ts'
-import { createImageGraph, type ImageGraph } from './image-graph.ts'
+import { type AttestedImage, createImageGraph, type ImageGraph } from './image-graph.ts'
 import { DEFAULT_IMAGE_SETTINGS } from './image-settings.ts'
 import type { LayerVariants } from './layer-variants.ts'
 import type { Output } from './output.ts'
@@ -17,11 +19,28 @@ export interface OutputDeps {
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
 }
 
-export interface BuildProduct {
-  readonly image: SolvedImage
+export interface PlatformImage extends SolvedImage {
+  readonly platform: Platform
   readonly result: Result
+}
+
+export interface BuildProduct {
+  /** At least one; in the order in which an index lists them. */
+  readonly images: readonly PlatformImage[]
+  /** Always for several images. */
+  readonly isIndex: boolean
   /** Names for the image, in the store and in archives. */
   readonly tags: readonly Reference[]
+}
+
+/** @throws BuildError `build-option-invalid` for what cannot hold an index, before anything is built */
+export function checkOutputs(outputs: readonly Output[], isIndex: boolean): void {
+  if (isIndex && outputs.some(({ type }) => type === 'docker'))
+    throw new BuildError(
+      'build-option-invalid',
+      'Cannot write a docker archive of several platforms: it holds no index',
+      { hint: 'use type=oci, or one --platform' },
+    )
 }
 
 /**
@@ -30,23 +49,27 @@ export interface BuildProduct {
  */
 export async function writeOutput(
   output: Output,
-  { image, result, tags }: BuildProduct,
+  product: BuildProduct,
   deps: OutputDeps,
   context: OpContext,
 ): Promise<ImageGraph | undefined> {
   const { signal } = context
   if (output.type === 'cacheonly') return undefined
-  await deps.layers.require(result.layers, context)
+  const { images, isIndex, tags } = product
+  for (const { result } of images) await deps.layers.require(result.layers, context)
   switch (output.type) {
     case 'store':
     case 'oci':
     case 'docker': {
       const settings = output.settings ?? DEFAULT_IMAGE_SETTINGS
-      const built = await buildImage(image, settings, deps.variants, context)
-      const graph = createImageGraph(
-        [{ image: built, platform: image.draft.config, attestations: [] }],
-        settings,
-      )
+      const built: AttestedImage[] = []
+      for (const image of images)
+        built.push({
+          image: await buildImage(image, settings, deps.variants, context),
+          platform: image.platform,
+          attestations: [],
+        })
+      const graph = createImageGraph(built, settings, isIndex)
       const names = [...tags, ...settings.names]
       if (output.type === 'store') await exportToStore(graph, names, deps.store, signal)
       else {
@@ -57,10 +80,8 @@ export async function writeOutput(
     }
     case 'local':
     case 'tar': {
-      const { exportToDirectory, exportToTar } = await import('./root-output.ts')
-      await using tree = await deps.openTree(result, signal)
-      if (output.type === 'tar') await exportToTar(tree, output.dest, signal)
-      else await exportToDirectory(tree, output.dest, signal)
+      const { exportRoots } = await import('./platform-roots.ts')
+      await exportRoots(product, output, deps, signal)
       return undefined
     }
   }

@@ -33,6 +33,8 @@ export interface RunOpDeps {
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
   openSandbox(): Promise<Sandbox>
   readonly unpack: Unpack
+  /** @throws BuildError `platform-unsupported` where this machine cannot run programs for the platform */
+  requirePlatform(platform: string): Promise<void>
   /** Undefined for a secret that nobody gave. */
   readSecret(id: string): Promise<Uint8Array | undefined>
 }
@@ -45,6 +47,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       const mounts = await mountParts(definition.mounts, inputs, deps, context.signal)
       return runKey(definition, inputs[0]?.chainID, mounts)
     },
+    prepare: () => deps.requirePlatform(definition.platform),
     async exec(inputs, context) {
       const [parent = EMPTY] = inputs
       const { snapshotter, executor, cacheMounts } = await deps.openSandbox()

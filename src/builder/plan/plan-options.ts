@@ -18,6 +18,8 @@ export interface PlanOptions {
   /** Of the image, where the user asked for one. */
   readonly platform?: Platform
   readonly hostPlatform: Platform
+  /** Whether names of steps tell their platform, as there are several. */
+  readonly namesPlatform?: boolean
   /** Seconds since the epoch. */
   readonly sourceDateEpoch?: number
 }

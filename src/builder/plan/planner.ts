@@ -126,7 +126,7 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     const triggers = image.config.config.OnBuild ?? []
     const total = 1 + countSteps(instructions) + countTriggers(triggers, span)
     return imageDraft(
-      vertices.image(image, `[${stageLabel(stage)}1/${total}] FROM ${image.name}`, span),
+      vertices.image(image, `[${stageLabel(stage, platform)}1/${total}] FROM ${image.name}`, span),
       image,
     )
   }
@@ -222,16 +222,17 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
       },
       createVertex(definition, inputs, title, span) {
         step++
-        const name = `[${stageLabel(stage)}${step}/${total}] ${title.replaceAll(/\s*\n\s*/g, ' ')}`
+        const name = `[${stageLabel(stage, base.platform)}${step}/${total}] ${title.replaceAll(/\s*\n\s*/g, ' ')}`
         const ignoreCache = options.noCache || uncached.has(stage.index)
         return vertices.create(definition, inputs, name, span, ignoreCache)
       },
     }
   }
 
-  /** `build `, `stage-1 `, or nothing where there is one stage only. */
-  function stageLabel(stage: Stage): string {
-    return dockerfile.stages.length === 1 ? '' : `${stage.name ?? `stage-${stage.index}`} `
+  /** `build `, `stage-1 `, or nothing where there is one stage only; of several platforms `linux/amd64 build `. */
+  function stageLabel(stage: Stage, platform: Platform): string {
+    const name = dockerfile.stages.length === 1 ? '' : `${stage.name ?? `stage-${stage.index}`} `
+    return options.namesPlatform === true ? `${formatPlatform(platform)} ${name}` : name
   }
 
   return {

@@ -6,6 +6,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { extendChain } from '../../oci/identity.ts'
 import { createLimit } from '../../oci/limit.ts'
+import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError, withSpan } from '../errors.ts'
 import type { Explainer, Explanation } from './explain.ts'
 import type { ProgressEvent, ProgressSink } from './progress.ts'
@@ -54,11 +55,12 @@ export async function solve(
   const limit = createLimit(deps.concurrency)
   const memo = new Map<Digest, Promise<Solution>>()
   const steps = createStepCache(deps)
+  const executing: Executing = new Map()
 
   const start = async (vertex: Vertex): Promise<Solution> => {
     const inputs = await Promise.all(vertex.inputs.map(input => required(memo, input)))
     signal.throwIfAborted()
-    const step = createStep(vertex, deps, steps, signal)
+    const step = createStep(vertex, deps, steps, executing, signal)
     try {
       return await step.run(
         inputs.map(input => input.result),
@@ -81,8 +83,18 @@ export async function solve(
   return solutions
 }
 
-/** One vertex on its way: tells the progress sink exactly one start and one end. */
-function createStep(vertex: Vertex, deps: SolveDeps, steps: StepCache, signal: AbortSignal) {
+/**
+ * One vertex on its way: tells the progress sink exactly one start and one end.
+ * @param executing by cache key: steps of other definitions may turn out to be the same work (of several platforms),
+ *   which one of them does
+ */
+function createStep(
+  vertex: Vertex,
+  deps: SolveDeps,
+  steps: StepCache,
+  executing: Executing,
+  signal: AbortSignal,
+) {
   const { now, monotonicNow } = deps
   const description = describeStep(vertex.name)
   let started = false
@@ -134,6 +146,23 @@ function createStep(vertex: Vertex, deps: SolveDeps, steps: StepCache, signal: A
     return { result: addLayer(inputs[0], layer), createdAt, step }
   }
 
+  const execute = async <T>(
+    op: LayerOp,
+    inputs: readonly Result[],
+    limit: Limit,
+    keep: (made: Made) => Promise<T>,
+  ): Promise<T> => {
+    await op.prepare?.()
+    return limit(async () => {
+      signal.throwIfAborted()
+      begin()
+      const layer = await op.exec(inputs, context)
+      const kept = await keep({ layer, createdAt: now() })
+      emit({ kind: 'done' })
+      return kept
+    })
+  }
+
   const runLayer = async (op: LayerOp, inputs: readonly Result[], limit: Limit): Promise<Solution> => {
     const quickKey = op.quickKey?.(inputs)
     const quick = quickKey && vertex.ignoreCache !== true ? await steps.findQuick(quickKey) : undefined
@@ -147,21 +176,25 @@ function createStep(vertex: Vertex, deps: SolveDeps, steps: StepCache, signal: A
         deps.explainer?.report({ name: vertex.name, reason: { kind: 'imported', from } })
       return solved(inputs, cached, quickKey)
     }
-    return limit(async () => {
-      signal.throwIfAborted()
-      begin()
-      const layer = await op.exec(inputs, context)
-      const createdAt = now()
+    if (key === undefined) {
+      const { layer, createdAt } = await execute(op, inputs, limit, made => Promise.resolve(made))
+      return { result: addLayer(inputs[0], layer), createdAt }
+    }
+    const running = executing.get(key.digest)
+    if (running !== undefined) {
+      const kept = await running
+      if (quickKey !== undefined) steps.keepQuick(quickKey, kept, description)
+      emit({ kind: 'cached', name: vertex.name })
+      return solved(inputs, kept, quickKey)
+    }
+    const kept = execute(op, inputs, limit, async made => {
       const parent = inputs[0]?.chainID
-      const kept =
-        key &&
-        (await steps.keep({ key, ...(quickKey && { quickKey }), parent, description, layer, createdAt }))
-      if (key !== undefined) deps.explainer?.exclude(key.digest)
-      emit({ kind: 'done' })
-      return kept === undefined
-        ? { result: addLayer(inputs[0], layer), createdAt }
-        : solved(inputs, kept, quickKey)
+      const step = await steps.keep({ key, ...(quickKey && { quickKey }), parent, description, ...made })
+      deps.explainer?.exclude(key.digest)
+      return step
     })
+    executing.set(key.digest, kept)
+    return solved(inputs, await kept, quickKey)
   }
 
   return {
@@ -181,6 +214,14 @@ function createStep(vertex: Vertex, deps: SolveDeps, steps: StepCache, signal: A
       emit({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
     },
   }
+}
+
+/** Steps on their way, by cache key. */
+type Executing = Map<Digest, Promise<CachedStep>>
+
+interface Made {
+  readonly layer: LayerRecord
+  readonly createdAt: number
 }
 
 type Limit = ReturnType<typeof createLimit>

@@ -52,6 +52,8 @@ export interface LayerOp {
    * where files come from elsewhere.
    */
   quickKey?(inputs: readonly Result[]): CacheKey
+  /** Called when the result is not cached, before the step waits for its turn. @throws what makes it impossible */
+  prepare?(): Promise<void>
   exec(inputs: readonly Result[], context: OpContext): Promise<LayerRecord>
 }
 

@@ -74,6 +74,7 @@ export async function openWorkshop(): Promise<Workshop> {
           tags: tag === undefined ? [] : [parseReference(tag)],
           buildArgs: new Map(),
           labels: new Map(),
+          platforms: [],
           noCache: false,
           noCacheStages: [],
           namedContexts: new Map(),
@@ -107,6 +108,7 @@ export async function openWorkshop(): Promise<Workshop> {
           signal: new AbortController().signal,
           hostPlatform: { os: 'linux', architecture: 'amd64' },
           concurrency: 2,
+          requirePlatform: () => Promise.resolve(),
           ...deps,
         },
       )

@@ -9,7 +9,8 @@ import { parseReference } from '../../../src/oci/reference.ts'
 const imageID = digestOf('config')
 const digest = digestOf('manifest')
 const descriptor = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size: 8 }
-const result: BuildResult = { imageID, digest, descriptor, size: 1_234_567, warnings: [] }
+const images = [{ platform: { os: 'linux', architecture: 'amd64' }, digest }]
+const result: BuildResult = { imageID, digest, descriptor, images, size: 1_234_567, warnings: [] }
 
 function summary(
   names: readonly string[],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { assembleImage, imageSize } from '../../../../src/builder/export/assemble.ts'
+import { assembleImage, imagesSize } from '../../../../src/builder/export/assemble.ts'
 import type { HistoryItem, ImageDraft } from '../../../../src/builder/plan/stage-draft.ts'
 import type { Solution } from '../../../../src/builder/solve/solver.ts'
 import type { ResultLayer, Vertex } from '../../../../src/builder/solve/vertex.ts'
@@ -96,11 +96,11 @@ describe('assembleImage()', () => {
   })
 })
 
-describe('imageSize()', () => {
+describe('imagesSize()', () => {
   it('counts a layer that occurs twice once', () => {
     const layer = layerOf(MEDIA_TYPE.ociLayer)
     const image = assembleImage(draft([]), [layer, layer], new Map(), undefined)
-    assert.equal(imageSize(image), layer.size + image.config.descriptor.size)
+    assert.equal(imagesSize([image]), layer.size + image.config.descriptor.size)
   })
 })
 

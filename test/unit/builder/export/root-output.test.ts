@@ -69,11 +69,11 @@ describe('rootfsItems()', () => {
 describe('exportToTar()', () => {
   it('writes one archive, to a file or a stream that stays open', async () => {
     const file = join(fresh(), 'out.tar')
-    await exportToTar(memoryTree(TREE), file, signal)
+    await exportToTar(rootfsItems(memoryTree(TREE), signal), file, signal)
     const stream = new PassThrough()
     const chunks: Buffer[] = []
     stream.on('data', chunk => chunks.push(chunk))
-    await exportToTar(memoryTree(TREE), stream, signal)
+    await exportToTar(rootfsItems(memoryTree(TREE), signal), stream, signal)
     assert.equal(stream.writableEnded, false)
     assert.ok(readFileSync(file).equals(Buffer.concat(chunks)))
     const names: string[] = []
@@ -87,7 +87,9 @@ describe('exportToTar()', () => {
     writeFileSync(file, 'old')
     const tree = memoryTree(TREE)
     const broken = { ...tree, open: () => Promise.reject(new Error('the layer is corrupt')) }
-    await assert.rejects(exportToTar(broken, file, signal), { message: 'the layer is corrupt' })
+    await assert.rejects(exportToTar(rootfsItems(broken, signal), file, signal), {
+      message: 'the layer is corrupt',
+    })
     assert.equal(readFileSync(file, 'utf8'), 'old')
     assert.deepEqual(readdirSync(directory), ['out.tar'])
   })
@@ -96,7 +98,7 @@ describe('exportToTar()', () => {
     const directory = fresh()
     writeFileSync(join(directory, 'real.tar'), 'old')
     symlinkSync('real.tar', join(directory, 'out.tar'))
-    await exportToTar(memoryTree(TREE), join(directory, 'out.tar'), signal)
+    await exportToTar(rootfsItems(memoryTree(TREE), signal), join(directory, 'out.tar'), signal)
     assert.ok(lstatSync(join(directory, 'out.tar')).isSymbolicLink())
     assert.ok(lstatSync(join(directory, 'real.tar')).size > 1024)
     assert.deepEqual(readdirSync(directory).sort(), ['out.tar', 'real.tar'])
@@ -105,22 +107,25 @@ describe('exportToTar()', () => {
   it('writes into a device instead of putting a file in its place', async () => {
     const device = join(fresh(), 'device')
     symlinkSync('/dev/full', device)
-    await assert.rejects(exportToTar(memoryTree(TREE), device, signal), {
+    await assert.rejects(exportToTar(rootfsItems(memoryTree(TREE), signal), device, signal), {
       code: 'export-failed',
       message: `Cannot write ${device}: no space left`,
     })
     assert.ok(statSync('/dev/full').isCharacterDevice())
     rmSync(device)
     symlinkSync('/dev/null', device)
-    await exportToTar(memoryTree(TREE), device, signal)
+    await exportToTar(rootfsItems(memoryTree(TREE), signal), device, signal)
     assert.ok(statSync('/dev/null').isCharacterDevice())
   })
 
   it('tells where it cannot write', async () => {
-    await assert.rejects(exportToTar(memoryTree(TREE), join(folder, 'no/such/out.tar'), signal), {
-      code: 'export-failed',
-      message: `Cannot write ${join(folder, 'no/such/out.tar')}: its folder does not exist`,
-    })
+    await assert.rejects(
+      exportToTar(rootfsItems(memoryTree(TREE), signal), join(folder, 'no/such/out.tar'), signal),
+      {
+        code: 'export-failed',
+        message: `Cannot write ${join(folder, 'no/such/out.tar')}: its folder does not exist`,
+      },
+    )
   })
 })
 
