@@ -187,7 +187,10 @@ async function parseBuildContext(value: string, terminal: Terminal): Promise<Nam
   return { kind: 'directory', directory: await findContext(value, terminal) }
 }
 
-/** `NAME=value`, or `NAME` alone for the value that the environment has (none: left out). */
+/**
+ * `NAME=value`, or `NAME` alone for the value that the environment has (none: left out). SOURCE_DATE_EPOCH of the
+ * environment counts as given.
+ */
 export function parseBuildArgs(given: readonly string[], env: Terminal['env']): ReadonlyMap<string, string> {
   const found = new Map<string, string>()
   for (const argument of given) {
@@ -197,8 +200,12 @@ export function parseBuildArgs(given: readonly string[], env: Terminal['env']): 
     const value = equals < 0 ? env[name] : argument.slice(equals + 1)
     if (value !== undefined) found.set(name, value)
   }
+  const epoch = env[EPOCH]
+  if (!found.has(EPOCH) && epoch !== undefined && epoch !== '') found.set(EPOCH, epoch)
   return found
 }
+
+const EPOCH = 'SOURCE_DATE_EPOCH'
 
 /** `name=value`; a name alone has the empty value, as for Docker. */
 export function parseLabels(given: readonly string[]): ReadonlyMap<string, string> {
@@ -212,11 +219,18 @@ export function parseLabels(given: readonly string[]): ReadonlyMap<string, strin
   )
 }
 
-/** Seconds since the epoch. @throws CliError `usage` */
-export function parseEpoch(given: string | undefined): number | undefined {
+/** SOURCE_DATE_EPOCH, in seconds since 1970. @throws CliError `usage` */
+export function readEpoch(buildArgs: ReadonlyMap<string, string>): number | undefined {
+  const given = buildArgs.get(EPOCH)
   if (given === undefined || given === '') return undefined
   if (/^\d{1,12}$/.test(given)) return Number(given)
-  throw new CliError('usage', `build: SOURCE_DATE_EPOCH is ${JSON.stringify(given)}, want seconds since 1970`)
+  throw new CliError(
+    'usage',
+    `build: SOURCE_DATE_EPOCH is ${JSON.stringify(given)}, want seconds since 1970`,
+    {
+      hint: 'of a commit: SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)',
+    },
+  )
 }
 
 function displayPath(path: string, terminal: Terminal): string {

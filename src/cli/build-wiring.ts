@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import type { BuildDeps, BuildOptions, Sandbox } from '../builder/build.ts'
 import { BINFMT_DIRECTORY, createPlatformCheck } from '../builder/exec/emulation.ts'
 import type { Remote } from '../remote/client.ts'
-import { parseEpoch } from './build-inputs.ts'
+import { readEpoch } from './build-inputs.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -14,7 +14,7 @@ export function buildDeps(
   terminal: Terminal,
   progress: BuildDeps['progress'],
 ): BuildDeps {
-  const epoch = parseEpoch(options.buildArgs.get('SOURCE_DATE_EPOCH') ?? terminal.env.SOURCE_DATE_EPOCH)
+  const epoch = readEpoch(options.buildArgs)
   return {
     store: session.store,
     remote,

@@ -78,23 +78,19 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   }
 }
 
-/** The bytes of a config; keys in the order in which Docker's and BuildKit's writers put them. */
+/**
+ * The bytes of a config as BuildKit writes them, so that an image with the same content has the same ID: the names of
+ * the document sorted, and escaped what Go's encoder escapes for HTML.
+ */
 export function imageConfigBytes(image: ImageConfig): Buffer {
-  const { unknown, architecture, variant, os, author, config, created, history, rootfs } = image
+  const { unknown, ...known } = image
+  const sorted = Object.entries({ ...unknown, ...known }).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  const text = JSON.stringify(Object.fromEntries(sorted))
   return Buffer.from(
-    JSON.stringify({
-      architecture,
-      ...(variant !== undefined && { variant }),
-      os,
-      ...(image['os.version'] !== undefined && { 'os.version': image['os.version'] }),
-      ...(image['os.features'] !== undefined && { 'os.features': image['os.features'] }),
-      author,
-      config,
-      created,
-      history,
-      rootfs,
-      ...unknown,
-    }),
+    text.replace(
+      /[<>&\u2028\u2029]/g,
+      character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
   )
 }
 

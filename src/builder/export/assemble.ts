@@ -175,6 +175,7 @@ function layerType(mediaType: string, types: typeof OCI_LAYER_TYPES): string {
   return compression === undefined ? mediaType : types[compression]
 }
 
+/** As Go writes RFC 3339: no zeros at the end of a fraction. */
 function formatTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString()
+  return new Date(milliseconds).toISOString().replace(/\.?0+Z$/, 'Z')
 }

@@ -7,6 +7,7 @@ import { BuildError } from '../errors.ts'
 import type { Result } from '../solve/vertex.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
+import { withOneTime } from '../tree/one-time.ts'
 import type { Output } from './output.ts'
 import { exportToDirectory, exportToTar } from './root-output.ts'
 import { rootfsItems } from './rootfs.ts'
@@ -14,6 +15,8 @@ import { rootfsItems } from './rootfs.ts'
 interface PlatformRoot {
   readonly platform: Platform
   readonly result: Result
+  /** The time of every file, as for BuildKit, in seconds since the epoch. */
+  readonly sourceDateEpoch?: number
 }
 
 interface RootsDeps {
@@ -29,8 +32,11 @@ export async function exportRoots(
   const isSplit = output.split ?? isIndex
   await using trees = new AsyncDisposableStack()
   const roots: (PlatformRoot & { readonly tree: FileTree })[] = []
-  for (const image of images)
-    roots.push({ ...image, tree: trees.use(await deps.openTree(image.result, signal)) })
+  for (const image of images) {
+    const tree = trees.use(await deps.openTree(image.result, signal))
+    const time = image.sourceDateEpoch
+    roots.push({ ...image, tree: time === undefined ? tree : withOneTime(tree, time) })
+  }
   if (!isSplit) await refuseConflicts(roots, signal)
   if (output.type === 'tar') {
     const items = roots.map(({ platform, tree }) =>

@@ -251,7 +251,7 @@ COPY b /`
       const text = 'FROM scratch\nWORKDIR /w\nCOPY a b /x/\nCOPY <<E /y\ninline\nE\nLABEL a=b'
       const result = await workshop.build(text, {}, { sourceDateEpoch: 1_600_000_000 })
       digests.push(result.digest)
-      assert.equal((await workshop.config(result)).created, '2020-09-13T12:26:40.000Z')
+      assert.equal((await workshop.config(result)).created, '2020-09-13T12:26:40Z')
     }
     assert.equal(digests[0], digests[1])
   })

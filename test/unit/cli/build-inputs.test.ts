@@ -13,8 +13,8 @@ import {
   findDockerfile,
   parseBuildArgs,
   parseBuildContexts,
-  parseEpoch,
   parseLabels,
+  readEpoch,
   readStandardInput,
 } from '../../../src/cli/build-inputs.ts'
 import { byteStringOf } from '../../../src/oci/byte-string.ts'
@@ -227,13 +227,17 @@ describe('parseLabels()', () => {
   })
 })
 
-describe('parseEpoch()', () => {
-  it('reads seconds, and refuses the rest', () => {
-    assert.equal(parseEpoch(undefined), undefined)
-    assert.equal(parseEpoch(''), undefined)
-    assert.equal(parseEpoch('0'), 0)
-    assert.equal(parseEpoch('1700000000'), 1_700_000_000)
-    for (const text of ['-1', '1.5', 'now', '9999999999999'])
-      assert.throws(() => parseEpoch(text), { code: 'usage', message: /SOURCE_DATE_EPOCH/ })
+describe('readEpoch()', () => {
+  it('reads seconds, of the build args or else of the environment, and refuses anything else', () => {
+    const read = (...given: string[]) => readEpoch(parseBuildArgs(given, { SOURCE_DATE_EPOCH: '5' }))
+    assert.equal(readEpoch(parseBuildArgs([], {})), undefined)
+    assert.equal(readEpoch(parseBuildArgs([], { SOURCE_DATE_EPOCH: '' })), undefined)
+    assert.equal(read(), 5)
+    assert.equal(read('SOURCE_DATE_EPOCH'), 5)
+    assert.equal(read('SOURCE_DATE_EPOCH='), undefined)
+    assert.equal(read('SOURCE_DATE_EPOCH=0'), 0)
+    assert.equal(read('SOURCE_DATE_EPOCH=1700000000'), 1_700_000_000)
+    for (const text of ['-1', '1.5', 'context', '2020-01-01', '1'.repeat(20)])
+      assert.throws(() => read(`SOURCE_DATE_EPOCH=${text}`), { code: 'usage', message: /SOURCE_DATE_EPOCH/ })
   })
 })

@@ -68,3 +68,19 @@ for (const [name, value, message] of bad) {
     assert.throws(() => parseImageConfig(bytes(value)), { code: 'config-invalid', message })
   })
 }
+
+test('what Go escapes is escaped, so that a config has the bytes that BuildKit writes', () => {
+  const config = parseImageConfig(
+    bytes({
+      os: 'linux',
+      architecture: 'amd64',
+      rootfs: { type: 'layers', diff_ids: [] },
+      history: [{ created_by: 'RUN a && b <c >d # é' }],
+    }),
+  )
+  assert.equal(
+    imageConfigBytes(config).toString(),
+    '{"architecture":"amd64","config":{},"history":[{"created_by":"RUN a \\u0026\\u0026 b \\u003cc \\u003ed # é"}],' +
+      '"os":"linux","rootfs":{"type":"layers","diff_ids":[]}}',
+  )
+})

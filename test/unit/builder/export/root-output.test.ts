@@ -20,6 +20,7 @@ import { exportToDirectory, exportToTar } from '../../../../src/builder/export/r
 import { rootfsItems } from '../../../../src/builder/export/rootfs.ts'
 import { writeUserFiles } from '../../../../src/builder/export/user-files.ts'
 import { readTar } from '../../../../src/oci/tar/reader.ts'
+import { openWorkshop } from '../building.ts'
 import { memoryTree } from './memory-tree.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'slipway-export-'))
@@ -220,3 +221,17 @@ describe('writeUserFiles()', () => {
 async function* chunked(bytes: Buffer): AsyncIterable<Buffer> {
   yield bytes
 }
+
+describe('build() with SOURCE_DATE_EPOCH and the files as output', () => {
+  it('gives every file that time, as BuildKit does', async () => {
+    using workshop = await openWorkshop()
+    workshop.write('a/b', 'content')
+    const dest = join(workshop.folder, 'out')
+    await workshop.build(
+      'FROM scratch\nCOPY a /a/',
+      { outputs: [{ type: 'local', dest }] },
+      { sourceDateEpoch: 1_600_000_000 },
+    )
+    for (const path of ['a', 'a/b']) assert.equal(lstatSync(join(dest, path)).mtimeMs, 1_600_000_000_000)
+  })
+})
