@@ -20,6 +20,7 @@ import { createImageLayers } from './images/image-layers.ts'
 import type { ImageRegistries } from './images/registry-source.ts'
 import { createResolveImage } from './images/resolve-image.ts'
 import { createResolveLayout } from './images/resolve-layout.ts'
+import { createBuildLogs } from './logs/build-logs.ts'
 import { createOpFactory } from './ops/create-op.ts'
 import type { Sandbox } from './ops/run.ts'
 import { createUnpack } from './ops/unpack-layers.ts'
@@ -110,6 +111,8 @@ export interface BuildResult {
   /** Configs and compressed layers, in bytes; what occurs twice counts once. */
   readonly size: number
   readonly warnings: readonly BuildWarning[]
+  /** The directory with what the executed steps printed, where any was executed. */
+  readonly logs?: string
 }
 
 /**
@@ -133,6 +136,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     openTransport: async () => (await import('../remote/transport.ts')).createTransport(),
     temporaryDirectory,
   })
+  using logs = createBuildLogs(store.root, now)
   const digestDirectory = join(store.root, 'context-digests')
   const context = openContext(options, digestDirectory, now)
   const named = [...options.namedContexts].flatMap(([name, { kind, ...rest }]) =>
@@ -153,6 +157,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     unpack: createUnpack(store.layers),
     readSecret: id => readSecret(options.secrets, id),
     requirePlatform: deps.requirePlatform,
+    openLog: logs.open,
   })
   const { remote } = deps
   const { pull } = options
@@ -192,7 +197,11 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     )
     if (graph !== undefined) written.push(graph)
   }
-  return resultOf(written[0] ?? unwritten(product), plans, warnings)
+  const { directory } = logs
+  return {
+    ...resultOf(written[0] ?? unwritten(product), plans, warnings),
+    ...(directory !== undefined && { logs: directory }),
+  }
 }
 
 /** What the images would be that no output wants. */

@@ -1,6 +1,9 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { loadLinux } from '../linux/linux.ts'
 import { isErrno } from '../oci/errors.ts'
+import { logRoot } from './logs/build-logs.ts'
+import { pruneLogs } from './logs/prune-logs.ts'
 import { namesIn } from './snapshot/owned-directory.ts'
 import { pruneSnapshots } from './snapshot/prune-snapshots.ts'
 
@@ -24,13 +27,14 @@ const TEMPORARY_MS = 60_000
 
 /**
  * Removes what builds keep to be faster, other than cache records: unpacked layers, what was learnt of the files of
- * build contexts, and temporary files of killed processes. What a build under way needs stays.
+ * build contexts, what their steps printed, and temporary files of killed processes. What a build under way needs stays.
  */
 export async function pruneCache({ storeRoot, madeBefore, now, signal }: PruneOptions): Promise<PrunedCache> {
   const snapshots = await pruneSnapshots(storeRoot, madeBefore, signal)
   const digests = removeFiles(join(storeRoot, 'context-digests'), madeBefore)
+  const logs = await pruneLogs(await loadLinux(), logRoot(storeRoot), madeBefore)
   const temporary = removeFiles(join(storeRoot, 'tmp'), now - TEMPORARY_MS)
-  return { snapshots: snapshots.count, bytes: snapshots.bytes + digests + temporary }
+  return { snapshots: snapshots.count, bytes: snapshots.bytes + digests + logs + temporary }
 }
 
 /** Returns the bytes that this freed. */

@@ -18,6 +18,7 @@ export function formatSummary(
     ...(makesImage(options) ? imageLines(options, result) : []),
     ...options.outputs.flatMap(writtenLine),
     `time    ${formatSeconds(tookMs, 1)}s`,
+    ...(result.logs === undefined ? [] : [`logs    ${result.logs}`]),
     ...(isStored(options) ? nextLines(options, listen) : []),
   ]
   return `${lines.join('\n')}\n`

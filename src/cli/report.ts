@@ -3,6 +3,7 @@ import { BuildError } from '../builder/errors.ts'
 import { CodedError } from '../oci/errors.ts'
 import { CliError } from './errors.ts'
 import { exitCodeOf } from './exit-codes.ts'
+import { failedRunOf } from './failed-run.ts'
 import { printable, printableLine } from './printable.ts'
 import { fitText } from './progress/text-width.ts'
 import { describeSystemError, isSystemError } from './system-error.ts'
@@ -26,7 +27,9 @@ export function formatError(error: unknown): string {
     const frame =
       error instanceof BuildError && error.span !== undefined ? `${formatFrame(error.span)}\n` : ''
     const hint = error.hint === undefined ? '' : `hint: ${printableLine(error.hint)}\n`
-    return `${frame}error: ${indented(error.message)}\n${hint}`
+    const log = failedRunOf(error)?.log
+    const logLine = log === undefined ? '' : `log: ${printableLine(log)}\n`
+    return `${frame}error: ${indented(error.message)}\n${logLine}${hint}`
   }
   // What the system refuses (a file that may not be read, a full disk) is no bug: its message names call and path.
   if (isSystemError(error)) return `error: ${indented(describeSystemError(error))}\n`

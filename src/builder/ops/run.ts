@@ -7,6 +7,8 @@ import type { Layers } from '../../store/layers.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError } from '../errors.ts'
 import type { Executor } from '../exec/executor.ts'
+import { describeExit, exitHint, outOfMemoryKills } from '../exec/exit-code.ts'
+import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
 import type { CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
@@ -37,6 +39,8 @@ export interface RunOpDeps {
   requirePlatform(platform: string): Promise<void>
   /** Undefined for a secret that nobody gave. */
   readSecret(id: string): Promise<Uint8Array | undefined>
+  /** For all that a step prints. @param title of its command */
+  openLog(title: string): Promise<StepLog>
 }
 
 /** RUN: a process over the root filesystem; what it wrote becomes one layer. */
@@ -61,7 +65,9 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
         { ...deps, snapshotter, cacheMounts },
         context,
       )
+      using log = await deps.openLog(definition.args.at(-1) ?? '')
       const tail = createOutputTail()
+      const killsBefore = outOfMemoryKills()
       const { args, env, proxyEnv, cwd, hostname, network, extraHosts } = definition
       const { exitCode } = await executor.run(
         {
@@ -79,11 +85,18 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
           signal: context.signal,
           output(stream, chunk) {
             tail.add(chunk)
+            log.write(chunk)
             return context.output(stream, chunk)
           },
         },
       )
-      if (exitCode !== 0) throw runFailed(args, exitCode, tail.lines(), await isFull(snapshot.upperDirectory))
+      if (exitCode !== 0)
+        throw runFailed(args, exitCode, {
+          output: tail.lines(),
+          log: log.path,
+          isOutOfMemory: outOfMemoryKills() > killsBefore,
+          isDiskFull: await isFull(snapshot.upperDirectory),
+        })
       const { readChanges } = await import('../snapshot/diff.ts')
       const changes = writeTar(readChanges(snapshot.upperDirectory, tree, context.signal))
       const layer = await deps.layers.ingest(changes, deps.compression, context.signal)
@@ -121,16 +134,25 @@ function hostLine(host: string): string {
   return `${host.slice(at + 1)}\t${host.slice(0, at)}`
 }
 
-function runFailed(
-  args: readonly string[],
-  exitCode: number,
-  lines: readonly string[],
-  isDiskFull: boolean,
-): BuildError {
-  return new BuildError('run-failed', `Cannot run ${JSON.stringify(args.join(' '))}: exit code ${exitCode}`, {
+interface Circumstances {
+  /** The last lines that it printed. */
+  readonly output: readonly string[]
+  /** Path of the file with all that it printed. */
+  readonly log: string | undefined
+  readonly isOutOfMemory: boolean
+  readonly isDiskFull: boolean
+}
+
+function runFailed(args: readonly string[], exitCode: number, circumstances: Circumstances): BuildError {
+  const { output, log, isOutOfMemory, isDiskFull } = circumstances
+  const hint = isDiskFull
+    ? 'there is no space left on the disk of the store'
+    : exitHint(exitCode, isOutOfMemory)
+  const message = `Cannot run ${JSON.stringify(args.join(' '))}: ${describeExit(exitCode)}`
+  return new BuildError('run-failed', message, {
     exitCode,
-    detail: { exitCode, output: lines },
-    ...(isDiskFull && { hint: 'there is no space left on the disk of the store' }),
+    detail: { exitCode, output, ...(log !== undefined && { log }) },
+    ...(hint !== undefined && { hint }),
   })
 }
 

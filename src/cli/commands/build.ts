@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { stripVTControlCharacters } from 'node:util'
 import type { BuildDeps, BuildOptions, BuildResult } from '../../builder/build.ts'
 import { BuildError } from '../../builder/errors.ts'
 import type { Explanation } from '../../builder/solve/explain.ts'
@@ -20,7 +19,7 @@ import { formatSummary, formatWarnings } from '../build-summary.ts'
 import { buildDeps } from '../build-wiring.ts'
 import { type Command, usage } from '../command.ts'
 import { formatExplanations } from '../explanations.ts'
-import { printable } from '../printable.ts'
+import { failedRunOf } from '../failed-run.ts'
 import { createProgress } from '../progress/create-progress.ts'
 import { openRemote } from '../registries.ts'
 import { openSession } from '../session.ts'
@@ -96,7 +95,8 @@ dest=- is standard output. Images (store, oci, docker) also take:
     } catch (error) {
       progress.finish()
       if (explanations.length > 0) terminal.stderr.write(formatExplanations(explanations))
-      if (isQuiet) terminal.stderr.write(lastWords(error))
+      // With --quiet nobody has seen what the step printed.
+      if (isQuiet) for (const line of failedRunOf(error)?.output ?? []) terminal.stderr.write(`${line}\n`)
       throw error
     }
     progress.finish()
@@ -152,15 +152,4 @@ function withInput(
   { context, dockerfile: { source, path } }: BuildInput,
 ): Omit<BuildOptions, 'namedContexts'> {
   return { ...flags, context, dockerfile: source, ...(path !== undefined && { dockerfilePath: path }) }
-}
-
-/** What the failed step printed last, which with `--quiet` nobody has seen. */
-function lastWords(error: unknown): string {
-  if (!(error instanceof BuildError) || error.code !== 'run-failed') return ''
-  const { detail } = error
-  const output =
-    typeof detail === 'object' && detail !== null && 'output' in detail && Array.isArray(detail.output)
-      ? detail.output
-      : []
-  return output.map(line => `${printable(stripVTControlCharacters(String(line)))}\n`).join('')
 }

@@ -7,9 +7,15 @@ import { drained } from './drained.ts'
 import { OutputLines } from './output-lines.ts'
 import type { ProgressRenderer } from './renderer.ts'
 
+/** Lines kept of each step, to show when it fails. */
+const KEPT = 10
+
 interface Step {
   readonly number: number
+  readonly name: string
   readonly startedAt: number
+  /** The end of what it printed. */
+  readonly tail: string[]
   readonly lines: { readonly stdout: OutputLines; readonly stderr: OutputLines }
 }
 
@@ -20,10 +26,12 @@ interface Step {
  * #2 0.412 cc main.c
  * #2 DONE 1.3s
  * ```
+ * The last lines of a step that failed come again at the end, unless nothing has come after them.
  */
 export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): ProgressRenderer {
   const steps = new Map<Digest, Step>()
   let last: number | undefined
+  let failed: Step | undefined
 
   const write = (step: Step, text: string): void => {
     if (last !== undefined && last !== step.number) terminal.stderr.write('\n')
@@ -35,14 +43,18 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
     if (known !== undefined) return known
     const step = {
       number: steps.size + 1,
+      name: printableLine(event.name),
       startedAt: event.at,
+      tail: [],
       lines: { stdout: new OutputLines(), stderr: new OutputLines() },
     }
     steps.set(event.vertex, step)
-    write(step, printableLine(event.name))
+    write(step, step.name)
     return step
   }
   const logged = (step: Step, at: number, lines: readonly string[]): void => {
+    step.tail.push(...lines.slice(-KEPT))
+    step.tail.splice(0, step.tail.length - KEPT)
     for (const line of lines) write(step, `${formatSeconds(at - step.startedAt, 3)} ${line}`)
   }
   const end = (step: Step, at: number, text: string): void => {
@@ -73,12 +85,20 @@ export function createPlainProgress(terminal: Pick<Terminal, 'stderr'>): Progres
     if (event.kind === 'status') write(step, printableLine(event.text))
     else if (event.kind === 'done') end(step, event.at, `DONE ${took}`)
     else if (event.kind === 'canceled') end(step, event.at, 'CANCELED')
-    else end(step, event.at, `ERROR: ${printableLine(event.message)}`)
+    else {
+      failed = step
+      end(step, event.at, `ERROR: ${printableLine(event.message)}`)
+    }
   }
   return {
     sink,
     finish() {
-      if (last !== undefined) terminal.stderr.write('\n')
+      if (last === undefined) return
+      terminal.stderr.write('\n')
+      if (failed === undefined || failed.number === last || failed.tail.length === 0) return
+      terminal.stderr.write(`#${failed.number} ${failed.name} printed last:\n`)
+      for (const line of failed.tail) terminal.stderr.write(`  | ${line}\n`)
+      terminal.stderr.write('\n')
     },
   }
 }

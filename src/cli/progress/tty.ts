@@ -33,6 +33,8 @@ interface Step {
   state: State
   status: string
   readonly tail: string[]
+  /** Lines that are not in `tail` any more. */
+  dropped: number
   readonly lines: { readonly stdout: OutputLines; readonly stderr: OutputLines }
 }
 
@@ -77,7 +79,9 @@ export function createTtyProgress(terminal: Pick<Terminal, 'stderr' | 'monotonic
       clearInterval(timer)
       if (steps.size > 0) draw(true)
       for (const step of steps.values()) {
-        if (step.state === 'failed') out.write(step.tail.map(line => `   │ ${line}\n`).join(''))
+        if (step.state !== 'failed') continue
+        if (step.dropped > 0) out.write(`   │ (${step.dropped} lines before these are in the log)\n`)
+        out.write(step.tail.map(line => `   │ ${line}\n`).join(''))
       }
       for (const text of warnings) out.write(`warning: ${printableLine(text)}\n`)
     },
@@ -93,6 +97,7 @@ function record(steps: Map<Digest, Step>, event: Exclude<ProgressEvent, { kind: 
       state: 'running',
       status: '',
       tail: [],
+      dropped: 0,
       lines: { stdout: new OutputLines(), stderr: new OutputLines() },
     }
     if (event.kind === 'cached') end(step, 'cached', event.at)
@@ -113,8 +118,10 @@ function end(step: Step, state: State, at: number): void {
 }
 
 function remember(step: Step, lines: readonly string[]): void {
+  const before = step.tail.length + lines.length
   step.tail.push(...lines.slice(-KEPT))
   step.tail.splice(0, step.tail.length - KEPT)
+  step.dropped += before - step.tail.length
 }
 
 /** @param rows of the terminal; undefined draws every step and no output */

@@ -21,7 +21,8 @@ CMD ["/out/made"]
 describe('build()', () => {
   it('an unchanged build executes nothing, writes nothing, and gives the same image', async () => {
     using workshop = await example()
-    const first = await workshop.build(DOCKERFILE, { tag: 'app:1' })
+    const { logs, ...first } = await workshop.build(DOCKERFILE, { tag: 'app:1' })
+    assert.ok(logs)
     assert.deepEqual(executed(workshop.events), [
       'WORKDIR /src',
       'COPY a b /src/',
@@ -329,7 +330,9 @@ COPY b /`
         assert.equal(error.code, 'run-failed')
         assert.equal(error.exitCode, 7)
         assert.equal(error.span?.startLine, 4)
-        assert.deepEqual(error.detail, { exitCode: 7, output: ['working'] })
+        const log = (error.detail as { log: string }).log
+        assert.deepEqual(error.detail, { exitCode: 7, output: ['working'], log })
+        assert.equal(readText(log), 'working\n')
         return true
       },
     )

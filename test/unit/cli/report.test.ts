@@ -55,6 +55,16 @@ describe('formatFrame()', () => {
 })
 
 describe('formatError()', () => {
+  it('tells where all that a failed RUN printed lies', () => {
+    const detail = { exitCode: 137, output: ['x'], log: '/s/logs/a/1-make.log\x1b' }
+    const error = new BuildError('run-failed', 'Cannot run: exit code 137', { detail, hint: 'memory' })
+    assert.equal(
+      formatError(error),
+      'error: Cannot run: exit code 137\nlog: /s/logs/a/1-make.log\\u001b\nhint: memory\n',
+    )
+    assert.equal(formatError(new BuildError('copy-conflict', 'No', { detail })), 'error: No\n')
+  })
+
   it('draws the frame, the message and the hint', () => {
     const error = new BuildError('dockerfile-invalid', 'Cannot parse: no', {
       hint: 'say yes',

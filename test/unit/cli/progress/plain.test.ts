@@ -102,8 +102,26 @@ describe('plain progress', () => {
 
 #2 CANCELED
 
+#1 [2/3] RUN make printed last:
+  | no end
+
 `,
     )
+  })
+
+  it('repeats the last lines of a failed step, unless they are the last ones anyway', () => {
+    const lines = Array.from({ length: 30 }, (_, index) => `line ${index}\n`).join('')
+    const failed = plain(run.started(0), run.output(1, lines), run.failed(2, 'exit code 1'))
+    assert.ok(failed.endsWith('#1 0.001 line 29\n#1 ERROR: exit code 1\n\n'), failed)
+    const among = plain(
+      run.started(0),
+      copy.started(0),
+      run.output(1, lines),
+      run.failed(2, 'exit code 1'),
+      copy.canceled(2),
+    )
+    const tail = Array.from({ length: 10 }, (_, index) => `  | line ${index + 20}\n`).join('')
+    assert.ok(among.endsWith(`#2 CANCELED\n\n#1 [2/3] RUN make printed last:\n${tail}\n`), among)
   })
 
   it('keeps to one line each, whatever names, messages and warnings hold', () => {

@@ -99,6 +99,7 @@ describe('tty progress', () => {
  ✔ [1/3] FROM app                CACHED
  ✖ [2/3] RUN make                  2.0s
  · [3/3] COPY a b              CANCELED
+   │ (21 lines before these are in the log)
    │ line 21
 `),
       text,
