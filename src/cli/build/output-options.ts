@@ -11,7 +11,6 @@ import type { Terminal } from '../terminal.ts'
 
 export const OUTPUT_OPTIONS: OptionSpecs = {
   output: { value: 'OUTPUT', short: 'o', repeated: true, help: 'Where the result goes (see above)' },
-  check: { help: 'Print the warnings that the Dockerfile gives, and build nothing' },
   progress: { value: 'MODE', help: `How progress is shown: ${PROGRESS_MODES.join(', ')}` },
   quiet: { short: 'q', help: 'Print only the image ID, as --progress quiet does' },
   iidfile: { value: 'FILE', help: 'Write the image ID to a file' },

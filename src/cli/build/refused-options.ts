@@ -10,7 +10,6 @@ export const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
   attest: 'not yet',
   annotation: 'not yet',
   allow: 'not yet',
-  call: 'not yet',
   'shm-size': 'not yet',
   ulimit: 'not yet',
   memory: 'not yet',

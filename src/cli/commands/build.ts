@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import type { BuildDeps, BuildOptions, BuildResult } from '../../builder/build.ts'
-import { BuildError } from '../../builder/errors.ts'
+import type { BuildOptions, BuildResult } from '../../builder/build.ts'
 import type { Explanation } from '../../builder/solve/explain.ts'
 import type { Arguments } from '../arguments.ts'
 import { CACHE_OPTIONS, readCacheOptions } from '../build/cache-options.ts'
+import { answerCall, CALL_OPTIONS, readCall } from '../build/call.ts'
 import { IMAGE_OPTIONS, readImageOptions } from '../build/image-options.ts'
 import { INPUT_OPTIONS, readInputOptions } from '../build/input-options.ts'
 import {
@@ -60,12 +60,14 @@ dest=- is standard output. Images (store, oci, docker) also take:
     ...CACHE_OPTIONS,
     ...STEP_OPTIONS,
     ...OUTPUT_OPTIONS,
+    ...CALL_OPTIONS,
   },
   refused: REFUSED_OPTIONS,
   positionals: { min: 1, max: 1 },
   async run(args, terminal) {
     const mode = readProgressMode(args, refuse)
     const isQuiet = mode === 'quiet'
+    const call = readCall(args, refuse)
     const flags = readFlags(args, terminal)
     const startedAt = terminal.monotonicMs()
     const [context = ''] = args.positionals
@@ -80,10 +82,9 @@ dest=- is standard output. Images (store, oci, docker) also take:
     using remote = openRemote(session, terminal)
     const progress = createProgress(mode, terminal)
     const { build } = await import('../../builder/build.ts')
-    if (args.flag('check')) {
-      await printCheck(options, buildDeps(options, session, remote, terminal, progress.sink), terminal)
-      progress.finish()
-      return
+    if (call !== undefined) {
+      const deps = buildDeps(options, session, remote, terminal, progress.sink)
+      return await answerCall(call, options, deps, terminal).finally(() => progress.finish())
     }
     const explanations: Explanation[] = []
     let result: BuildResult
@@ -133,18 +134,6 @@ function readFlags(args: Arguments, terminal: Terminal): Flags {
 
 function refuse(problem: string): Error {
   return usage(command, problem)
-}
-
-/** @throws BuildError `check-failed` when there is anything to warn of */
-async function printCheck(options: BuildOptions, deps: BuildDeps, { stdout }: Terminal): Promise<void> {
-  const { check } = await import('../../builder/build.ts')
-  const warnings = await check(options, deps)
-  stdout.write(warnings.length === 0 ? 'No warnings.\n' : formatWarnings(warnings))
-  if (warnings.length > 0)
-    throw new BuildError(
-      'check-failed',
-      `Cannot pass the check: ${warnings.length === 1 ? 'there is a warning' : `there are ${warnings.length} warnings`}`,
-    )
 }
 
 function withInput(
