@@ -5,6 +5,9 @@ import type { Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Store } from '../store/store.ts'
 import { type BuildContext, createBuildContext } from './build-context.ts'
+import { createBuildCaches } from './cache/build-caches.ts'
+import type { CacheSource, CacheTarget } from './cache/cache-end.ts'
+import type { CacheRegistries } from './cache/export-cache.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
 import { BuildError } from './errors.ts'
@@ -28,10 +31,8 @@ import type { NamedContext } from './plan/named-contexts.ts'
 import type { PlanWarning } from './plan/plan.ts'
 import { distinctWarnings, type PlatformPlan, planPlatforms } from './plan/plan-platforms.ts'
 import { readSecret, type SecretSource } from './secrets.ts'
-import { createEqualResults } from './solve/equal-results.ts'
-import { createExplainer, type Explanation } from './solve/explain.ts'
+import type { Explanation } from './solve/explain.ts'
 import { type ProgressSink, withProgress } from './solve/progress.ts'
-import { solve } from './solve/solver.ts'
 import type { Op, Result } from './solve/vertex.ts'
 import type { FileTree } from './tree/file-tree.ts'
 import { createImageTree, type OpenTree } from './tree/image-tree.ts'
@@ -60,6 +61,10 @@ export interface BuildOptions {
   readonly pull: boolean
   /** What names of stages and images stand for instead (`--build-context`). */
   readonly namedContexts: ReadonlyMap<string, NamedContext>
+  /** Caches of other machines, where steps are looked for that are not in our own. */
+  readonly cacheFrom: readonly CacheSource[]
+  /** Where other machines will look for the steps of this build. */
+  readonly cacheTo: readonly CacheTarget[]
   readonly network: NetworkMode
   /** None means the store. */
   readonly outputs: readonly Output[]
@@ -73,7 +78,7 @@ export interface BuildOptions {
 
 export interface BuildDeps {
   readonly store: Store
-  readonly remote: ImageRegistries
+  readonly remote: ImageRegistries & CacheRegistries
   /** Called before a step for a platform (`linux/arm64`) is run. @throws BuildError `platform-unsupported` */
   readonly requirePlatform: (platform: string) => Promise<void>
   /** Called at most once, and only when a RUN has to be executed. */
@@ -126,7 +131,8 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const isIndex = makesIndex(options)
   const outputs: readonly Output[] = options.outputs.length > 0 ? options.outputs : [{ type: 'store' }]
   checkOutputs(outputs, isIndex)
-  const layers = createImageLayers(store)
+  const caches = createBuildCaches(options, deps)
+  const { layers } = caches
   const temporaryDirectory = join(store.root, 'tmp')
   const openTree = async (result: Result, treeSignal: AbortSignal): Promise<OpenTree> => {
     const records = await layers.require(result.layers, { signal: treeSignal, status: () => undefined })
@@ -169,24 +175,20 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const planOptions = { ...options, hostPlatform: deps.hostPlatform, ...epoch }
   const planDeps = { resolveImage, resolveLayout, createOp, signal }
   const plans = await planPlatforms(dockerfile, options.platforms, planOptions, planDeps)
-  const { explain } = deps
   const warnings = distinctWarnings(plans)
   if (plans.some(plan => plan.failsOnWarnings)) refuseWarnings(warnings)
-  const solveDeps = {
-    ...deps,
-    cache: store.metadata,
-    content: store.content,
-    equalResults: createEqualResults(store.layers, !options.noCache),
-    ...(explain !== undefined && { explainer: { ...createExplainer(store.metadata), report: explain } }),
-  }
+  await caches.import()
   // Also after a failure: the build that comes next is this one, mended.
   const targets = plans.map(({ target }) => target)
-  const solved = await solve(targets, solveDeps, signal).finally(() =>
-    Promise.all([context.save(), ...named.map(([, { save }]) => save())]),
-  )
+  const needsLayers = outputs.some(({ type }) => type !== 'cacheonly')
+  const solved = await caches
+    .solve(targets, needsLayers)
+    .finally(() => Promise.all([context.save(), ...named.map(([, { save }]) => save())]))
   const images = plans.map(({ target, image, platform }) => {
     const result = solved.get(target.digest)?.result ?? EMPTY_ROOT
-    return { draft: image, layers: result.layers, solutions: solved, ...epoch, result, platform }
+    const inlineSteps = caches.inlineSteps(solved, target)
+    const solvedImage = { draft: image, layers: result.layers, solutions: solved, ...epoch, result, platform }
+    return { ...solvedImage, ...(inlineSteps !== undefined && { inlineSteps }) }
   })
   const product = { images, isIndex, tags: options.tags }
   const variants = createLayerVariants({ store, layers, now })
@@ -197,6 +199,10 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     )
     if (graph !== undefined) written.push(graph)
   }
+  await caches.export(
+    solved,
+    images.map(({ result }) => result),
+  )
   const { directory } = logs
   return {
     ...resultOf(written[0] ?? unwritten(product), plans, warnings),

@@ -7,8 +7,15 @@ import {
 } from '../../oci/config.ts'
 import { type Descriptor, describeBytes } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
+import type { JsonObject } from '../../oci/json.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
 import { DOCKER_LAYER_TYPES, layerCompression, MEDIA_TYPE, OCI_LAYER_TYPES } from '../../oci/media-type.ts'
+import {
+  BUILDKIT_CACHE_FIELD,
+  type DocumentedStep,
+  INLINE_CACHE_FIELD,
+  inlineCache,
+} from '../cache/cache-document.ts'
 import { HISTORY_COMMENT } from '../plan/history.ts'
 import type { HistoryItem, ImageDraft } from '../plan/stage-draft.ts'
 import type { Solution } from '../solve/solver.ts'
@@ -29,6 +36,8 @@ export interface AssembledLayer extends ResultLayer {
 export interface ManifestStyle {
   readonly mediaTypes: 'oci' | 'docker'
   readonly annotations?: Readonly<Record<string, string>>
+  /** What the config tells other machines of the build's steps. */
+  readonly inlineSteps?: readonly DocumentedStep[]
 }
 
 /**
@@ -41,7 +50,7 @@ export function assembleImage(
   layers: readonly AssembledLayer[],
   solutions: ReadonlyMap<Digest, Solution>,
   sourceDateEpoch: number | undefined,
-  { mediaTypes, annotations }: ManifestStyle = { mediaTypes: 'oci' },
+  { mediaTypes, annotations, inlineSteps }: ManifestStyle = { mediaTypes: 'oci' },
 ): BuiltImage {
   const history = datedHistory(draft.history, solutions, sourceDateEpoch)
   const created = history.at(-1)?.created
@@ -51,6 +60,10 @@ export function assembleImage(
     ...(created !== undefined && { created }),
     rootfs: { type: 'layers', diff_ids: layers.map(layer => layer.diffID) },
     history,
+    unknown: {
+      ...withoutCaches(draft.config.unknown),
+      ...(inlineSteps !== undefined && { [INLINE_CACHE_FIELD]: inlineCache(inlineSteps, layers) }),
+    },
   }
   const configBytes = imageConfigBytes(image)
   const types = STYLES[mediaTypes]
@@ -125,6 +138,13 @@ function datedHistory(
       ...(item.vertex === undefined && { empty_layer: true }),
     }
   })
+}
+
+/** What a base image tells of its own build is not true of this one. */
+function withoutCaches(unknown: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(unknown).filter(([name]) => name !== INLINE_CACHE_FIELD && name !== BUILDKIT_CACHE_FIELD),
+  )
 }
 
 const FIELD_ORDER: readonly string[] = [

@@ -1,5 +1,6 @@
 /** From what a build made to the image that one output writes: its layers as wanted, and its documents. */
 import type { Digest } from '../../oci/digest.ts'
+import type { DocumentedStep } from '../cache/cache-document.ts'
 import type { ImageDraft } from '../plan/stage-draft.ts'
 import type { Solution } from '../solve/solver.ts'
 import type { OpContext, ResultLayer } from '../solve/vertex.ts'
@@ -15,6 +16,8 @@ export interface SolvedImage {
   readonly solutions: ReadonlyMap<Digest, Solution>
   /** Seconds since the epoch. */
   readonly sourceDateEpoch?: number
+  /** Of the build, where the image shall tell other machines of them. */
+  readonly inlineSteps?: readonly DocumentedStep[]
 }
 
 /** What BuildKit writes at a layer whose files' times were held back. */
@@ -22,7 +25,7 @@ const REWRITTEN = 'buildkit/rewritten-timestamp'
 
 /** Converts the layers that are not as the settings want them; those are stored then. */
 export async function buildImage(
-  { draft, layers, solutions, sourceDateEpoch }: SolvedImage,
+  { draft, layers, solutions, sourceDateEpoch, inlineSteps }: SolvedImage,
   settings: ImageSettings,
   variants: LayerVariants,
   context: OpContext,
@@ -44,6 +47,7 @@ export async function buildImage(
   const annotations = annotationsOf(settings.annotations, 'manifest', draft.config)
   return assembleImage(draft, assembled, solutions, sourceDateEpoch, {
     mediaTypes,
+    ...(inlineSteps !== undefined && { inlineSteps }),
     ...(annotations !== undefined && { annotations }),
   })
 }

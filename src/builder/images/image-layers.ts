@@ -44,6 +44,8 @@ export function createImageLayers(store: Pick<Store, 'content' | 'metadata' | 'l
     if (found !== undefined) return found
     const record = findOrFetch(layer, context)
     known.set(layer.digest, record)
+    // A step that is executed instead may make this very layer.
+    record.catch(() => known.delete(layer.digest))
     return record
   }
 

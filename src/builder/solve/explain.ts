@@ -3,7 +3,8 @@
  * for this.
  */
 import type { Digest } from '../../oci/digest.ts'
-import type { CacheRecord, Metadata } from '../../store/metadata.ts'
+import type { CacheRecord } from '../../store/metadata.ts'
+import { areHidden, hideValues } from './hidden-values.ts'
 import type { CacheKey, Vertex } from './vertex.ts'
 
 export type Parts = CacheKey['parts']
@@ -42,14 +43,24 @@ export interface Explainer {
   exclude(key: Digest): void
 }
 
+/** What is compared: records of our own, and of caches from elsewhere. */
+export interface ExplainedRecords {
+  findCacheRecords(
+    like: { readonly description: string } | { readonly firstParts: Parts },
+    limit: number,
+  ): readonly Pick<CacheRecord, 'key' | 'description' | 'parts'>[]
+}
+
+type Explained = ReturnType<ExplainedRecords['findCacheRecords']>[number]
+
 /** How many of the newest records of a kind are compared. */
 const MAX_CANDIDATES = 64
 
-export function createExplainer(cache: Pick<Metadata, 'findCacheRecords'>): Explainer {
+export function createExplainer(cache: ExplainedRecords): Explainer {
   const own = new Set<Digest>()
   return {
     explain(vertex, description, { parts }) {
-      const earlier = (like: Parameters<typeof cache.findCacheRecords>[0]): readonly CacheRecord[] =>
+      const earlier = (like: Parameters<typeof cache.findCacheRecords>[0]): readonly Explained[] =>
         cache.findCacheRecords(like, MAX_CANDIDATES).filter(({ key }) => !own.has(key))
       const [kind, parent] = parts
       const same = earlier({ description }).filter(record => record.parts[0]?.[1] === kind?.[1])
@@ -64,7 +75,7 @@ export function createExplainer(cache: Pick<Metadata, 'findCacheRecords'>): Expl
         kind: 'changed',
         ...(record.description !== description && { instruction: record.description }),
         before: record.parts,
-        after: parts,
+        after: areHidden(record.parts) ? hideValues(parts) : parts,
         ...(input !== undefined && { parent: { name: input.name, kind: input.op.kind } }),
       }
     },
@@ -75,10 +86,10 @@ export function createExplainer(cache: Pick<Metadata, 'findCacheRecords'>): Expl
 }
 
 /** The record that has most parts in common; the first of several. */
-function nearest(records: readonly CacheRecord[], parts: Parts): CacheRecord | undefined {
-  let best: { readonly record: CacheRecord; readonly equal: number } | undefined
+function nearest(records: readonly Explained[], parts: Parts): Explained | undefined {
+  let best: { readonly record: Explained; readonly equal: number } | undefined
   for (const record of records) {
-    const equal = countEqual(record.parts, parts)
+    const equal = countEqual(record.parts, areHidden(record.parts) ? hideValues(parts) : parts)
     if (best === undefined || equal > best.equal) best = { record, equal }
   }
   return best?.record

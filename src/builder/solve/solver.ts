@@ -33,7 +33,7 @@ export interface Solution {
 }
 
 export interface SolvedStep extends Omit<CachedStep, 'from'> {
-  readonly quickKey?: Digest
+  readonly quickKey?: CacheKey
   /** The vertex's: `[build 2/5] RUN make` */
   readonly name: string
 }
@@ -141,8 +141,7 @@ function createStep(
     quickKey: CacheKey | undefined,
   ): Solution => {
     const { key, layer, createdAt } = cached
-    const quick = quickKey === undefined ? {} : { quickKey: quickKey.digest }
-    const step = { key, ...quick, name: vertex.name, layer, createdAt }
+    const step = { key, ...(quickKey && { quickKey }), name: vertex.name, layer, createdAt }
     return { result: addLayer(inputs[0], layer), createdAt, step }
   }
 
@@ -237,7 +236,8 @@ function addLayer(root: Result | undefined, layer: ResultLayer): Result {
   }
 }
 
-function isLayerLost(error: unknown): boolean {
+/** True for the end of an attempt after which the build is solved again. */
+export function isLayerLost(error: unknown): boolean {
   return error instanceof BuildError && error.code === 'layer-lost'
 }
 
@@ -247,7 +247,7 @@ export function describeStep(name: string): string {
 }
 
 /** Every vertex once, inputs first. Walks without recursion: a Dockerfile may be very long. */
-function inOrder(targets: readonly Vertex[]): readonly Vertex[] {
+export function inOrder(targets: readonly Vertex[]): readonly Vertex[] {
   const ordered = new Map<Digest, Vertex>()
   const stack = targets.toReversed().map(vertex => ({ vertex, ready: false }))
   for (let top = stack.pop(); top !== undefined; top = stack.pop()) {

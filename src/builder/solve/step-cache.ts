@@ -73,7 +73,9 @@ export function createStepCache({ cache, content, imported, equalResults }: Step
     async find(key) {
       const record = cache.getCacheRecord(key.digest)
       if (record !== undefined && (await isStored(record))) return cachedStep(key, record)
-      return imported?.find(key.digest) ?? (record === undefined ? undefined : 'layer-lost')
+      const elsewhere = imported?.find(key.digest)
+      if (elsewhere !== undefined) return { ...elsewhere, key }
+      return record === undefined ? undefined : 'layer-lost'
     },
 
     async findQuick(quickKey) {
@@ -118,7 +120,8 @@ function cachedStep(
 
 const BEHIND = 'key'
 
-function leadingTo(quickKey: CacheKey, key: CacheKey): CacheKey {
+/** What a quick key is recorded with. */
+export function leadingTo(quickKey: CacheKey, key: CacheKey): CacheKey {
   return { digest: quickKey.digest, parts: [...quickKey.parts, [BEHIND, key.digest]] }
 }
 

@@ -39,6 +39,17 @@ Build contexts (--build-context NAME=CONTEXT, several allowed) are what FROM NAM
   oci-layout://DIR[:TAG]            an image in a directory in OCI layout
   target:STAGE                      another stage
 
+Caches (--cache-from and --cache-to, several allowed) hold results of steps for other machines:
+  NAME[:TAG]                        short for type=registry,ref=NAME[:TAG]
+  type=registry,ref=NAME[:TAG]      in a registry; without a host in the store. --cache-from takes images with a cache too
+  type=local,src=DIR[,tag=TAG][,digest=DIGEST]
+  type=local,dest=DIR[,tag=TAG]     in a directory in OCI layout
+  type=inline                       in the image itself, with --cache-to only
+--cache-to (registry, local) also takes:
+  mode=min|max                      layers of the image, or of all steps (default min)
+  ignore-error=true                 lets a cache that cannot be written be a warning
+  compression=gzip|zstd|uncompressed[,compression-level=N]
+
 Outputs (-o, several allowed):
   type=store                        the content store (the default)
   type=oci,dest=FILE[,tar=false]    an OCI archive, or a directory in that layout
@@ -126,7 +137,7 @@ function readFlags(args: Arguments, terminal: Terminal): Flags {
   return {
     ...readInputOptions(args, terminal),
     ...readImageOptions(args, terminal, refuse),
-    ...readCacheOptions(args),
+    ...readCacheOptions(args, terminal, refuse),
     ...readStepOptions(args, terminal, refuse),
     ...readOutputOptions(args, terminal, refuse),
   }

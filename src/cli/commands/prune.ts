@@ -33,11 +33,13 @@ that killed builds have left. The layers of the records are deleted by 'slipway 
       now,
       signal: terminal.signal,
     })
-    const records = store.metadata.deleteCacheRecords(before).length
+    const records = store.metadata.deleteCacheRecords(before)
+    // Several records may lead to one layer.
+    const results = new Set(records.map(({ layer }) => layer.digest)).size
     terminal.stdout.write(
-      `removed ${count(records, 'record')} of the build cache and ${count(snapshots, 'unpacked layer')}, freed ${formatBytes(bytes)}\n`,
+      `removed ${count(results, 'result')} of the build cache and ${count(snapshots, 'unpacked layer')}, freed ${formatBytes(bytes)}\n`,
     )
-    if (records > 0) terminal.stderr.write("'slipway gc' deletes layers that only these records needed\n")
+    if (results > 0) terminal.stderr.write("'slipway gc' deletes layers that only these records needed\n")
   },
 }
 

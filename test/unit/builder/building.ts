@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type BuildDeps, type BuildOptions, type BuildResult, build } from '../../../src/builder/build.ts'
 import type { ContainerProcess } from '../../../src/builder/exec/executor.ts'
-import type { ImageRegistries } from '../../../src/builder/images/registry-source.ts'
 import type { ActiveSnapshot, Snapshotter } from '../../../src/builder/snapshot/snapshotter.ts'
 import type { ProgressEvent } from '../../../src/builder/solve/progress.ts'
 import { type ImageConfig, parseImageConfig } from '../../../src/oci/config.ts'
@@ -28,7 +27,7 @@ export interface Workshop extends Disposable {
   /** Milliseconds since the epoch; goes on by a second with every reading. */
   clock: number
   play: Play
-  remote: ImageRegistries
+  remote: BuildDeps['remote']
   write(path: string, content: string): void
   build(
     dockerfile: string,
@@ -78,6 +77,8 @@ export async function openWorkshop(): Promise<Workshop> {
           noCache: false,
           noCacheStages: [],
           namedContexts: new Map(),
+          cacheFrom: [],
+          cacheTo: [],
           pull: false,
           network: 'default',
           outputs: [],

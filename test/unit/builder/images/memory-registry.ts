@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
-import type { ImageRegistries } from '../../../../src/builder/images/registry-source.ts'
+import type { BuildDeps } from '../../../../src/builder/build.ts'
 import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 import type { Descriptor } from '../../../../src/oci/descriptor.ts'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { jsonBytes } from '../../../../src/oci/json.ts'
 import { compress } from '../../../../src/oci/layer/compression.ts'
-import { MEDIA_TYPE } from '../../../../src/oci/media-type.ts'
+import { layerCompression, MEDIA_TYPE } from '../../../../src/oci/media-type.ts'
 import type { Platform } from '../../../../src/oci/platform.ts'
 import { repositoryOf } from '../../../../src/oci/reference.ts'
 import type { TarEntry } from '../../../../src/oci/tar/entry.ts'
@@ -20,6 +20,8 @@ export function createRegistry() {
     isDown: false,
     /** Kinds of what was read, in order. */
     opened: [] as string[],
+    /** What was pushed, in order. */
+    written: [] as Digest[],
     put(bytes: Buffer, mediaType: string, kind = 'document'): Descriptor {
       const digest = digestOf(bytes)
       contents.set(digest, { bytes, kind })
@@ -77,7 +79,33 @@ export function createRegistry() {
         registry.opened.push(content.kind)
         return Readable.from([content.bytes])
       },
-    })) satisfies ImageRegistries['repository'],
+      async has({ digest }) {
+        return contents.has(digest)
+      },
+      async write({ digest, mediaType }, source) {
+        const bytes = Buffer.concat(await Array.fromAsync(source))
+        if (registry.isDown) throw new RemoteError('denied', 'Cannot push: denied')
+        if (digestOf(bytes) !== digest) throw new Error(`${digest} was sent with other bytes`)
+        registry.written.push(digest)
+        contents.set(digest, {
+          bytes,
+          kind: layerCompression(mediaType) === undefined ? 'document' : 'layer',
+        })
+      },
+      async tag(descriptor, tag) {
+        tags.set(`${repositoryOf(reference)}:${tag}`, descriptor)
+      },
+    })) satisfies BuildDeps['remote']['repository'],
+    /** Takes content away, as a registry's own collection does. */
+    forget(digest: Digest): void {
+      contents.delete(digest)
+    },
+    resolve(repository: string, tag: string): Descriptor | undefined {
+      return tags.get(`${repository}:${tag}`)
+    },
+    read(digest: Digest): Buffer | undefined {
+      return contents.get(digest)?.bytes
+    },
   }
   return registry
 }

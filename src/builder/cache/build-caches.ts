@@ -1,0 +1,148 @@
+import type { Digest } from '../../oci/digest.ts'
+import type { Store } from '../../store/store.ts'
+import { createLayerVariants } from '../export/layer-variants.ts'
+import { createImageLayers, type ImageLayers } from '../images/image-layers.ts'
+import type { ImageRegistries } from '../images/registry-source.ts'
+import { createEqualResults } from '../solve/equal-results.ts'
+import { createExplainer, type ExplainedRecords, type Explanation } from '../solve/explain.ts'
+import { withProgress } from '../solve/progress.ts'
+import {
+  inOrder,
+  isLayerLost,
+  type Solution,
+  type SolveDeps,
+  type SolvedStep,
+  solve,
+} from '../solve/solver.ts'
+import type { Result, ResultLayer, Vertex } from '../solve/vertex.ts'
+import type { DocumentedStep } from './cache-document.ts'
+import type { CacheSource, CacheTarget } from './cache-end.ts'
+import { documentSteps, keepImported, layersToHold } from './documented-steps.ts'
+import { type CacheRegistries, exportCache } from './export-cache.ts'
+import { importCaches } from './import-cache.ts'
+import { createImportedCache, type ImportedCache, untilNothingIsLost } from './imported-cache.ts'
+
+export interface BuildCachesOptions {
+  readonly cacheFrom: readonly CacheSource[]
+  readonly cacheTo: readonly CacheTarget[]
+  readonly noCache: boolean
+  readonly buildArgs: ReadonlyMap<string, string>
+}
+
+export interface BuildCachesDeps
+  extends Pick<SolveDeps, 'progress' | 'now' | 'monotonicNow' | 'concurrency'> {
+  readonly store: Store
+  readonly remote: ImageRegistries & CacheRegistries
+  readonly signal: AbortSignal
+  readonly explain?: (explanation: Explanation) => void
+}
+
+type Solutions = ReadonlyMap<Digest, Solution>
+
+/** The caches of one build: our own, and those it takes from and gives to other machines. */
+export interface BuildCaches {
+  /** All layers that the build reads, those of base images too. */
+  readonly layers: ImageLayers
+  /** Reads what `--cache-from` names. */
+  import(): Promise<void>
+  /**
+   * Solves, with whatever the caches have.
+   * @param needsLayers true where the layers of the targets' results will be read
+   */
+  solve(targets: readonly Vertex[], needsLayers: boolean): Promise<Solutions>
+  /** What the config of the target's image shall hold; undefined where it shall hold no cache. */
+  inlineSteps(solutions: Solutions, target: Vertex): readonly DocumentedStep[] | undefined
+  /** Writes what `--cache-to` names, after the outputs. */
+  export(solutions: Solutions, images: readonly Result[]): Promise<void>
+}
+
+export function createBuildCaches(options: BuildCachesOptions, deps: BuildCachesDeps): BuildCaches {
+  const { store, progress, signal, explain } = deps
+  const warn = (text: string): void => void progress({ kind: 'warning', text })
+  const { imported, layers } = createImportedCache(createImageLayers(store), { store, warn })
+  const isInline =
+    options.cacheTo.some(({ type }) => type === 'inline') ||
+    isTrue(options.buildArgs.get('BUILDKIT_INLINE_CACHE'))
+
+  const variants = createLayerVariants({ store, layers, now: deps.now })
+
+  const attempt = async (targets: readonly Vertex[], needsLayers: boolean): Promise<Solutions> => {
+    // Kept until it is known that this attempt is the last one.
+    const explanations: Explanation[] = []
+    const report = (explanation: Explanation): void => void explanations.push(explanation)
+    const tell = (): void => {
+      for (const explanation of explanations) explain?.(explanation)
+    }
+    const explainer = createExplainer(recordsOf(store, imported))
+    const solveDeps = {
+      ...deps,
+      cache: store.metadata,
+      content: store.content,
+      imported,
+      equalResults: createEqualResults(store.layers, !options.noCache),
+      ...(explain !== undefined && { explainer: { ...explainer, report } }),
+    }
+    try {
+      const solutions = await solve(targets, solveDeps, signal)
+      if (needsLayers) for (const target of targets) await fetchImported(solutions.get(target.digest)?.result)
+      tell()
+      return solutions
+    } catch (error) {
+      if (!isLayerLost(error)) tell()
+      throw error
+    }
+  }
+
+  const fetchImported = async (result: Result | undefined): Promise<void> => {
+    const wanted: ResultLayer[] = []
+    for (const layer of result?.layers ?? []) {
+      if (imported.has(layer) && (await store.content.stat(layer.digest)) === undefined) wanted.push(layer)
+    }
+    if (wanted.length === 0) return
+    await withProgress('importing layers', deps, context => layers.require(wanted, context))
+  }
+
+  return {
+    layers,
+    import: () => importCaches(options.cacheFrom, { ...deps, layers, imported }),
+    solve: (targets, needsLayers) => untilNothingIsLost(() => attempt(targets, needsLayers)),
+    inlineSteps: (solutions, target) =>
+      isInline
+        ? documentSteps(stepsOf(solutions, new Set(inOrder([target]).map(({ digest }) => digest))))
+        : undefined,
+    async export(solutions, images) {
+      const steps = stepsOf(solutions)
+      const inImages = images.flatMap(image => image.layers)
+      for (const target of options.cacheTo) {
+        if (target.type === 'inline') continue
+        const held = await layersToHold(steps, inImages, target.mode, {
+          content: store.content,
+          imported,
+        })
+        await exportCache(target, documentSteps(steps), held, { ...deps, layers, variants })
+      }
+      keepImported(steps, store.metadata)
+    },
+  }
+}
+
+function recordsOf({ metadata }: Store, imported: ImportedCache): ExplainedRecords {
+  return {
+    findCacheRecords: (like, limit) => [
+      ...metadata.findCacheRecords(like, limit),
+      ...imported.findCacheRecords(like, limit),
+    ],
+  }
+}
+
+/** @param wanted vertices; all by default */
+function stepsOf(solutions: Solutions, wanted?: ReadonlySet<Digest>): readonly SolvedStep[] {
+  return [...solutions].flatMap(([vertex, { step }]) =>
+    step === undefined || wanted?.has(vertex) === false ? [] : [step],
+  )
+}
+
+/** As BuildKit reads the build arg. */
+function isTrue(text: string | undefined): boolean {
+  return text !== undefined && /^(1|t|true)$/i.test(text)
+}

@@ -1,0 +1,149 @@
+import { Readable } from 'node:stream'
+import { type Descriptor, describeBytes } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { CodedError } from '../../oci/errors.ts'
+import { copyGraph, type GraphSource, type GraphTarget, graphTarget } from '../../oci/graph.ts'
+import { imageManifestBytes } from '../../oci/manifest.ts'
+import { MEDIA_TYPE } from '../../oci/media-type.ts'
+import { formatReference, LATEST, type Reference, repositoryOf, type Tag } from '../../oci/reference.ts'
+import { writeOciLayout } from '../../store/archive/oci-layout.ts'
+import { nameImage } from '../../store/images.ts'
+import type { Store } from '../../store/store.ts'
+import type { LayerVariants } from '../export/layer-variants.ts'
+import type { ImageLayers } from '../images/image-layers.ts'
+import { type ProgressSink, withProgress } from '../solve/progress.ts'
+import type { OpContext, ResultLayer } from '../solve/vertex.ts'
+import {
+  CACHE_ARTIFACT_TYPE,
+  CACHE_CONFIG_TYPE,
+  cacheDocumentBytes,
+  type DocumentedStep,
+} from './cache-document.ts'
+import type { CacheTarget } from './cache-end.ts'
+
+/** Where an artifact is pushed. */
+export interface CacheRegistries {
+  repository(
+    reference: Reference,
+    options: { readonly signal: AbortSignal },
+  ): GraphTarget & { tag(descriptor: Descriptor, tag: Tag): Promise<void> }
+}
+
+export interface ExportDeps {
+  readonly store: Pick<Store, 'content' | 'metadata'>
+  readonly layers: ImageLayers
+  readonly variants: LayerVariants
+  readonly remote: CacheRegistries
+  readonly progress: ProgressSink
+  readonly monotonicNow: () => number
+  readonly signal: AbortSignal
+}
+
+export type ArtifactTarget = Exclude<CacheTarget, { type: 'inline' }>
+
+/**
+ * Writes one cache. Layers that were never fetched are, unless the target has them.
+ * @param held layers that go with the steps
+ * @throws what registry, layout or store throw, unless the target says that it does not matter
+ */
+export async function exportCache(
+  target: ArtifactTarget,
+  steps: readonly DocumentedStep[],
+  held: readonly ResultLayer[],
+  deps: ExportDeps,
+): Promise<void> {
+  const to = target.type === 'local' ? target.directory : formatReference(target.reference)
+  await withProgress(`exporting cache to ${to}`, deps, async context => {
+    try {
+      const artifact = await compressed(target, steps, held, deps, context)
+      await writeArtifact(target, artifact, deps, context)
+    } catch (error) {
+      deps.signal.throwIfAborted()
+      if (!target.ignoresErrors || !(error instanceof CodedError)) throw error
+      deps.progress({ kind: 'warning', text: `Cannot export cache to ${to}: ${error.message}` })
+    }
+  })
+}
+
+interface Artifact {
+  readonly manifest: Descriptor
+  readonly documents: ReadonlyMap<string, Buffer>
+  readonly layers: ReadonlyMap<string, ResultLayer>
+}
+
+function cacheArtifact(steps: readonly DocumentedStep[], held: readonly ResultLayer[]): Artifact {
+  const configBytes = cacheDocumentBytes(steps)
+  const config = describeBytes(CACHE_CONFIG_TYPE, configBytes)
+  const layers = new Map(held.map(layer => [layer.digest, layer]))
+  const manifestBytes = imageManifestBytes({
+    mediaType: MEDIA_TYPE.ociManifest,
+    artifactType: CACHE_ARTIFACT_TYPE,
+    config,
+    layers: [...layers.values()].map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
+  })
+  const manifest = describeBytes(MEDIA_TYPE.ociManifest, manifestBytes)
+  const documents = new Map([
+    [config.digest, configBytes],
+    [manifest.digest, manifestBytes],
+  ])
+  return { manifest, documents, layers }
+}
+
+/** With the layers that are held as the target wants them. */
+async function compressed(
+  { compression, compressionLevel: level }: ArtifactTarget,
+  steps: readonly DocumentedStep[],
+  held: readonly ResultLayer[],
+  { variants }: ExportDeps,
+  context: OpContext,
+): Promise<Artifact> {
+  if (compression === undefined) return cacheArtifact(steps, held)
+  const wanted = { compression, ...(level !== undefined && { level }) }
+  const converted = new Map<Digest, ResultLayer>()
+  for (const layer of held) converted.set(layer.digest, await variants.get(layer, wanted, context))
+  return cacheArtifact(
+    steps.map(step => ({ ...step, layer: converted.get(step.layer.digest) ?? step.layer })),
+    [...converted.values()],
+  )
+}
+
+async function writeArtifact(
+  target: ArtifactTarget,
+  artifact: Artifact,
+  deps: ExportDeps,
+  context: OpContext,
+): Promise<void> {
+  const { store, remote } = deps
+  const { signal } = context
+  const { manifest } = artifact
+  const source = artifactSource(artifact, deps, context)
+  if (target.type === 'local') {
+    const images = [{ descriptor: manifest, names: [target.tag] }]
+    return writeOciLayout({ source, images, directory: target.directory, signal })
+  }
+  const { reference } = target
+  const tag = reference.tag ?? LATEST
+  if (reference.registry === undefined) {
+    await copyGraph(source, graphTarget(store.content), manifest, { signal })
+    return nameImage(store, repositoryOf(reference), manifest, [tag])
+  }
+  const repository = remote.repository(reference, { signal })
+  await copyGraph(source, repository, manifest, { signal })
+  await repository.tag(manifest, tag)
+}
+
+function artifactSource(
+  { documents, layers }: Artifact,
+  { store, layers: imageLayers }: ExportDeps,
+  context: OpContext,
+): GraphSource {
+  return {
+    async open({ digest }) {
+      const bytes = documents.get(digest)
+      if (bytes !== undefined) return Readable.from([bytes])
+      const layer = layers.get(digest)
+      if (layer !== undefined) await imageLayers.require([layer], context)
+      return store.content.open(digest)
+    },
+  }
+}

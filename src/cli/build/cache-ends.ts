@@ -1,0 +1,190 @@
+/** `--cache-from` and `--cache-to`, in the words of `docker buildx build`. */
+import { resolve } from 'node:path'
+import type { CacheMode, CacheSource, CacheTarget } from '../../builder/cache/cache-end.ts'
+import { parseCsvRecord } from '../../builder/dockerfile/csv.ts'
+import { isDigest } from '../../oci/digest.ts'
+import { COMPRESSION_LEVELS, type CompressionLevels } from '../../oci/layer/compression.ts'
+import type { Compression } from '../../oci/media-type.ts'
+import { isTag, LATEST, parseReference, type Reference, type Tag } from '../../oci/reference.ts'
+import type { Refuse } from '../command.ts'
+import type { Terminal } from '../terminal.ts'
+
+type Directory = Pick<Terminal, 'workingDirectory'>
+
+const WHERE = 'type=registry, type=local'
+const FROM_KEYS: Readonly<Record<string, readonly string[]>> = {
+  registry: ['ref'],
+  local: ['src', 'tag', 'digest'],
+}
+const FORM_KEYS = [
+  'mode',
+  'ignore-error',
+  'image-manifest',
+  'oci-mediatypes',
+  'compression',
+  'compression-level',
+  'force-compression',
+]
+const TO_KEYS: Readonly<Record<string, readonly string[]>> = {
+  registry: ['ref', ...FORM_KEYS],
+  local: ['dest', 'tag', ...FORM_KEYS],
+  inline: ['mode'],
+}
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  gha: "it is a service within GitHub's runners whose protocol is not open",
+  s3: 'it needs the storage of one vendor',
+  azblob: 'it needs the storage of one vendor',
+}
+
+/** Several `NAME`s, or one `type=...`; see the help of build. @throws what `refuse` makes */
+export function parseCacheSources(
+  given: readonly string[],
+  { workingDirectory }: Directory,
+  refuse: Refuse,
+): readonly CacheSource[] {
+  return given.flatMap((text): readonly CacheSource[] => {
+    const { type, fields, names } = readEnd(text, '--cache-from', FROM_KEYS, refuse)
+    if (names !== undefined) return names.map(name => ({ type: 'registry', reference: parseReference(name) }))
+    if (type === 'registry') return [{ type, reference: referenceOf(fields, '--cache-from', refuse) }]
+    const src = needed(fields, 'src', '--cache-from type=local', refuse)
+    const digest = fields.get('digest')
+    if (digest !== undefined && !isDigest(digest))
+      throw refuse(`--cache-from digest=${JSON.stringify(digest)} is not a digest`)
+    const name = digest === undefined ? { tag: tagOf(fields, '--cache-from', refuse) } : { digest }
+    return [{ type: 'local', directory: resolve(workingDirectory, src), name }]
+  })
+}
+
+/** @throws what `refuse` makes */
+export function parseCacheTargets(
+  given: readonly string[],
+  { workingDirectory }: Directory,
+  refuse: Refuse,
+): readonly CacheTarget[] {
+  return given.flatMap((text): readonly CacheTarget[] => {
+    const { type, fields, names } = readEnd(text, '--cache-to', TO_KEYS, refuse)
+    const form = readForm(fields, refuse)
+    if (names !== undefined)
+      return names.map(name => ({
+        type: 'registry',
+        reference: unpinned(parseReference(name), refuse),
+        ...form,
+      }))
+    if (type === 'inline') return [{ type }]
+    if (type === 'registry')
+      return [{ type, reference: unpinned(referenceOf(fields, '--cache-to', refuse), refuse), ...form }]
+    const dest = needed(fields, 'dest', '--cache-to type=local', refuse)
+    const tag = tagOf(fields, '--cache-to', refuse)
+    return [{ type: 'local', directory: resolve(workingDirectory, dest), tag, ...form }]
+  })
+}
+
+interface End {
+  readonly type: string
+  readonly fields: ReadonlyMap<string, string>
+  /** Of the short form. */
+  readonly names?: readonly string[]
+}
+
+function readEnd(
+  text: string,
+  option: string,
+  keys: Readonly<Record<string, readonly string[]>>,
+  refuse: Refuse,
+): End {
+  const record = parseCsvRecord(text)
+  if (record === undefined)
+    throw refuse(`${option} ${JSON.stringify(text)}: its quotes are not those of a CSV line`)
+  if (record.every(field => !field.includes('=')))
+    return { type: 'registry', fields: new Map(), names: record }
+  const fields = new Map<string, string>()
+  for (const field of record) {
+    const equals = field.indexOf('=')
+    if (equals < 1) throw refuse(`${option}: ${JSON.stringify(field)} is not KEY=VALUE`)
+    fields.set(field.slice(0, equals).toLowerCase(), field.slice(equals + 1))
+  }
+  const type = fields.get('type')
+  if (type === undefined) throw refuse(`${option} ${JSON.stringify(text)} names no type=`)
+  const reason = Object.hasOwn(ELSEWHERE, type) ? ELSEWHERE[type] : undefined
+  if (reason !== undefined)
+    throw refuse(`${option} type=${type} is not supported: ${reason}; there is ${WHERE}`)
+  const known = Object.hasOwn(keys, type) ? keys[type] : undefined
+  if (known === undefined)
+    throw refuse(`${option} type=${type} is not one of ${Object.keys(keys).join(', ')}`)
+  for (const key of fields.keys())
+    if (key !== 'type' && !known.includes(key)) throw refuse(`${option} type=${type} does not take ${key}=`)
+  return { type, fields }
+}
+
+interface Form {
+  readonly mode: CacheMode
+  readonly ignoresErrors: boolean
+  readonly compression?: Compression
+  readonly compressionLevel?: number
+}
+
+const COMPRESSIONS: Readonly<Record<string, Compression>> = {
+  gzip: 'gzip',
+  zstd: 'zstd',
+  uncompressed: 'none',
+}
+
+/** A cache of ours is an OCI manifest always: what chooses between forms of BuildKit's is read, and means nothing. */
+function readForm(fields: ReadonlyMap<string, string>, refuse: Refuse): Form {
+  const mode = fields.get('mode') ?? 'min'
+  if (mode !== 'min' && mode !== 'max')
+    throw refuse(`--cache-to mode=${JSON.stringify(mode)} is neither min nor max`)
+  for (const key of ['image-manifest', 'oci-mediatypes', 'force-compression'])
+    readBoolean(fields, key, refuse)
+  const named = fields.get('compression')
+  const compression =
+    named !== undefined && Object.hasOwn(COMPRESSIONS, named) ? COMPRESSIONS[named] : undefined
+  if (named !== undefined && compression === undefined)
+    throw refuse(`--cache-to compression=${named} is not one of ${Object.keys(COMPRESSIONS).join(', ')}`)
+  const level = fields.get('compression-level')
+  const levels = compression && COMPRESSION_LEVELS[compression]
+  if (level !== undefined && levels === undefined)
+    throw refuse('--cache-to compression-level= needs compression=gzip or zstd')
+  if (level !== undefined && levels !== undefined && !isLevel(level, levels))
+    throw refuse(
+      `--cache-to compression-level= is ${levels.min} to ${levels.max}, not ${JSON.stringify(level)}`,
+    )
+  return {
+    mode,
+    ignoresErrors: readBoolean(fields, 'ignore-error', refuse),
+    ...(compression !== undefined && { compression }),
+    ...(level !== undefined && { compressionLevel: Number(level) }),
+  }
+}
+
+function isLevel(text: string, { min, max }: CompressionLevels): boolean {
+  return /^\d{1,2}$/.test(text) && Number(text) >= min && Number(text) <= max
+}
+
+function readBoolean(fields: ReadonlyMap<string, string>, key: string, refuse: Refuse): boolean {
+  const text = fields.get(key)
+  if (text === undefined || /^(0|f|false)$/i.test(text)) return false
+  if (/^(1|t|true)$/i.test(text)) return true
+  throw refuse(`--cache-to ${key}= takes true or false, not ${JSON.stringify(text)}`)
+}
+
+function referenceOf(fields: ReadonlyMap<string, string>, option: string, refuse: Refuse): Reference {
+  return parseReference(needed(fields, 'ref', `${option} type=registry`, refuse))
+}
+
+function unpinned(reference: Reference, refuse: Refuse): Reference {
+  if (reference.digest === undefined) return reference
+  throw refuse(`--cache-to ref=...@${reference.digest}: the digest is the build's to find`)
+}
+
+function tagOf(fields: ReadonlyMap<string, string>, option: string, refuse: Refuse): Tag {
+  const tag = fields.get('tag') ?? LATEST
+  if (isTag(tag)) return tag
+  throw refuse(`${option} tag=${JSON.stringify(tag)} is not a tag`)
+}
+
+function needed(fields: ReadonlyMap<string, string>, key: string, what: string, refuse: Refuse): string {
+  const value = fields.get(key)
+  if (value === undefined || value === '') throw refuse(`${what} needs ${key}=`)
+  return value
+}
