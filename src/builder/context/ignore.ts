@@ -7,7 +7,7 @@ import { BuildError } from '../errors.ts'
 import { compilePattern, type Pattern } from './pattern.ts'
 
 export interface IgnoreRules {
-  /** True when the last pattern that matches the path or one of its parents excludes. */
+  /** Whether the last of the patterns that counts for the path excludes it. */
   isIgnored(path: ByteString): boolean
   /** For an ignored directory: true when a `!` pattern can bring back something below it. */
   mayIncludeBelow(directory: ByteString): boolean
@@ -33,7 +33,7 @@ export function parseIgnoreFile(text: string, name: string): IgnoreRules {
     .split('\n')
     .entries()) {
     if (line.startsWith('#') || line.trim() === '') continue
-    const rule = parseLine(line.trim())
+    const rule = parseLine(line.trim(), 'from the root')
     const problem =
       rule === undefined
         ? `malformed pattern ${JSON.stringify(line.trim())}`
@@ -46,14 +46,15 @@ export function parseIgnoreFile(text: string, name: string): IgnoreRules {
 }
 
 /**
- * The patterns of `--exclude`, each as a line of an ignore file; a `#` means nothing.
+ * The patterns of `--exclude`, each as a line of an ignore file, but that a `#` means nothing, and that a pattern that
+ * begins with `/` matches nothing.
  * @throws BuildError `dockerfile-invalid` for a malformed pattern
  */
 export function parseExcludes(patterns: readonly string[], span: SourceSpan): IgnoreRules {
   const rules = patterns
     .filter(pattern => pattern.trim() !== '')
     .map(pattern => {
-      const rule = parseLine(pattern.trim())
+      const rule = parseLine(pattern.trim(), 'nowhere')
       if (rule === undefined)
         throw invalid(`Cannot exclude ${JSON.stringify(pattern)}: the pattern is malformed`, span)
       return rule
@@ -61,49 +62,63 @@ export function parseExcludes(patterns: readonly string[], span: SourceSpan): Ig
   return createRules(rules)
 }
 
-function parseLine(line: string): Rule | undefined {
+/** @param absolute where a pattern that begins with `/` matches */
+function parseLine(line: string, absolute: 'from the root' | 'nowhere'): Rule | undefined {
   const includes = line.startsWith('!')
   const path = includes ? line.slice(1).trim() : line
   if (path === '') return undefined
   const clean = posix.normalize(path).replace(/(?<=.)\/$/, '')
-  const pattern = byteStringOf(clean.length > 1 ? clean.replace(/^\//, '') : clean)
+  const pattern = byteStringOf(absolute === 'from the root' ? clean.replace(/^\/(?=.)/, '') : clean)
   const compiled = compilePattern(pattern, 'segment') && compilePattern(pattern, 'ignore')
   return compiled && { includes, pattern: compiled }
 }
 
+/** Which of the rules count for a path: by their own match, or by the one of a directory above it. */
+interface Matches {
+  readonly path: ByteString
+  readonly counting: ReadonlySet<number>
+  /** The last of them: it decides. */
+  readonly last: number
+}
+
 /**
- * A path inherits what its parents match, so the last match of a path is at least that of its parent, and only
- * later rules need a look.
+ * A path inherits the matches of its directory. A rule that would change nothing is not asked: one that excludes what
+ * is excluded by then, or takes in what is not. So `!d` says nothing about what lies in a `d` that no rule before it
+ * excludes.
  */
 function createRules(rules: readonly Rule[]): IgnoreRules {
-  const ofDirectories = new Map<ByteString, number>()
+  /** Of the directories on the way to the last path, outermost first. Walks ask for neighbours one after another. */
+  const above: Matches[] = []
 
-  function lastMatch(path: ByteString): number {
-    let inherited = -1
-    for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
-      const parent = path.slice(0, slash) as ByteString
-      const known = ofDirectories.get(parent)
-      inherited = known ?? lastOwnMatch(parent, inherited)
-      if (known === undefined) ofDirectories.set(parent, inherited)
-    }
-    return lastOwnMatch(path, inherited)
+  function matchesOf(path: ByteString): Matches {
+    while (above.length > 0 && !path.startsWith(`${above.at(-1)?.path}/`)) above.pop()
+    const known = above.at(-1)?.path.length ?? -1
+    for (let slash = path.indexOf('/', known + 1); slash !== -1; slash = path.indexOf('/', slash + 1))
+      above.push(match(path.slice(0, slash) as ByteString, above.at(-1)))
+    return match(path, above.at(-1))
   }
 
-  function lastOwnMatch(path: ByteString, inherited: number): number {
-    for (let index = rules.length - 1; index > inherited; index--) {
-      if (rules[index]?.pattern.test(path)) return index
+  function match(path: ByteString, inherited: Matches | undefined): Matches {
+    const counting = new Set<number>()
+    let last = -1
+    let isIgnored = false
+    for (const [index, { includes, pattern }] of rules.entries()) {
+      const counts = inherited?.counting.has(index) || (includes === isIgnored && pattern.test(path))
+      if (!counts) continue
+      counting.add(index)
+      last = index
+      isIgnored = !includes
     }
-    return inherited
+    return { path, counting, last }
   }
 
   return {
     isIgnored(path) {
       if (path === '') return false
-      const rule = rules[lastMatch(path)]
-      return rule !== undefined && !rule.includes
+      return rules[matchesOf(path).last]?.includes === false
     },
     mayIncludeBelow(directory) {
-      const last = lastMatch(directory)
+      const { last } = matchesOf(directory)
       return rules.some(
         (rule, index) => index > last && rule.includes && rule.pattern.mayMatchBelow(directory),
       )

@@ -120,12 +120,12 @@ export function dressed(node: TreeNode, { owner, chmod }: Dress): TreeNode {
   return { ...node, ...owner, ...identity, mode }
 }
 
-/** A numeric `--chmod` applies to created directories too, a symbolic one does not. */
+/** A numeric `--chmod` applies to created directories too, under a umask of 022; a symbolic one does not (semantics 35). */
 function createdDirectory({ owner, chmod, createdAt }: Dress): TreeNode {
   const isNumeric = chmod !== undefined && /^[0-7]+$/.test(chmod.text)
   return {
     type: 'directory',
-    mode: isNumeric ? chmod.change(0o755, 'directory') : 0o755,
+    mode: isNumeric ? chmod.change(0o755, 'directory') & 0o755 : 0o755,
     uid: owner?.uid ?? 0,
     gid: owner?.gid ?? 0,
     size: 0,

@@ -143,7 +143,7 @@ async function dressOf(
   if (chown === undefined || chown === '') return dress
   const { uid, gid, unknown } = await resolveOwner(openNames, chown)
   for (const name of unknown)
-    context.status(`--chown: ${JSON.stringify(name)} is not known in the image; its ID is taken as 0`)
+    context.status(`--chown: ${JSON.stringify(name)} is nobody in the image, and is passed over`)
   return { ...dress, owner: { uid, gid } }
 }
 

@@ -17,7 +17,7 @@ export interface ResolvedUser {
 export interface Owner {
   readonly uid: number
   readonly gid: number
-  /** Names that the tree does not know; they count as 0, as BuildKit has it. */
+  /** What names nobody: no such user is 0, no such group leaves that of the user, as BuildKit has it. */
   readonly unknown: readonly string[]
 }
 
@@ -56,13 +56,13 @@ export async function resolveUser(tree: FileTree, text: string): Promise<Resolve
 
 /**
  * Whom `--chown=text` means: a number is itself (and the group of the same number, unless a group follows), a name is
- * looked up. Asks for the tree only to look up names.
- * @throws BuildError `user-unknown` for a number that is none
+ * looked up. After a colon nothing is group 0. Asks for the tree only to look up names.
+ * @throws BuildError `user-unknown` for files of users that are out of bounds
  */
 export async function resolveOwner(openTree: () => Promise<FileTree>, text: string): Promise<Owner> {
   const [userText = '', groupText] = splitOnce(text)
   const missing: string[] = []
-  let uid = parseID(userText === '' ? '0' : userText)
+  let uid = ownerID(userText === '' ? '0' : userText)
   let gid = uid
   if (uid === undefined) {
     const entry = (await readPasswd(await openTree())).find(({ name }) => name === userText)
@@ -70,15 +70,22 @@ export async function resolveOwner(openTree: () => Promise<FileTree>, text: stri
     uid = entry?.uid ?? 0
     gid = entry?.gid ?? 0
   }
-  if (groupText !== undefined && groupText !== '') {
-    gid = parseID(groupText)
-    if (gid === undefined) {
-      const entry = (await readGroups(await openTree())).find(({ name }) => name === groupText)
-      if (entry === undefined) missing.push(groupText)
-      gid = entry?.gid ?? 0
-    }
+  if (groupText === '') gid = 0
+  else if (groupText !== undefined) {
+    const listed = ownerID(groupText) ?? (await findGroup(openTree, groupText))
+    if (listed === undefined) missing.push(groupText)
+    gid = listed ?? gid
   }
   return { uid, gid: gid ?? 0, unknown: missing }
+}
+
+/** A number that nobody can have names nobody. */
+function ownerID(text: string): number | undefined {
+  return /^[0-9]+$/.test(text) && Number(text) <= MAX_ID ? Number(text) : undefined
+}
+
+async function findGroup(openTree: () => Promise<FileTree>, wanted: string): Promise<number | undefined> {
+  return (await readGroups(await openTree())).find(({ name }) => name === wanted)?.gid
 }
 
 async function resolveGroup(tree: FileTree, text: string): Promise<number> {

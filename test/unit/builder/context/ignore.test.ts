@@ -86,11 +86,15 @@ const SEVERAL: readonly (readonly [patterns: readonly string[], path: string, ig
   [['!a', '!b'], 'a', false],
   [['*.md', '!README*.md', 'README-secret.md'], 'README-secret.md', true],
   [['*.md', '!README*.md', 'README-secret.md'], 'README-x.md', false],
-  [['a', '!a/b', 'a'], 'a/b', true],
+  // A rule that would change nothing where it stands is not asked, and so nothing below inherits from it.
+  [['a', '!a/b', 'a'], 'a/b', false],
+  [['**/x', '!d'], 'd/x', true],
+  [['d', '!d', '**/x'], 'd/x', true],
+  [['**/x', '!**/x', 'd'], 'd/x', true],
   [['**', '!**/*.go'], 'x/y/z.go', false],
   [['**', '! a '], 'a', false],
   [['!/a/', 'b'], 'a', false],
-  [['a/b/c', '!a/b'], 'a/b/c', false],
+  [['a/b/c', '!a/b'], 'a/b/c', true],
   [['\ufeffa'], 'a', true],
   [['a\r', 'b\r'], 'a', true],
   [['', '   ', 'a'], 'a', true],
@@ -169,6 +173,17 @@ describe('parseIgnoreFile()', () => {
   })
 })
 
+describe('isIgnored()', () => {
+  it('answers alike in whatever order it is asked', () => {
+    const paths = ['d', 'd/x', 'd/e', 'd/e/x', 'd-e', 'e/x', 'x'].map(byteStringOf)
+    const patterns = ['*', '!d', '**/x', '!d/e/x', '!e']
+    const expected = paths.map(path => rules(...patterns).isIgnored(path))
+    const asked = rules(...patterns)
+    for (const order of [paths, paths.toReversed(), paths.toSorted(() => -1)])
+      for (const path of order) assert.equal(asked.isIgnored(path), expected[paths.indexOf(path)], path)
+  })
+})
+
 describe('mayIncludeBelow()', () => {
   const cases: readonly (readonly [patterns: readonly string[], directory: string, walked: boolean])[] = [
     [['node_modules'], 'node_modules', false],
@@ -196,9 +211,11 @@ describe('mayIncludeBelow()', () => {
 describe('parseExcludes()', () => {
   const span = { source: { name: 'Dockerfile', text: '' }, startLine: 3, endLine: 3 }
 
-  it('reads patterns as lines of an ignore file, but knows no comments', () => {
-    const excludes = parseExcludes(['#a', ' /b/ ', '', 'c', '!c/d'], span)
-    const ignored = ['#a', 'b', 'b/x', 'c', 'c/d', 'a'].filter(path => excludes.isIgnored(byteStringOf(path)))
+  it('semantics 48: reads patterns as lines of an ignore file, but knows no comments and no absolute paths', () => {
+    const excludes = parseExcludes(['#a', ' b/ ', '', 'c', '!c/d', '/e', '!/b'], span)
+    const ignored = ['#a', 'b', 'b/x', 'c', 'c/d', 'a', 'e'].filter(path =>
+      excludes.isIgnored(byteStringOf(path)),
+    )
     assert.deepEqual(ignored, ['#a', 'b', 'b/x', 'c'])
   })
 

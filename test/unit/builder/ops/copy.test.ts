@@ -142,6 +142,10 @@ describe('COPY destinations', () => {
       a: '640',
       'a/f': '640',
     })
+    assert.deepEqual(modes(await copy({ f: '1' }, {}, '--chmod=2777', 'f', '/a/f')), {
+      a: '755',
+      'a/f': '2777',
+    })
     assert.deepEqual(modes(await copy({ f: '1' }, {}, '--chmod=u=r,go=', 'f', '/a/f')), {
       a: '755',
       'a/f': '400',
