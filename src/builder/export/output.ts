@@ -29,10 +29,9 @@ export function isImageOutput(output: Output): output is ImageOutput {
   return output.type === 'store' || output.type === 'oci' || output.type === 'docker'
 }
 
-/** How to compress what the steps make, so that most outputs need not do it again. */
+/** How to compress what the steps make, so that most outputs need not do it again. Files want what costs least. */
 export function commonCompression(outputs: readonly Output[]): Compression {
-  const [first = 'gzip', ...others] = outputs
-    .filter(isImageOutput)
-    .map(({ settings }) => settings?.compression ?? 'gzip')
+  const wanted = outputs.filter(isImageOutput).map(({ settings }) => settings?.compression ?? 'gzip')
+  const [first = outputs.length === 0 ? 'gzip' : 'zstd', ...others] = wanted
   return others.every(other => other === first) ? first : 'gzip'
 }

@@ -17,6 +17,7 @@ import type { OpenTree } from '../tree/image-tree.ts'
 import { createCacheKey } from './cache-key.ts'
 import { createOutputTail } from './output-tail.ts'
 import { mountParts, openMounts } from './run-mounts.ts'
+import { storeLayer } from './store-layer.ts'
 import type { Unpack } from './unpack-layers.ts'
 import { resolveUser } from './users.ts'
 
@@ -99,7 +100,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
         })
       const { readChanges } = await import('../snapshot/diff.ts')
       const changes = writeTar(readChanges(snapshot.upperDirectory, tree, context.signal))
-      const layer = await deps.layers.ingest(changes, deps.compression, context.signal)
+      const layer = await storeLayer(changes, deps, context)
       await snapshot.commit(extendChain(parent.chainID, layer.diffID))
       return layer
     },

@@ -14,6 +14,7 @@ import { LayerDraft } from './layer-draft.ts'
 import { type Dress, dressed, type Placing, placeFile, placeSelected } from './placement.ts'
 import { sourceParts } from './source-key.ts'
 import { type Selected, type SelectedInline, selectSources } from './sources.ts'
+import { storeLayer } from './store-layer.ts'
 import { downloadSelected, downloadTree, type SelectedUrl } from './url-source.ts'
 import { resolveOwner } from './users.ts'
 
@@ -58,14 +59,14 @@ export function createTransferOp(
         else if ('url' in selection) await placeDownload(placing, selection, deps.downloads, place)
         else await place(placing, selection)
       }
-      return await ingestDraft(draft, deps, context.signal)
+      return await ingestDraft(draft, deps, context)
     },
   }
 }
 
 /** Stores what the draft holds as a layer; nothing is a layer too. */
-export function ingestDraft(draft: LayerDraft, deps: LayerOpDeps, signal: AbortSignal): Promise<LayerRecord> {
-  return deps.layers.ingest(writeTar(draft.items(signal)), deps.compression, signal)
+export function ingestDraft(draft: LayerDraft, deps: LayerOpDeps, context: OpContext): Promise<LayerRecord> {
+  return storeLayer(writeTar(draft.items(context.signal)), deps, context)
 }
 
 /** The op's first input. */

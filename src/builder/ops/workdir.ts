@@ -30,13 +30,13 @@ export function createWorkdirOp(spec: WorkdirSpec, deps: LayerOpDeps): LayerOp {
         ['user', spec.user],
       ])
     },
-    async exec(inputs, { signal }) {
-      await using root = await deps.openTree(rootOf(inputs), signal)
+    async exec(inputs, context) {
+      await using root = await deps.openTree(rootOf(inputs), context.signal)
       const draft = new LayerDraft(root)
       const { uid, gid } = await resolveOwner(async () => root, spec.user)
       const resolved = await resolveDestination(draft, byteStringOf(path.slice(1)))
       await makeDirectories(draft, resolved, { owner: { uid, gid }, createdAt: deps.createdAt })
-      return await ingestDraft(draft, deps, signal)
+      return await ingestDraft(draft, deps, context)
     },
   }
 }

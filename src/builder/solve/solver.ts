@@ -56,11 +56,12 @@ export async function solve(
   const memo = new Map<Digest, Promise<Solution>>()
   const steps = createStepCache(deps)
   const executing: Executing = new Map()
+  const kept = layersOf(targets)
 
   const start = async (vertex: Vertex): Promise<Solution> => {
     const inputs = await Promise.all(vertex.inputs.map(input => required(memo, input)))
     signal.throwIfAborted()
-    const step = createStep(vertex, deps, steps, executing, signal)
+    const step = createStep(vertex, deps, steps, executing, { signal, isPassing: !kept.has(vertex.digest) })
     try {
       return await step.run(
         inputs.map(input => input.result),
@@ -93,7 +94,7 @@ function createStep(
   deps: SolveDeps,
   steps: StepCache,
   executing: Executing,
-  signal: AbortSignal,
+  { signal, isPassing }: Required<Pick<OpContext, 'signal' | 'isPassing'>>,
 ) {
   const { now, monotonicNow } = deps
   const description = describeStep(vertex.name)
@@ -107,6 +108,7 @@ function createStep(
   }
   const context: OpContext = {
     signal,
+    isPassing,
     output(stream, chunk) {
       begin()
       return emit({ kind: 'output', stream, chunk })
@@ -244,6 +246,15 @@ export function isLayerLost(error: unknown): boolean {
 /** `[build 2/5] RUN make` without its place. */
 export function describeStep(name: string): string {
   return name.replace(/^\[[^\]]*\] /, '')
+}
+
+/** The vertices whose layers the targets have: from each down to its base. */
+function layersOf(targets: readonly Vertex[]): ReadonlySet<Digest> {
+  const found = new Set<Digest>()
+  for (const target of targets)
+    for (let vertex: Vertex | undefined = target; vertex !== undefined; vertex = vertex.inputs[0])
+      found.add(vertex.digest)
+  return found
 }
 
 /** Every vertex once, inputs first. Walks without recursion: a Dockerfile may be very long. */

@@ -26,6 +26,8 @@ export interface CacheKey {
 
 export interface OpContext {
   readonly signal: AbortSignal
+  /** True where no image of this build has the layer that is made: other steps read it, and that is all. */
+  readonly isPassing?: boolean
   /** What the step prints, raw bytes. A promise tells when there may be more; it never rejects. */
   output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void | Promise<void>
   /** One line for the step's log, such as how far a download is. */

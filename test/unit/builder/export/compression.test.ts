@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '../../../../src/builder/export/image-settings.ts'
@@ -45,6 +46,31 @@ describe('build() with compression=', () => {
     assert.equal(again.digest, zstd.digest)
     assert.deepEqual(workshop.storeFiles(), files)
     assert.equal((await workshop.build(DOCKERFILE)).digest, gzip.digest)
+  })
+
+  it('gzips nothing of a stage that is only read, until an image has it', async () => {
+    using workshop = await openWorkshop()
+    workshop.write('a', 'content')
+    utimesSync(join(workshop.context, 'a'), 1e9, 1e9)
+    const stages = 'FROM scratch AS build\nCOPY a /\nRUN make\nFROM scratch\nCOPY --from=build /a /b'
+    const layersInStore = () => {
+      const records = workshop.store.metadata.findCacheRecords({ description: 'RUN make' }, 10)
+      return [...new Set(records.map(({ layer }) => /[a-z]+$/.exec(layer.mediaType)?.[0]))]
+    }
+    const read = await workshop.build(stages)
+    assert.deepEqual(compressions(await workshop.manifest(read)), ['gzip'])
+    assert.deepEqual(layersInStore(), ['zstd'])
+
+    const built = await workshop.build(stages, { target: 'build' })
+    assert.deepEqual(compressions(await workshop.manifest(built)), ['gzip', 'gzip'])
+    assert.equal(workshop.processes.length, 1)
+    using other = await openWorkshop()
+    other.write('a', 'content')
+    utimesSync(join(other.context, 'a'), 1e9, 1e9)
+    assert.deepEqual(
+      (await other.manifest(await other.build(stages, { target: 'build' }))).layers,
+      (await workshop.manifest(built)).layers,
+    )
   })
 
   it('gives the same bytes whether the steps or the output compressed them', async () => {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { BuildError } from '../../../../src/builder/errors.ts'
 import type { ProgressEvent } from '../../../../src/builder/solve/progress.ts'
 import { type SolveDeps, solve } from '../../../../src/builder/solve/solver.ts'
-import type { LayerOp, Result, Vertex } from '../../../../src/builder/solve/vertex.ts'
+import type { LayerOp, OpContext, Result, Vertex } from '../../../../src/builder/solve/vertex.ts'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { OciError } from '../../../../src/oci/errors.ts'
 import { extendChain } from '../../../../src/oci/identity.ts'
@@ -24,6 +24,24 @@ describe('solve()', () => {
         const { uncompressedSize: _, ...rest } = record(name)
         return rest
       }),
+    })
+  })
+
+  it('tells a step whether what is built has its layer, or other steps only read it', async () => {
+    const { deps } = fixture()
+    const passing = new Map<string, boolean | undefined>()
+    const noting = (name: string, inputs: readonly Vertex[]) =>
+      layer(name, inputs, { onExec: (_, { isPassing }) => void passing.set(name, isPassing) })
+    const read = noting('read', [noting('under read', [base])])
+    const both = noting('both', [base])
+    await solve([noting('top', [noting('below', [base]), read, both]), noting('other', [both])], deps, never)
+    assert.deepEqual(Object.fromEntries([...passing].sort()), {
+      below: false,
+      both: false,
+      other: false,
+      read: true,
+      top: false,
+      'under read': true,
     })
   })
 
@@ -223,7 +241,7 @@ const base: Vertex = {
 }
 
 interface LayerOptions {
-  readonly onExec?: (signal: AbortSignal) => void | Promise<void>
+  readonly onExec?: (signal: AbortSignal, context: OpContext) => void | Promise<void>
   /** Name of the layer that comes out. */
   readonly layer?: string
 }
@@ -239,8 +257,8 @@ function layer(name: string, inputs: readonly Vertex[], options: LayerOptions = 
         digest: digestOf(JSON.stringify([name, results.map(result => result.chainID)])),
         parts: [['name', name]],
       }),
-      async exec(_inputs, { signal }) {
-        await options.onExec?.(signal)
+      async exec(_inputs, context) {
+        await options.onExec?.(context.signal, context)
         return record(options.layer ?? name)
       },
     },
