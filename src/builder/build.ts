@@ -32,6 +32,7 @@ import type { PlanWarning } from './plan/plan.ts'
 import { distinctWarnings, type PlatformPlan, planPlatforms } from './plan/plan-platforms.ts'
 import { readSecret, type SecretSource } from './secrets.ts'
 import type { Explanation } from './solve/explain.ts'
+import type { OnFailure } from './solve/failure.ts'
 import { type ProgressSink, withProgress } from './solve/progress.ts'
 import type { Op, Result } from './solve/vertex.ts'
 import type { FileTree } from './tree/file-tree.ts'
@@ -94,6 +95,8 @@ export interface BuildDeps {
   readonly sourceDateEpoch?: number
   /** Containers that run at once. */
   readonly concurrency: number
+  /** Shown what a step that failed has left, before it is taken away. */
+  readonly onFailure?: OnFailure
   /** Told why each step is executed, before it is. */
   readonly explain?: (explanation: Explanation) => void
 }

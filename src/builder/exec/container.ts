@@ -14,15 +14,17 @@ export interface Container {
   readonly directory: string
   readonly id: string
   readonly spec: object
+  /** Our own terminal becomes that of its process; `spec` says so too. */
+  readonly isInteractive?: boolean
 }
 
 /**
- * Runs a container to its end. Its standard input is empty. In whatever way this returns, no process of it is left.
+ * Runs a container to its end. Its standard input is empty, unless it is interactive. In whatever way this returns, no process of it is left.
  * @returns the exit code of its process (128 and the signal's number when a signal ended it)
  * @throws BuildError `run-failed` when the runtime could not start the process; the signal's reason when aborted
  */
 export async function runContainer(container: Container, context: ExecContext): Promise<number> {
-  const { runtime, directory, id, spec } = container
+  const { runtime, directory, id, spec, isInteractive = false } = container
   const log = `${directory}/log`
   const bundle = `${directory}/private`
   mkdirSync(bundle, { recursive: true, mode: 0o700 })
@@ -33,8 +35,11 @@ export async function runContainer(container: Container, context: ExecContext): 
   const child = spawn(
     runtime,
     ['--root', `${bundle}/state`, '--log', log, '--log-format', 'json', 'run', '--bundle', bundle, id],
-    // In a session of its own, so that a terminal's Ctrl-C reaches us alone.
-    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+    isInteractive
+      ? // What the runtime has to say is in its log.
+        { stdio: ['inherit', 'inherit', 'ignore'] }
+      : // In a session of its own, so that a terminal's Ctrl-C reaches us alone.
+        { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )
   for (const stream of ['stdout', 'stderr'] as const)
     forward(child[stream], chunk => context.output(stream, chunk), context.signal)
@@ -45,8 +50,8 @@ export async function runContainer(container: Container, context: ExecContext): 
   const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
   const kill = () => {
     child.kill('SIGKILL')
-    child.stdout.resume()
-    child.stderr.resume()
+    child.stdout?.resume()
+    child.stderr?.resume()
   }
   context.signal.addEventListener('abort', kill)
   try {
@@ -66,11 +71,11 @@ export async function runContainer(container: Container, context: ExecContext): 
 
 /** Reads no faster than the chunks are taken; once aborted, nobody waits any more. */
 function forward(
-  source: Readable,
+  source: Readable | null,
   take: (chunk: Uint8Array) => void | Promise<void>,
   signal: AbortSignal,
 ): void {
-  source.on('data', async (chunk: Uint8Array) => {
+  source?.on('data', async (chunk: Uint8Array) => {
     const taken = take(chunk)
     if (taken === undefined || signal.aborted) return
     source.pause()

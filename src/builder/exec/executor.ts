@@ -57,6 +57,8 @@ export interface ContainerProcess {
   readonly extraHosts: readonly string[]
   /** An outer target before what lies in it. */
   readonly mounts: readonly ContainerMount[]
+  /** It has a terminal, which is ours: what is typed goes there, and nothing to `output`. */
+  readonly isInteractive?: boolean
 }
 
 export interface ExecContext {

@@ -98,7 +98,8 @@ async function runInRoot(
     }))
     const mounts = placeMounts(linux, mountPoints, sources)
     const spec = specFor(work.id, root, process, files, mounts)
-    return await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)
+    const { isInteractive = false } = process
+    return await runContainer({ runtime, directory: work.path, id: work.id, spec, isInteractive }, context)
   } finally {
     mountPoints.removeStubs()
     closeSync(descriptor)

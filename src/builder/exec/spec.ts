@@ -90,7 +90,7 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, machine
   return {
     ociVersion: '1.0.2',
     process: {
-      terminal: false,
+      terminal: process.isInteractive === true,
       user: { uid, gid, additionalGids, umask: UMASK },
       args,
       env,

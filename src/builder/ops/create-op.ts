@@ -3,12 +3,13 @@ import { parseExcludes } from '../context/ignore.ts'
 import { parseChmod } from '../dockerfile/chmod.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { CreateOp, OpDefinition, RunDefinition, TransferDefinition } from '../plan/op-definition.ts'
-import type { LayerOp, Op, ResultLayer } from '../solve/vertex.ts'
+import type { LayerOp, Op, Result, ResultLayer } from '../solve/vertex.ts'
 import { createAddOp } from './add.ts'
 import { createCopyOp } from './copy.ts'
 import type { CopyOrigin, CopySpec } from './copy-spec.ts'
 import type { LayerOpDeps } from './deps.ts'
 import { createQuickKey, hasQuickKey } from './quick-key.ts'
+import { openRootScene } from './root-scene.ts'
 import { createRunOp, type RunOpDeps } from './run.ts'
 import { createWorkdirOp } from './workdir.ts'
 
@@ -23,26 +24,37 @@ type ContextOrigin = Extract<CopyOrigin, { kind: 'context' }>
 
 /** Turns what the plan says into what the solver runs. */
 export function createOpFactory(deps: CreateOpDeps): CreateOp {
-  return (definition: OpDefinition, span: SourceSpan): Op => {
-    switch (definition.kind) {
-      case 'image':
-        return imageOp(definition.layers)
-      case 'run':
-        return withQuickKey(definition, createRunOp(definition, deps), deps)
-      case 'workdir': {
-        const { path, user, createdAt } = definition
-        return createWorkdirOp({ path, user }, { ...deps, createdAt })
-      }
-      case 'copy': {
-        const { createdAt } = definition
-        const op = createCopyOp(copySpec(definition, deps, span), { ...deps, createdAt })
-        return withQuickKey(definition, op, deps)
-      }
-      case 'add': {
-        const { createdAt } = definition
-        const op = createAddOp(copySpec(definition, deps, span), { ...deps, createdAt })
-        return withQuickKey(definition, op, deps)
-      }
+  return (definition, span) => {
+    const op = createOp(definition, span, deps)
+    if (op.kind !== 'layer') return op
+    return {
+      ...op,
+      openScene: ([parent = EMPTY], context) => openRootScene(deps, parent, context),
+    }
+  }
+}
+
+const EMPTY: Result = { chainID: undefined, layers: [] }
+
+function createOp(definition: OpDefinition, span: SourceSpan, deps: CreateOpDeps): Op {
+  switch (definition.kind) {
+    case 'image':
+      return imageOp(definition.layers)
+    case 'run':
+      return withQuickKey(definition, createRunOp(definition, deps), deps)
+    case 'workdir': {
+      const { path, user, createdAt } = definition
+      return createWorkdirOp({ path, user }, { ...deps, createdAt })
+    }
+    case 'copy': {
+      const { createdAt } = definition
+      const op = createCopyOp(copySpec(definition, deps, span), { ...deps, createdAt })
+      return withQuickKey(definition, op, deps)
+    }
+    case 'add': {
+      const { createdAt } = definition
+      const op = createAddOp(copySpec(definition, deps, span), { ...deps, createdAt })
+      return withQuickKey(definition, op, deps)
     }
   }
 }

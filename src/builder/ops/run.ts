@@ -6,7 +6,7 @@ import { writeTar } from '../../oci/tar/writer.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError } from '../errors.ts'
-import type { Executor } from '../exec/executor.ts'
+import type { ContainerProcess, Executor } from '../exec/executor.ts'
 import { describeExit, exitHint, outOfMemoryKills } from '../exec/exit-code.ts'
 import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
@@ -17,6 +17,7 @@ import type { OpenTree } from '../tree/image-tree.ts'
 import { createCacheKey } from './cache-key.ts'
 import { createOutputTail } from './output-tail.ts'
 import { mountParts, openMounts } from './run-mounts.ts'
+import { createScene } from './scene.ts'
 import { storeLayer } from './store-layer.ts'
 import type { Unpack } from './unpack-layers.ts'
 import { resolveUser } from './users.ts'
@@ -57,47 +58,46 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       const [parent = EMPTY] = inputs
       const { snapshotter, executor, cacheMounts } = await deps.openSandbox()
       await deps.unpack(await deps.requireLayers(parent, context), snapshotter, context)
+      await using owned = new AsyncDisposableStack()
       await using tree = await deps.openTree(parent, context.signal)
       const { uid, gid, additionalGids } = await resolveUser(tree, definition.user)
-      await using snapshot = await snapshotter.prepare(parent.chainID)
-      await using mounts = await openMounts(
-        definition.mounts,
-        inputs,
-        { ...deps, snapshotter, cacheMounts },
-        context,
-      )
+      const snapshot = owned.use(await snapshotter.prepare(parent.chainID))
+      const mountDeps = { ...deps, snapshotter, cacheMounts }
+      const mounts = owned.use(await openMounts(definition.mounts, inputs, mountDeps, context))
       using log = await deps.openLog(definition.args.at(-1) ?? '')
       const tail = createOutputTail()
       const killsBefore = outOfMemoryKills()
       const { args, env, proxyEnv, cwd, hostname, network, extraHosts } = definition
-      const { exitCode } = await executor.run(
-        {
-          args,
-          env: [...env, ...proxyEnv, ...mounts.env],
-          cwd,
-          user: { uid, gid, additionalGids },
-          hostname,
-          network,
-          extraHosts: extraHosts.map(hostLine),
-          mounts: mounts.mounts,
+      const process: ContainerProcess = {
+        args,
+        env: [...env, ...proxyEnv, ...mounts.env],
+        cwd,
+        user: { uid, gid, additionalGids },
+        hostname,
+        network,
+        extraHosts: extraHosts.map(hostLine),
+        mounts: mounts.mounts,
+      }
+      const { exitCode } = await executor.run(process, snapshot.mounts, {
+        signal: context.signal,
+        output(stream, chunk) {
+          tail.add(chunk)
+          log.write(chunk)
+          return context.output(stream, chunk)
         },
-        snapshot.mounts,
-        {
-          signal: context.signal,
-          output(stream, chunk) {
-            tail.add(chunk)
-            log.write(chunk)
-            return context.output(stream, chunk)
-          },
-        },
-      )
-      if (exitCode !== 0)
-        throw runFailed(args, exitCode, {
+      })
+      if (exitCode !== 0) {
+        const error = runFailed(args, exitCode, {
           output: tail.lines(),
           log: log.path,
           isOutOfMemory: outOfMemoryKills() > killsBefore,
           isDiskFull: await isFull(snapshot.upperDirectory),
         })
+        context.keep?.(
+          createScene({ executor, rootfs: snapshot.mounts, process: () => process, owned: owned.move() }),
+        )
+        throw error
+      }
       const { readChanges } = await import('../snapshot/diff.ts')
       const changes = writeTar(readChanges(snapshot.upperDirectory, tree, context.signal))
       const layer = await storeLayer(changes, deps, context)
@@ -130,7 +130,7 @@ function runKey(definition: RunDefinition, parent: Digest | undefined, mounts: C
 }
 
 /** `name:address`, where the address may be IPv6, as a line of /etc/hosts. */
-function hostLine(host: string): string {
+export function hostLine(host: string): string {
   const at = host.indexOf(':')
   return `${host.slice(at + 1)}\t${host.slice(0, at)}`
 }

@@ -220,11 +220,11 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
           span,
         )
       },
-      createVertex(definition, inputs, title, span) {
+      createVertex(definition, inputs, title, span, shell) {
         step++
         const name = `[${stageLabel(stage, base.platform)}${step}/${total}] ${title.replaceAll(/\s*\n\s*/g, ' ')}`
         const ignoreCache = options.noCache || uncached.has(stage.index)
-        return vertices.create(definition, inputs, name, span, ignoreCache)
+        return vertices.create(definition, inputs, name, span, ignoreCache, shell)
       },
     }
   }

@@ -1,7 +1,7 @@
 import type { Warning } from '../dockerfile/instructions.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { NetworkMode } from '../exec/executor.ts'
-import type { Vertex } from '../solve/vertex.ts'
+import type { ShellDefinition, Vertex } from '../solve/vertex.ts'
 import type { GlobalArguments } from './arguments.ts'
 import type { OpDefinition } from './op-definition.ts'
 import type { Expand } from './words.ts'
@@ -29,5 +29,11 @@ export interface StageScope {
   /** A root filesystem that holds a file or directory of the build context at `MOUNTED_CONTEXT`. */
   contextSource(path: string, span: SourceSpan): Vertex
   /** @param title `RUN make`; the vertex's name puts the stage before it */
-  createVertex(definition: OpDefinition, inputs: readonly Vertex[], title: string, span: SourceSpan): Vertex
+  createVertex(
+    definition: OpDefinition,
+    inputs: readonly Vertex[],
+    title: string,
+    span: SourceSpan,
+    shell: ShellDefinition,
+  ): Vertex
 }

@@ -16,6 +16,7 @@ import { runText, transferText } from './history.ts'
 import { commandArgs } from './metadata.ts'
 import type { RunDefinition, TransferDefinition } from './op-definition.ts'
 import { planMounts, scriptPath } from './run-mounts.ts'
+import { commandText, shellOf } from './shell.ts'
 import { type StageDraft, withConfig, withHistory, workingDirectory } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
@@ -43,7 +44,10 @@ export async function applyRun(
     platform: scope.platform,
     mounts,
   }
-  const vertex = scope.createVertex(definition, [draft.root, ...sources], instruction.title, span)
+  const vertex = scope.createVertex(definition, [draft.root, ...sources], instruction.title, span, {
+    ...shellOf(draft, scope, definition.network),
+    command: commandText(command),
+  })
   return withHistory(draft, runText(draft, args), vertex)
 }
 
@@ -73,7 +77,7 @@ export async function applyTransfer(
     createdAt: link ? scope.linkedAt : scope.createdAt,
   }
   const inputs = from === undefined ? [draft.root] : [draft.root, await scope.findSource(from, span)]
-  const vertex = scope.createVertex(definition, inputs, instruction.original, span)
+  const vertex = scope.createVertex(definition, inputs, instruction.original, span, shellOf(draft, scope))
   return withHistory(draft, transferText(definition), vertex)
 }
 
@@ -96,7 +100,13 @@ export function applyWorkdir(
   const changed = withConfig({ ...draft, hasWorkdir: true }, { WorkingDir: path })
   if (path === '/') return withHistory(changed, `WORKDIR ${path}`)
   const definition = { kind: 'workdir', path, user: User, createdAt: scope.createdAt } as const
-  const vertex = scope.createVertex(definition, [draft.root], instruction.original, span)
+  const vertex = scope.createVertex(
+    definition,
+    [draft.root],
+    instruction.original,
+    span,
+    shellOf(draft, scope),
+  )
   return withHistory(changed, `WORKDIR ${path}`, vertex)
 }
 

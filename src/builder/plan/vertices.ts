@@ -1,7 +1,7 @@
 import { digestOf } from '../../oci/digest.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { BaseImage } from '../images/base-image.ts'
-import type { Vertex } from '../solve/vertex.ts'
+import type { ShellDefinition, Vertex } from '../solve/vertex.ts'
 import type { CreateOp, OpDefinition } from './op-definition.ts'
 
 /** Makes vertices. Equal definitions over equal inputs have equal digests, and so are solved once. */
@@ -16,16 +16,17 @@ export interface Vertices {
     name: string,
     span: SourceSpan,
     ignoreCache?: boolean,
+    shell?: ShellDefinition,
   ): Vertex
   image(image: BaseImage, name: string, span: SourceSpan): Vertex
   scratch(span: SourceSpan): Vertex
 }
 
 export function createVertices(createOp: CreateOp): Vertices {
-  const create: Vertices['create'] = (definition, inputs, name, span, ignoreCache = false) => {
+  const create: Vertices['create'] = (definition, inputs, name, span, ignoreCache = false, shell) => {
     const op = createOp(definition, span)
     const digest = digestOf(JSON.stringify([definition, inputs.map(input => input.digest), ignoreCache]))
-    return { digest, name, op, inputs, ignoreCache, span }
+    return { digest, name, op, inputs, ignoreCache, span, ...(shell !== undefined && { shell }) }
   }
   return {
     create,

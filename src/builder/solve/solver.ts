@@ -9,6 +9,7 @@ import { createLimit } from '../../oci/limit.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError, withSpan } from '../errors.ts'
 import type { Explainer, Explanation } from './explain.ts'
+import { type Aftermath, createAftermath, type OnFailure } from './failure.ts'
 import type { ProgressEvent, ProgressSink } from './progress.ts'
 import { type CachedStep, createStepCache, type StepCache, type StepCacheDeps } from './step-cache.ts'
 import type { CacheKey, LayerOp, OpContext, Result, ResultLayer, Vertex } from './vertex.ts'
@@ -22,6 +23,8 @@ export interface SolveDeps extends StepCacheDeps {
   readonly concurrency: number
   /** Given to tell why steps are executed, each before it is, and which need not be thanks to another machine. */
   readonly explainer?: Explainer & { report(explanation: Explanation): void }
+  /** Shown what a step that failed has left, before it is taken away. */
+  readonly onFailure?: OnFailure
 }
 
 export interface Solution {
@@ -61,17 +64,24 @@ export async function solve(
   const start = async (vertex: Vertex): Promise<Solution> => {
     const inputs = await Promise.all(vertex.inputs.map(input => required(memo, input)))
     signal.throwIfAborted()
-    const step = createStep(vertex, deps, steps, executing, { signal, isPassing: !kept.has(vertex.digest) })
+    await using aftermath = createAftermath(vertex, deps.onFailure, outerSignal)
+    const step = createStep(vertex, deps, steps, executing, {
+      ...aftermath,
+      signal,
+      isPassing: !kept.has(vertex.digest),
+    })
+    const results = inputs.map(input => input.result)
     try {
-      return await step.run(
-        inputs.map(input => input.result),
-        limit,
-      )
+      return await step.run(results, limit)
     } catch (error) {
       const canceled = signal.aborted
       // With `layer-lost` the build will be solved once more: that is not its end.
       step.fail(error, canceled || isLayerLost(error))
-      if (!canceled) failed.abort(withSpan(error, vertex.span))
+      if (!canceled) {
+        const placed = withSpan(error, vertex.span)
+        failed.abort(placed)
+        if (!isLayerLost(error)) await aftermath.show(placed, results)
+      }
       throw error
     }
   }
@@ -94,7 +104,7 @@ function createStep(
   deps: SolveDeps,
   steps: StepCache,
   executing: Executing,
-  { signal, isPassing }: Required<Pick<OpContext, 'signal' | 'isPassing'>>,
+  { signal, isPassing, keep }: Required<Pick<OpContext, 'signal' | 'isPassing'>> & Pick<Aftermath, 'keep'>,
 ) {
   const { now, monotonicNow } = deps
   const description = describeStep(vertex.name)
@@ -117,6 +127,7 @@ function createStep(
       begin()
       emit({ kind: 'status', text })
     },
+    ...(keep !== undefined && { keep }),
   }
 
   const missed = (reason: Miss, key?: CacheKey): undefined => {

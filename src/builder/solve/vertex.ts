@@ -7,6 +7,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
+import type { ContainerProcess } from '../exec/executor.ts'
 
 /** A root filesystem: its layers, lowest first. A layer's blob may still have to be fetched (`ImageLayers.require`). */
 export interface Result {
@@ -32,6 +33,27 @@ export interface OpContext {
   output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void | Promise<void>
   /** One line for the step's log, such as how far a download is. */
   status(text: string): void
+  /** Given where somebody may want to look: a step that fails hands over what it leaves. */
+  keep?(scene: Scene): void
+}
+
+/** The root filesystem of a step that failed, as the step saw it. Disposing lets it go. */
+export interface Scene extends AsyncDisposable {
+  /**
+   * Runs a shell on our own terminal, to its end.
+   * @param env `NAME=value`, where the step has no such variable
+   * @throws BuildError `run-failed` where the root filesystem has no shell
+   */
+  enter(shell: ShellDefinition, env: readonly string[], signal: AbortSignal): Promise<void>
+}
+
+/** The shell in which one looks at a step that failed. */
+export interface ShellDefinition
+  extends Pick<ContainerProcess, 'env' | 'cwd' | 'hostname' | 'network' | 'extraHosts'> {
+  /** What SHELL of the Dockerfile names first. */
+  readonly program: string
+  /** What the step ran, as one types it in a shell; absent where it ran nothing. */
+  readonly command?: string
 }
 
 /**
@@ -57,6 +79,8 @@ export interface LayerOp {
   /** Called when the result is not cached, before the step waits for its turn. @throws what makes it impossible */
   prepare?(): Promise<void>
   exec(inputs: readonly Result[], context: OpContext): Promise<LayerRecord>
+  /** What there was before the step, where the step has not come so far as to leave anything. */
+  openScene?(inputs: readonly Result[], context: OpContext): Promise<Scene>
 }
 
 export interface Vertex {
@@ -68,6 +92,7 @@ export interface Vertex {
   /** The first is the root that the op adds to; the others are read (`--from`). */
   readonly inputs: readonly Vertex[]
   readonly span?: SourceSpan
+  readonly shell?: ShellDefinition
   /** Runs even if a record of it exists (`--no-cache`). */
   readonly ignoreCache?: boolean
 }

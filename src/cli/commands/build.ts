@@ -6,6 +6,7 @@ import { CACHE_OPTIONS, readCacheOptions } from '../build/cache-options.ts'
 import { answerCall, CALL_OPTIONS, readCall } from '../build/call.ts'
 import { IMAGE_OPTIONS, readImageOptions } from '../build/image-options.ts'
 import { INPUT_OPTIONS, readInputOptions } from '../build/input-options.ts'
+import { createShellOnFailure, ON_ERROR_OPTIONS, readOnError } from '../build/on-error.ts'
 import {
   OUTPUT_OPTIONS,
   readOutputOptions,
@@ -72,6 +73,7 @@ dest=- is standard output. Images (store, oci, docker) also take:
     ...STEP_OPTIONS,
     ...OUTPUT_OPTIONS,
     ...CALL_OPTIONS,
+    ...ON_ERROR_OPTIONS,
   },
   refused: REFUSED_OPTIONS,
   positionals: { min: 1, max: 1 },
@@ -80,6 +82,7 @@ dest=- is standard output. Images (store, oci, docker) also take:
     const isQuiet = mode === 'quiet'
     const call = readCall(args, refuse)
     const flags = readFlags(args, terminal)
+    const opensShell = readOnError(args, terminal, refuse)
     const startedAt = terminal.monotonicMs()
     const [context = ''] = args.positionals
     const dockerfile = args.value('file')
@@ -102,6 +105,7 @@ dest=- is standard output. Images (store, oci, docker) also take:
     try {
       result = await build(options, {
         ...buildDeps(options, session, remote, terminal, progress.sink),
+        ...(opensShell && { onFailure: createShellOnFailure(terminal, progress) }),
         ...(args.flag('explain') && { explain: explanation => void explanations.push(explanation) }),
       })
     } catch (error) {

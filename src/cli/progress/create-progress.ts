@@ -11,6 +11,18 @@ export type ProgressMode = (typeof PROGRESS_MODES)[number]
 
 /** `auto` draws on a terminal and writes plain lines elsewhere. */
 export function createProgress(mode: ProgressMode, terminal: Terminal): ProgressRenderer {
+  const renderer = createRenderer(mode, terminal)
+  let isFinished = false
+  return {
+    sink: event => (isFinished && event.kind !== 'warning' ? undefined : renderer.sink(event)),
+    finish() {
+      if (!isFinished) renderer.finish()
+      isFinished = true
+    },
+  }
+}
+
+function createRenderer(mode: ProgressMode, terminal: Terminal): ProgressRenderer {
   switch (mode) {
     case 'quiet':
       return { sink: ignore, finish: () => ignore() }

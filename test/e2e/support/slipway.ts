@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { type Outcome, type RunOptions, run, succeed } from './process.ts'
 
-const PROGRAM = join(import.meta.dirname, '../../../bin/slipway')
+export const PROGRAM = join(import.meta.dirname, '../../../bin/slipway')
 
 export interface Slipway {
   /** The store's folder. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { BuildError } from '../../../../src/builder/errors.ts'
+import type { OnFailure } from '../../../../src/builder/solve/failure.ts'
 import type { ProgressEvent } from '../../../../src/builder/solve/progress.ts'
 import { type SolveDeps, solve } from '../../../../src/builder/solve/solver.ts'
-import type { LayerOp, OpContext, Result, Vertex } from '../../../../src/builder/solve/vertex.ts'
+import type { LayerOp, OpContext, Result, Scene, Vertex } from '../../../../src/builder/solve/vertex.ts'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { OciError } from '../../../../src/oci/errors.ts'
 import { extendChain } from '../../../../src/oci/identity.ts'
@@ -197,6 +198,90 @@ describe('solve()', () => {
       message: 'interrupted',
     })
     assert.ok(ended)
+  })
+
+  describe('with somebody who looks at failures', () => {
+    const shell = {
+      program: '/bin/sh',
+      env: [],
+      cwd: '/',
+      hostname: 'h',
+      network: 'none',
+      extraHosts: [],
+    } as const
+
+    /** A scene that notes what happens to it. */
+    function scene(name: string, notes: string[]): Scene {
+      return {
+        enter: async (_shell, env) => void notes.push(`${name} entered with ${env}`),
+        [Symbol.asyncDispose]: async () => void notes.push(`${name} gone`),
+      }
+    }
+
+    it('shows what the failed step left, once the others are told to end, and then takes it away', async () => {
+      const { deps } = fixture()
+      const notes: string[] = []
+      const slow = layer('slow', [base], {
+        onExec: signal =>
+          new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      })
+      const bad = layer('bad', [base])
+      const op: LayerOp = {
+        kind: 'layer',
+        cacheKey: async () => undefined,
+        async exec(_inputs, { keep }) {
+          keep?.(scene('left', notes))
+          throw new BuildError('run-failed', 'no', { exitCode: 3 })
+        },
+        openScene: () => assert.fail('the step has left its own'),
+      }
+      const onFailure: OnFailure = async ({ name, error, enter }) => {
+        notes.push(`${name} ${error instanceof BuildError && error.exitCode}`)
+        await enter(['A=b'], never)
+      }
+      await assert.rejects(solve([slow, { ...bad, op, shell }], { ...deps, onFailure }, never), {
+        code: 'run-failed',
+      })
+      assert.deepEqual(notes, ['[1/1] RUN bad 3', 'left entered with A=b', 'left gone'])
+    })
+
+    it('opens what was there before a step that left nothing', async () => {
+      const { deps } = fixture()
+      const notes: string[] = []
+      const bad = layer('bad', [base], {
+        onExec: () => Promise.reject(new BuildError('source-missing', 'no')),
+      })
+      const op = { ...(bad.op as LayerOp), openScene: async () => scene('before', notes) }
+      const onFailure: OnFailure = ({ enter }) => enter([], never)
+      await assert.rejects(solve([{ ...bad, op, shell }], { ...deps, onFailure }, never), {
+        code: 'source-missing',
+      })
+      assert.deepEqual(notes, ['before entered with ', 'before gone'])
+    })
+
+    it('shows nothing of a build that was interrupted, and nobody keeps what nobody looks at', async () => {
+      const { deps } = fixture()
+      const controller = new AbortController()
+      const stopped = layer('stopped', [base], {
+        onExec: signal => {
+          controller.abort(new Error('interrupted'))
+          signal.throwIfAborted()
+        },
+      })
+      const onFailure: OnFailure = () => assert.fail('there is no failure')
+      await assert.rejects(solve([{ ...stopped, shell }], { ...deps, onFailure }, controller.signal), {
+        message: 'interrupted',
+      })
+      const op: LayerOp = {
+        kind: 'layer',
+        cacheKey: async () => undefined,
+        async exec(_inputs, context) {
+          assert.equal(context.keep, undefined)
+          return record('a')
+        },
+      }
+      await solve([{ ...layer('a', [base]), op, shell }], deps, never)
+    })
   })
 
   it('solves a chain of 20,000 steps', async () => {
