@@ -5,6 +5,7 @@ import { isErrno } from '../oci/errors.ts'
 import { logRoot } from './logs/build-logs.ts'
 import { pruneLogs } from './logs/prune-logs.ts'
 import { namesIn } from './snapshot/owned-directory.ts'
+import { pruneCacheMounts } from './snapshot/prune-cache-mounts.ts'
 import { pruneSnapshots } from './snapshot/prune-snapshots.ts'
 
 export interface PruneOptions {
@@ -18,6 +19,7 @@ export interface PruneOptions {
 
 export interface PrunedCache {
   readonly snapshots: number
+  readonly cacheMounts: number
   /** On disk, of snapshots and all the rest. */
   readonly bytes: number
 }
@@ -26,15 +28,20 @@ export interface PrunedCache {
 const TEMPORARY_MS = 60_000
 
 /**
- * Removes what builds keep to be faster, other than cache records: unpacked layers, what was learnt of the files of
- * build contexts, what their steps printed, and temporary files of killed processes. What a build under way needs stays.
+ * Removes what builds keep to be faster, other than cache records: unpacked layers, caches that steps mount, what was
+ * learnt of the files of build contexts, what their steps printed, and temporary files of killed processes. What a build under way needs stays.
  */
 export async function pruneCache({ storeRoot, madeBefore, now, signal }: PruneOptions): Promise<PrunedCache> {
   const snapshots = await pruneSnapshots(storeRoot, madeBefore, signal)
+  const cacheMounts = await pruneCacheMounts(storeRoot, madeBefore, signal)
   const digests = removeFiles(join(storeRoot, 'context-digests'), madeBefore)
   const logs = await pruneLogs(await loadLinux(), logRoot(storeRoot), madeBefore)
   const temporary = removeFiles(join(storeRoot, 'tmp'), now - TEMPORARY_MS)
-  return { snapshots: snapshots.count, bytes: snapshots.bytes + digests + logs + temporary }
+  return {
+    snapshots: snapshots.count,
+    cacheMounts: cacheMounts.count,
+    bytes: snapshots.bytes + cacheMounts.bytes + digests + logs + temporary,
+  }
 }
 
 /** Returns the bytes that this freed. */

@@ -182,6 +182,19 @@ describe('RUN --mount', { skip: cannotRun({ root: true, programs: ['runc', 'skop
     assert.equal(isCached(await build(context), /RUN --mount=type=cache,target=.other/), true)
   })
 
+  it('semantics 66: a cache outlives --no-cache, not prune; its id and sharing execute nothing again', async () => {
+    const line = (id: string) =>
+      `RUN --mount=type=cache,target=/pruned,id=${id} echo word >> /pruned/w && wc -l < /pruned/w`
+    const count = async (context: string, ...options: string[]) =>
+      Array.from((await build(context, ...options)).matchAll(/^#\d+ \S+ (\d+)$/gm), ([, lines]) => lines)
+    const context = await contextOf([line('pruned')])
+    assert.deepEqual(await count(context), ['1'])
+    assert.deepEqual(await count(context, '--no-cache'), ['2'])
+    assert.deepEqual(await count(await contextOf([line('other,sharing=locked')])), [])
+    assert.match(await world.slipway.run(['prune']), / [1-9]\d* cache mounts?,/)
+    assert.deepEqual(await count(context, '--no-cache'), ['1'])
+  })
+
   it('semantics 66: from and source tell what a cache begins with', async () => {
     const context = await contextOf([
       'RUN mkdir -p /d/e && echo seed > /d/e/f && chmod 700 /d && chown 5:6 /d/e/f',

@@ -9,7 +9,16 @@
  *
  * The kernel lets go of a lock when its process dies, however it dies.
  */
-import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  writeSync,
+} from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { type Digest, digestHex } from '../../oci/digest.ts'
@@ -85,13 +94,22 @@ async function tryAcquire(
     const kind = request.sharing === 'shared' ? 'shared' : 'exclusive'
     if (!existsSync(`${directory}/fs`) && linux.tryLock(lock) && !existsSync(`${directory}/fs`))
       await make(linux, parent, `${directory}/fs`, request, signal)
-    if (existsSync(`${directory}/fs`) && linux.tryLock(lock, kind)) return lock
+    if (existsSync(`${directory}/fs`) && linux.tryLock(lock, kind)) {
+      noteUse(lock)
+      return lock
+    }
   } catch (error) {
     closeSync(lock)
     throw error
   }
   closeSync(lock)
   return undefined
+}
+
+/** The time at which the lock was written is that of the last use. */
+function noteUse(lock: number): void {
+  ftruncateSync(lock, 0)
+  writeSync(lock, '\n')
 }
 
 async function make(

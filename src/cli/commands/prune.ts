@@ -27,7 +27,7 @@ that killed builds have left. The layers of the records are deleted by 'slipway 
     const before = unusedMs === undefined ? undefined : now - unusedMs
     const { pruneCache } = await import('../../builder/prune-cache.ts')
     // On a full disk this makes the room that the database needs.
-    const { snapshots, bytes } = await pruneCache({
+    const { snapshots, cacheMounts, bytes } = await pruneCache({
       storeRoot: store.root,
       madeBefore: before ?? Number.POSITIVE_INFINITY,
       now,
@@ -37,7 +37,7 @@ that killed builds have left. The layers of the records are deleted by 'slipway 
     // Several records may lead to one layer.
     const results = new Set(records.map(({ layer }) => layer.digest)).size
     terminal.stdout.write(
-      `removed ${count(results, 'result')} of the build cache and ${count(snapshots, 'unpacked layer')}, freed ${formatBytes(bytes)}\n`,
+      `removed ${count(results, 'result')} of the build cache, ${count(snapshots, 'unpacked layer')} and ${count(cacheMounts, 'cache mount')}, freed ${formatBytes(bytes)}\n`,
     )
     if (results > 0) terminal.stderr.write("'slipway gc' deletes layers that only these records needed\n")
   },

@@ -241,7 +241,10 @@ describe('slipway', { concurrency: 2 }, () => {
     assert.equal((await slipway(['build', '-q', context], env)).code, 0)
     const pruned = await slipway(['prune'], env)
     assert.equal(pruned.code, 0, pruned.stderr)
-    assert.match(pruned.stdout, /^removed 1 result of the build cache and 0 unpacked layers, freed \d/)
+    assert.match(
+      pruned.stdout,
+      /^removed 1 result of the build cache, 0 unpacked layers and 0 cache mounts, freed \d/,
+    )
     assert.deepEqual(await readdir(join(folder, 'prune-store/context-digests')), [])
   })
 
