@@ -12,6 +12,7 @@ import { parseDockerfile } from './dockerfile/parse.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
 import { BuildError } from './errors.ts'
 import type { NetworkMode } from './exec/executor.ts'
+import type { ContainerLimits } from './exec/limits.ts'
 import { assembleImage, imagesSize } from './export/assemble.ts'
 import { createImageGraph, type ImageGraph } from './export/image-graph.ts'
 import { DEFAULT_IMAGE_SETTINGS } from './export/image-settings.ts'
@@ -29,6 +30,7 @@ import type { Sandbox } from './ops/run.ts'
 import { createUnpack } from './ops/unpack-layers.ts'
 import type { NamedContext } from './plan/named-contexts.ts'
 import type { PlanWarning } from './plan/plan.ts'
+import type { Entitlement } from './plan/plan-options.ts'
 import { distinctWarnings, type PlatformPlan, planPlatforms } from './plan/plan-platforms.ts'
 import { readSecret, type SecretSource } from './secrets.ts'
 import type { Explanation } from './solve/explain.ts'
@@ -67,6 +69,10 @@ export interface BuildOptions {
   /** Where other machines will look for the steps of this build. */
   readonly cacheTo: readonly CacheTarget[]
   readonly network: NetworkMode
+  /** What steps may ask for that takes walls away. */
+  readonly allow: ReadonlySet<Entitlement>
+  /** Of every RUN. */
+  readonly limits: ContainerLimits
   /** None means the store. */
   readonly outputs: readonly Output[]
   /** Of the image, one or several; the host's where there is none. */
@@ -166,6 +172,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     unpack: createUnpack(store.layers),
     readSecret: id => readSecret(options.secrets, id),
     requirePlatform: deps.requirePlatform,
+    limits: options.limits,
     openLog: logs.open,
   })
   const { remote } = deps

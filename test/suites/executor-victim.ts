@@ -1,5 +1,6 @@
 /** A process to be killed in the middle of a step: `executor-victim.ts STORE PATH`. Says "started" when it is time. */
 import { readFileSync } from 'node:fs'
+import { NO_LIMITS } from '../../src/builder/exec/limits.ts'
 import { createRuntimeExecutor } from '../../src/builder/exec/runtime-executor.ts'
 import { createOverlaySnapshotter } from '../../src/builder/snapshot/overlay-snapshotter.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -32,6 +33,8 @@ await createRuntimeExecutor({ stateRoot: root, path }).run(
     hostname: 'victim',
     network: 'none',
     extraHosts: [],
+    limits: NO_LIMITS,
+    isPrivileged: false,
     mounts: [{ kind: 'file', target: '/s', readOnly: true, content: SECRET, mode: 0o400, uid: 0, gid: 0 }],
   },
   active.mounts,

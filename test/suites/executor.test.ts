@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { describe, type TestContext, test } from 'node:test'
 import type { ContainerProcess } from '../../src/builder/exec/executor.ts'
+import { NO_LIMITS } from '../../src/builder/exec/limits.ts'
 import { createRuntimeExecutor } from '../../src/builder/exec/runtime-executor.ts'
 import { readChanges } from '../../src/builder/snapshot/diff.ts'
 import { createOverlaySnapshotter } from '../../src/builder/snapshot/overlay-snapshotter.ts'
@@ -45,6 +46,8 @@ const PROCESS: ContainerProcess = {
   hostname: 'builder',
   network: 'none',
   extraHosts: [],
+  limits: NO_LIMITS,
+  isPrivileged: false,
   mounts: [],
 }
 

@@ -1,4 +1,5 @@
 import type { Mount } from '../snapshot/snapshotter.ts'
+import type { ContainerLimits } from './limits.ts'
 
 export type NetworkMode = 'default' | 'host' | 'none'
 
@@ -59,6 +60,9 @@ export interface ContainerProcess {
   readonly mounts: readonly ContainerMount[]
   /** It has a terminal, which is ours: what is typed goes there, and nothing to `output`. */
   readonly isInteractive?: boolean
+  readonly limits: ContainerLimits
+  /** Without our walls: every capability and device, and no filter over system calls. */
+  readonly isPrivileged: boolean
 }
 
 export interface ExecContext {

@@ -24,9 +24,11 @@ import { createOwnedDirectory, type OwnedDirectory } from '../snapshot/owned-dir
 import { requireRoot } from '../snapshot/privilege.ts'
 import type { Mount } from '../snapshot/snapshotter.ts'
 import { removeStaleState, runDirectory } from '../snapshot/stale-state.ts'
+import { ownCapabilities } from './capabilities.ts'
 import { runContainer } from './container.ts'
 import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
 import { writeHostFiles } from './host-files.ts'
+import { NO_LIMITS } from './limits.ts'
 import { makeWorkingDirectory, openMountPoints, requireRealDirectories } from './mount-points.ts'
 import { type MountSource, openMountSources, placeMounts } from './mount-sources.ts'
 import { probeProgram } from './probe-program.ts'
@@ -135,6 +137,8 @@ const PROBE: ContainerProcess = {
   network: 'default',
   extraHosts: [],
   mounts: [],
+  limits: NO_LIMITS,
+  isPrivileged: false,
 }
 
 function specFor(
@@ -144,7 +148,15 @@ function specFor(
   files: readonly FileMount[],
   mounts: readonly SpecMount[],
 ): object {
-  return runtimeSpec({ root, process, files, mounts, cgroupsPath: `/slipway/${id}`, machine: arch() })
+  return runtimeSpec({
+    root,
+    process,
+    files,
+    mounts,
+    cgroupsPath: `${process.limits.cgroupParent ?? '/slipway'}/${id}`,
+    machine: arch(),
+    ownCapabilities: ownCapabilities(),
+  })
 }
 
 /** Memory that goes with the step; after a kill, with the clean-up of what was left behind. Nothing of it is on a disk. */

@@ -1,4 +1,5 @@
 import type { ContainerProcess } from './executor.ts'
+import type { ContainerLimits } from './limits.ts'
 import { seccompProfile } from './seccomp.ts'
 
 /** A file of ours that the container sees, read-only. */
@@ -27,6 +28,8 @@ export interface SpecOptions {
   readonly cgroupsPath: string
   /** As `os.arch()` names it. */
   readonly machine: string
+  /** What a privileged process gets. */
+  readonly ownCapabilities: readonly string[]
 }
 
 /** Docker's default capabilities. */
@@ -67,26 +70,29 @@ const READONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/pro
 /** Where the container's own file systems are mounted over those of the image. */
 export const KERNEL_DIRECTORIES = ['/proc', '/dev', '/sys']
 
-const KERNEL_MOUNTS = [
-  mount('/proc', 'proc', 'nosuid', 'noexec', 'nodev'),
-  mount('/dev', 'tmpfs', 'nosuid', 'strictatime', 'mode=755', 'size=65536k'),
-  mount('/dev/pts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'),
-  mount('/dev/shm', 'tmpfs', 'nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'),
-  mount('/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
-  mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', 'ro'),
-]
+const SHM_BYTES = 64 * 1024 * 1024
 
 const UMASK = 0o022
 
 /**
  * The configuration of the container (runtime-spec `config.md`) in which a RUN step runs: Docker's walls, but the
- * network of the host unless the mode is `none` (then one of its own, with only the loopback device).
+ * network of the host unless the mode is `none` (then one of its own, with only the loopback device). A privileged
+ * one has the namespaces, and none of the walls.
  */
-export function runtimeSpec({ root, process, files, mounts, cgroupsPath, machine }: SpecOptions): object {
-  const { args, env, cwd, user, hostname, network } = process
+export function runtimeSpec({
+  root,
+  process,
+  files,
+  mounts,
+  cgroupsPath,
+  machine,
+  ownCapabilities,
+}: SpecOptions): object {
+  const { args, env, cwd, user, hostname, network, limits, isPrivileged } = process
   const { uid, gid, additionalGids } = user
   const namespaces = ['pid', 'mount', 'uts', 'ipc', ...(network === 'none' ? ['network'] : [])]
-  const seccomp = seccompProfile(machine)
+  const seccomp = isPrivileged ? undefined : seccompProfile(machine)
+  const capabilities = isPrivileged ? ownCapabilities : CAPABILITIES
   return {
     ociVersion: '1.0.2',
     process: {
@@ -95,13 +101,14 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, machine
       args,
       env,
       cwd,
-      capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      ...(limits.ulimits.length > 0 && { rlimits: limits.ulimits.map(rlimit) }),
       noNewPrivileges: false,
     },
     root: { path: root, readonly: false },
     hostname,
     mounts: [
-      ...KERNEL_MOUNTS,
+      ...kernelMounts(limits.shmSize ?? SHM_BYTES, isPrivileged),
       ...files.map(({ source, destination }) => ({
         destination,
         type: 'bind',
@@ -114,13 +121,35 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, machine
       namespaces: namespaces.map(type => ({ type })),
       cgroupsPath,
       // The runtime allows its default devices on top, as well as making any node (not opening it).
-      resources: { devices: [{ allow: false, access: 'rwm' }] },
-      maskedPaths: MASKED_PATHS,
-      readonlyPaths: READONLY_PATHS,
+      resources: {
+        devices: [{ allow: isPrivileged, access: 'rwm' }],
+        ...(limits.memory !== undefined && { memory: limits.memory }),
+        ...(limits.cpu !== undefined && { cpu: limits.cpu }),
+      },
+      ...(!isPrivileged && { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
       ...(seccomp !== undefined && { seccomp }),
     },
   }
 }
+
+function kernelMounts(shmSize: number, isPrivileged: boolean): readonly object[] {
+  return [
+    mount('/proc', 'proc', 'nosuid', 'noexec', 'nodev'),
+    mount('/dev', 'tmpfs', 'nosuid', 'strictatime', 'mode=755', 'size=65536k'),
+    mount('/dev/pts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'),
+    mount('/dev/shm', 'tmpfs', 'nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmSize}`),
+    mount('/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
+    mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', isPrivileged ? 'rw' : 'ro'),
+  ]
+}
+
+/** Without a limit it is the greatest number that the kernel has (`RLIM_INFINITY`). */
+function rlimit({ name, soft, hard }: ContainerLimits['ulimits'][number]): object {
+  return { type: `RLIMIT_${name.toUpperCase()}`, soft: soft ?? UNLIMITED, hard: hard ?? UNLIMITED }
+}
+
+/** No number of JavaScript is it. TypeScript's library does not know the function yet. */
+const UNLIMITED = (JSON as unknown as { rawJSON(text: string): object }).rawJSON('18446744073709551615')
 
 function mount(destination: string, type: string, ...options: readonly string[]): object {
   return { destination, type, source: type, options }

@@ -1,4 +1,5 @@
 import type { ContainerProcess } from '../exec/executor.ts'
+import { NO_LIMITS } from '../exec/limits.ts'
 import type { OpContext, Result, Scene, ShellDefinition } from '../solve/vertex.ts'
 import { hostLine, type RunOpDeps } from './run.ts'
 import { createScene } from './scene.ts'
@@ -27,5 +28,7 @@ function processOf({ env, cwd, hostname, network, extraHosts }: ShellDefinition)
     network,
     extraHosts: extraHosts.map(hostLine),
     mounts: [],
+    limits: NO_LIMITS,
+    isPrivileged: false,
   }
 }

@@ -8,6 +8,7 @@ import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError } from '../errors.ts'
 import type { ContainerProcess, Executor } from '../exec/executor.ts'
 import { describeExit, exitHint, outOfMemoryKills } from '../exec/exit-code.ts'
+import type { ContainerLimits } from '../exec/limits.ts'
 import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
 import type { CacheMounts } from '../snapshot/cache-mounts.ts'
@@ -36,6 +37,7 @@ export interface RunOpDeps {
   requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
   openSandbox(): Promise<Sandbox>
+  readonly limits: ContainerLimits
   readonly unpack: Unpack
   /** @throws BuildError `platform-unsupported` where this machine cannot run programs for the platform */
   requirePlatform(platform: string): Promise<void>
@@ -51,7 +53,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
     kind: 'layer',
     async cacheKey(inputs, context) {
       const mounts = await mountParts(definition.mounts, inputs, deps, context.signal)
-      return runKey(definition, inputs[0]?.chainID, mounts)
+      return runKey(definition, inputs[0]?.chainID, [...limitParts(deps.limits), ...mounts])
     },
     prepare: () => deps.requirePlatform(definition.platform),
     async exec(inputs, context) {
@@ -67,7 +69,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       using log = await deps.openLog(definition.args.at(-1) ?? '')
       const tail = createOutputTail()
       const killsBefore = outOfMemoryKills()
-      const { args, env, proxyEnv, cwd, hostname, network, extraHosts } = definition
+      const { args, env, proxyEnv, cwd, hostname, network, extraHosts, isPrivileged = false } = definition
       const process: ContainerProcess = {
         args,
         env: [...env, ...proxyEnv, ...mounts.env],
@@ -77,6 +79,8 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
         network,
         extraHosts: extraHosts.map(hostLine),
         mounts: mounts.mounts,
+        limits: deps.limits,
+        isPrivileged,
       }
       const { exitCode } = await executor.run(process, snapshot.mounts, {
         signal: context.signal,
@@ -114,7 +118,7 @@ const EMPTY: Result = { chainID: undefined, layers: [] }
  * extra hosts and proxies are not: they say where things are, not what they are (semantics 64, 107).
  */
 function runKey(definition: RunDefinition, parent: Digest | undefined, mounts: CacheKey['parts']): CacheKey {
-  const { args, env, cwd, user, hostname, network, extraHosts, platform } = definition
+  const { args, env, cwd, user, hostname, network, extraHosts, platform, isPrivileged } = definition
   return createCacheKey('run', [
     ['parent', parent ?? 'scratch'],
     ...args.map(arg => ['argument', arg] as const),
@@ -125,8 +129,19 @@ function runKey(definition: RunDefinition, parent: Digest | undefined, mounts: C
     ['network', network],
     ...extraHosts.map(host => ['extra host', host.slice(0, host.indexOf(':'))] as const),
     ['platform', platform],
+    ...(isPrivileged === true ? [['security', 'insecure'] as const] : []),
     ...mounts,
   ])
+}
+
+/** Those that a program may tell by what it can do. How much time and memory it has is not what the step is. */
+function limitParts({ shmSize, ulimits }: ContainerLimits): CacheKey['parts'] {
+  return [
+    ...(shmSize === undefined ? [] : [['size of /dev/shm', String(shmSize)] as const]),
+    ...ulimits.map(
+      ({ name, soft = 'none', hard = 'none' }) => ['ulimit', `${name}=${soft}:${hard}`] as const,
+    ),
+  ]
 }
 
 /** `name:address`, where the address may be IPv6, as a line of /etc/hosts. */

@@ -46,6 +46,7 @@ export async function configOfChanges(
     namedContexts: new Map(),
     network: 'none',
     extraHosts: [],
+    allow: new Set<never>(),
     hostPlatform: platform,
   } as const
   const resolveImage = (): never => neverNeeded('a base image')

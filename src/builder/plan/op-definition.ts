@@ -34,6 +34,8 @@ export interface RunDefinition {
   readonly extraHosts: readonly string[]
   /** `linux/amd64` */
   readonly platform: string
+  /** `--security=insecure` */
+  readonly isPrivileged?: true
   /** An outer target before what lies in it. */
   readonly mounts: readonly MountDefinition[]
 }

@@ -2,6 +2,10 @@ import type { Platform } from '../../oci/platform.ts'
 import type { NetworkMode } from '../exec/executor.ts'
 import type { NamedContext } from './named-contexts.ts'
 
+export const ENTITLEMENTS = ['network.host', 'security.insecure'] as const
+
+export type Entitlement = (typeof ENTITLEMENTS)[number]
+
 /** What the user says of a build beside the Dockerfile, as far as the plan depends on it. */
 export interface PlanOptions {
   readonly buildArgs: ReadonlyMap<string, string>
@@ -13,6 +17,8 @@ export interface PlanOptions {
   /** By the name of a stage or an image that they stand for. */
   readonly namedContexts: ReadonlyMap<string, NamedContext>
   readonly network: NetworkMode
+  /** What steps may ask for that takes walls away. */
+  readonly allow: ReadonlySet<Entitlement>
   /** `name:address` */
   readonly extraHosts: readonly string[]
   /** Of the image, where the user asked for one. */

@@ -19,6 +19,8 @@ export interface StageScope {
   readonly extraHosts: readonly string[]
   /** `linux/amd64` */
   readonly platform: string
+  /** Whether RUN may ask for `--security=insecure`. */
+  readonly allowsInsecure: boolean
   /** Time of what no source gives a time to, in seconds since the epoch. */
   readonly createdAt: number
   /** The same in layers that do not depend on the base. */

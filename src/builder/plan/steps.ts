@@ -26,8 +26,18 @@ export async function applyRun(
   scope: StageScope,
 ): Promise<StageDraft> {
   const { span, command, devices, security, network } = instruction
-  if (devices.length > 0) throw unsupported('RUN --device', span)
-  if (security === 'insecure') throw unsupported('RUN --security=insecure', span)
+  if (devices.length > 0)
+    throw invalid(
+      'Cannot give a device to RUN: --device names one of the CDI registry of a BuildKit daemon, which is not there',
+      span,
+      'with --security=insecure a step may make and open the nodes of devices',
+    )
+  if (security === 'insecure' && !scope.allowsInsecure)
+    throw invalid(
+      'Cannot run without walls: RUN --security=insecure was not allowed',
+      span,
+      '--allow security.insecure lets it do to this machine what root may do',
+    )
   const isScript = command.form === 'file'
   const args = commandArgs(draft, isScript ? { form: 'shell', script: scriptPath(command.name) } : command)
   const { mounts, sources } = await planMounts(draft, instruction, scope)
@@ -42,6 +52,7 @@ export async function applyRun(
     network: network ?? scope.network,
     extraHosts: scope.extraHosts,
     platform: scope.platform,
+    ...(security === 'insecure' && { isPrivileged: true }),
     mounts,
   }
   const vertex = scope.createVertex(definition, [draft.root, ...sources], instruction.title, span, {

@@ -6,6 +6,7 @@ import { CACHE_OPTIONS, readCacheOptions } from '../build/cache-options.ts'
 import { answerCall, CALL_OPTIONS, readCall } from '../build/call.ts'
 import { IMAGE_OPTIONS, readImageOptions } from '../build/image-options.ts'
 import { INPUT_OPTIONS, readInputOptions } from '../build/input-options.ts'
+import { LIMIT_OPTIONS, readLimitOptions } from '../build/limit-options.ts'
 import { createShellOnFailure, ON_ERROR_OPTIONS, readOnError } from '../build/on-error.ts'
 import {
   OUTPUT_OPTIONS,
@@ -71,6 +72,7 @@ dest=- is standard output. Images (store, oci, docker) also take:
     ...IMAGE_OPTIONS,
     ...CACHE_OPTIONS,
     ...STEP_OPTIONS,
+    ...LIMIT_OPTIONS,
     ...OUTPUT_OPTIONS,
     ...CALL_OPTIONS,
     ...ON_ERROR_OPTIONS,
@@ -143,6 +145,7 @@ function readFlags(args: Arguments, terminal: Terminal): Flags {
     ...readImageOptions(args, terminal, refuse),
     ...readCacheOptions(args, terminal, refuse),
     ...readStepOptions(args, terminal, refuse),
+    ...readLimitOptions(args, refuse),
     ...readOutputOptions(args, terminal, refuse),
   }
 }

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { BuildError } from '../../../src/builder/errors.ts'
+import { NO_LIMITS } from '../../../src/builder/exec/limits.ts'
 import type { Reason } from '../../../src/builder/solve/explain.ts'
 import { parseReference, repositoryOf, type Tag } from '../../../src/oci/reference.ts'
 import { executed, openWorkshop, readText, type Workshop } from './building.ts'
@@ -357,6 +358,8 @@ COPY b /`
       network: 'none',
       extraHosts: ['10.0.0.1\tdb', 'fe80::1\tv6'],
       mounts: [],
+      limits: NO_LIMITS,
+      isPrivileged: false,
     })
     assert.deepEqual(env.toSorted(), [
       'A=1',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type BuildDeps, type BuildOptions, type BuildResult, build } from '../../../src/builder/build.ts'
 import type { ContainerProcess } from '../../../src/builder/exec/executor.ts'
+import { NO_LIMITS } from '../../../src/builder/exec/limits.ts'
 import type { ActiveSnapshot, Snapshotter } from '../../../src/builder/snapshot/snapshotter.ts'
 import type { ProgressEvent } from '../../../src/builder/solve/progress.ts'
 import { type ImageConfig, parseImageConfig } from '../../../src/oci/config.ts'
@@ -83,6 +84,8 @@ export async function openWorkshop(): Promise<Workshop> {
           network: 'default',
           outputs: [],
           extraHosts: [],
+          allow: new Set(),
+          limits: NO_LIMITS,
           secrets: new Map(),
           ...options,
         },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ContainerProcess, NetworkMode } from '../../../../src/builder/exec/executor.ts'
+import { NO_LIMITS } from '../../../../src/builder/exec/limits.ts'
 import { runtimeSpec } from '../../../../src/builder/exec/spec.ts'
 
 interface Spec {
@@ -9,11 +10,18 @@ interface Spec {
     readonly capabilities: Readonly<Record<string, readonly string[]>>
     readonly noNewPrivileges: boolean
     readonly terminal: boolean
+    readonly rlimits?: readonly object[]
   }
   readonly mounts: readonly { readonly destination: string; readonly options: readonly string[] }[]
   readonly linux: {
     readonly namespaces: readonly { readonly type: string; readonly path?: string }[]
     readonly seccomp?: object
+    readonly maskedPaths?: readonly string[]
+    readonly resources: {
+      readonly devices: readonly object[]
+      readonly memory?: object
+      readonly cpu?: object
+    }
   }
 }
 
@@ -27,6 +35,8 @@ function spec(process: Partial<ContainerProcess> = {}, machine = 'x64'): Spec {
     network: 'default',
     extraHosts: [],
     mounts: [],
+    limits: NO_LIMITS,
+    isPrivileged: false,
   }
   const files = [{ source: '/store/run/hosts', destination: '/etc/hosts' }]
   const options = {
@@ -36,6 +46,7 @@ function spec(process: Partial<ContainerProcess> = {}, machine = 'x64'): Spec {
     mounts: [],
     cgroupsPath: '/x',
     machine,
+    ownCapabilities: ['CAP_SYS_ADMIN'],
   }
   return runtimeSpec(options) as Spec
 }
@@ -76,4 +87,30 @@ test('nothing of the kernel is writable but what belongs to the container', () =
 test('a machine without a table of system calls runs without the filter', () => {
   assert.equal('seccomp' in spec({}, 'riscv64').linux, false)
   assert.equal('seccomp' in spec({}, 'x64').linux, true)
+})
+
+test('limits are those of the process', () => {
+  const { process, mounts, linux } = spec({
+    limits: {
+      shmSize: 4096,
+      ulimits: [{ name: 'nofile', soft: 1, hard: 2 }, { name: 'core' }],
+      memory: { limit: 5 },
+      cpu: { shares: 6 },
+    },
+  })
+  assert.equal(
+    JSON.stringify(process.rlimits),
+    '[{"type":"RLIMIT_NOFILE","soft":1,"hard":2},{"type":"RLIMIT_CORE","soft":18446744073709551615,"hard":18446744073709551615}]',
+  )
+  assert.ok(mounts.find(({ destination }) => destination === '/dev/shm')?.options.includes('size=4096'))
+  assert.deepEqual([linux.resources.memory, linux.resources.cpu], [{ limit: 5 }, { shares: 6 }])
+})
+
+test('a privileged process has no walls', () => {
+  const { process, mounts, linux } = spec({ isPrivileged: true })
+  assert.ok(process.capabilities.effective?.includes('CAP_SYS_ADMIN'))
+  assert.equal(linux.seccomp, undefined)
+  assert.equal(linux.maskedPaths, undefined)
+  assert.deepEqual(linux.resources.devices, [{ allow: true, access: 'rwm' }])
+  assert.ok(mounts.find(({ destination }) => destination === '/sys')?.options.includes('rw'))
 })

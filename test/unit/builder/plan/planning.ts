@@ -41,6 +41,7 @@ export async function planText(text: string, options: PlanningOptions = {}): Pro
       namedContexts: new Map(),
       network: 'default',
       extraHosts: [],
+      allow: new Set(),
       hostPlatform: HOST,
       ...options,
     },
