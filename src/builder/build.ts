@@ -8,6 +8,7 @@ import { type BuildContext, createBuildContext } from './build-context.ts'
 import { createBuildCaches } from './cache/build-caches.ts'
 import type { CacheSource, CacheTarget } from './cache/cache-end.ts'
 import type { CacheRegistries } from './cache/export-cache.ts'
+import { openContextTrees } from './context-trees.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
 import { BuildError } from './errors.ts'
@@ -19,7 +20,7 @@ import { DEFAULT_IMAGE_SETTINGS } from './export/image-settings.ts'
 import { createLayerVariants } from './export/layer-variants.ts'
 import { commonCompression, type Output } from './export/output.ts'
 import { type BuildProduct, checkOutputs, outputTitle, writeOutput } from './export/write-outputs.ts'
-import { createDownloads } from './fetch/downloads.ts'
+import type { Sources } from './fetch/sources.ts'
 import { createImageLayers } from './images/image-layers.ts'
 import type { ImageRegistries } from './images/registry-source.ts'
 import { createResolveImage } from './images/resolve-image.ts'
@@ -88,6 +89,8 @@ export interface BuildDeps {
   readonly remote: ImageRegistries & CacheRegistries
   /** Called before a step for a platform (`linux/arm64`) is run. @throws BuildError `platform-unsupported` */
   readonly requirePlatform: (platform: string) => Promise<void>
+  /** What ADD and steps take from elsewhere; the caller closes it. */
+  readonly sources: Sources
   /** Called at most once, and only when a RUN has to be executed. */
   readonly openSandbox: () => Promise<Sandbox>
   readonly progress: ProgressSink
@@ -147,25 +150,23 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     const records = await layers.require(result.layers, { signal: treeSignal, status: () => undefined })
     return createImageTree(records, { layers: store.layers, temporaryDirectory })
   }
-  await using downloads = createDownloads({
-    openTransport: async () => (await import('../remote/transport.ts')).createTransport(),
-    temporaryDirectory,
-  })
   using logs = createBuildLogs(store.root, now)
   const digestDirectory = join(store.root, 'context-digests')
   const context = openContext(options, digestDirectory, now)
-  const named = [...options.namedContexts].flatMap(([name, { kind, ...rest }]) =>
-    kind === 'directory' && 'directory' in rest
-      ? [[name, createBuildContext({ directory: rest.directory, digestDirectory, now })] as const]
-      : [],
-  )
+  await using named = openContextTrees(options.namedContexts, {
+    ...deps,
+    digestDirectory,
+    temporaryDirectory,
+  })
   const createOp = createOpFactory({
     layers: store.layers,
     compression: commonCompression(options.outputs),
     temporaryDirectory,
-    downloads,
+    downloads: deps.sources.downloads,
+    git: deps.sources.git,
+    ssh: deps.sources.ssh,
     context: { kind: 'context', tree: context.tree },
-    namedContexts: new Map(named.map(([name, { tree }]) => [name, { kind: 'context', tree }])),
+    namedContexts: named.origins,
     openTree,
     requireLayers: (result, opContext) => layers.require(result.layers, opContext),
     openSandbox: once(deps.openSandbox),
@@ -193,7 +194,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const needsLayers = outputs.some(({ type }) => type !== 'cacheonly')
   const solved = await caches
     .solve(targets, needsLayers)
-    .finally(() => Promise.all([context.save(), ...named.map(([, { save }]) => save())]))
+    .finally(() => Promise.all([context.save(), named.save()]))
   const images = plans.map(({ target, image, platform }) => {
     const result = solved.get(target.digest)?.result ?? EMPTY_ROOT
     const inlineSteps = caches.inlineSteps(solved, target)

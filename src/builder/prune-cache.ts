@@ -2,6 +2,7 @@ import { lstatSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadLinux } from '../linux/linux.ts'
 import { isErrno } from '../oci/errors.ts'
+import { pruneGit } from './fetch/prune-git.ts'
 import { logRoot } from './logs/build-logs.ts'
 import { pruneLogs } from './logs/prune-logs.ts'
 import { namesIn } from './snapshot/owned-directory.ts'
@@ -28,19 +29,21 @@ export interface PrunedCache {
 const TEMPORARY_MS = 60_000
 
 /**
- * Removes what builds keep to be faster, other than cache records: unpacked layers, caches that steps mount, what was
- * learnt of the files of build contexts, what their steps printed, and temporary files of killed processes. What a build under way needs stays.
+ * Removes what builds keep to be faster, other than cache records: unpacked layers, caches that steps mount, fetched Git
+ * repositories, what was learnt of the files of build contexts, what their steps printed, and temporary files of killed
+ * processes. What a build under way needs stays.
  */
 export async function pruneCache({ storeRoot, madeBefore, now, signal }: PruneOptions): Promise<PrunedCache> {
   const snapshots = await pruneSnapshots(storeRoot, madeBefore, signal)
   const cacheMounts = await pruneCacheMounts(storeRoot, madeBefore, signal)
+  const repositories = await pruneGit(storeRoot, madeBefore, signal)
   const digests = removeFiles(join(storeRoot, 'context-digests'), madeBefore)
   const logs = await pruneLogs(await loadLinux(), logRoot(storeRoot), madeBefore)
   const temporary = removeFiles(join(storeRoot, 'tmp'), now - TEMPORARY_MS)
   return {
     snapshots: snapshots.count,
     cacheMounts: cacheMounts.count,
-    bytes: snapshots.bytes + cacheMounts.bytes + digests + logs + temporary,
+    bytes: snapshots.bytes + cacheMounts.bytes + repositories + digests + logs + temporary,
   }
 }
 

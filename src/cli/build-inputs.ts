@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import { addAbortSignal, Readable } from 'node:stream'
@@ -5,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import type { BuildOptions } from '../builder/build.ts'
 import type { DockerfileSource } from '../builder/dockerfile/source.ts'
 import { BuildError } from '../builder/errors.ts'
+import { isRemoteContext } from '../builder/fetch/git-reference.ts'
 import type { NamedContext } from '../builder/plan/named-contexts.ts'
 import type { FileTree } from '../builder/tree/file-tree.ts'
 import { resolvePath } from '../builder/tree/resolve.ts'
@@ -63,7 +65,7 @@ export async function readStandardInput(
   if (input.isArchive) {
     const tree = await readArchiveContext(input, { temporaryDirectory, signal })
     try {
-      const found = await findInTree(tree, dockerfile)
+      const found = await findInTree(tree, dockerfile, 'the tar on standard input')
       return { context: tree, dockerfile: found, [Symbol.asyncDispose]: () => tree[Symbol.asyncDispose]() }
     } catch (error) {
       await tree[Symbol.asyncDispose]()
@@ -80,7 +82,12 @@ export async function readStandardInput(
   }
 }
 
-async function findInTree(tree: FileTree, named: string | undefined): Promise<FoundDockerfile> {
+/** @throws BuildError `dockerfile-missing` */
+export async function findInTree(
+  tree: FileTree,
+  named: string | undefined,
+  place: string,
+): Promise<FoundDockerfile> {
   const names = named === undefined ? ['Dockerfile', 'dockerfile'] : [pathBelowRoot(named)]
   for (const name of names) {
     const path = await resolvePath(tree, byteStringOf(name))
@@ -91,7 +98,7 @@ async function findInTree(tree: FileTree, named: string | undefined): Promise<Fo
   }
   throw new BuildError(
     'dockerfile-missing',
-    `Cannot read Dockerfile: there is no ${names.join(' or ')} in the tar on standard input`,
+    `Cannot read Dockerfile: there is no ${names.join(' or ')} in ${place}`,
     named === undefined ? { hint: 'name it with -f FILE' } : {},
   )
 }
@@ -112,14 +119,14 @@ async function boundedText(source: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
+/** Whether a context is a URL or a Git repository; a directory of that name comes first. @throws BuildError for its query */
+export function isElsewhere(named: string, { workingDirectory }: Terminal): boolean {
+  if (!isRemoteContext(named)) return false
+  return statSync(resolve(workingDirectory, named), { throwIfNoEntry: false })?.isDirectory() !== true
+}
+
 /** @throws CliError `usage` for what is not a directory */
 export async function findContext(named: string, terminal: Terminal): Promise<string> {
-  if (/^(https?|git|ssh):\/\/|^git@|^github\.com\//.test(named)) {
-    throw new CliError(
-      'usage',
-      `build: the context ${JSON.stringify(named)} is not supported yet: give a directory, or - for standard input`,
-    )
-  }
   const directory = resolve(terminal.workingDirectory, named)
   const stats = await absentIsUndefined(directory, stat(directory))
   if (stats === undefined)
@@ -184,6 +191,7 @@ async function parseBuildContext(value: string, terminal: Terminal): Promise<Nam
     const directory = resolve(terminal.workingDirectory, path)
     return { kind: 'layout', directory, ...(tag !== undefined && { tag }) }
   }
+  if (isElsewhere(value, terminal)) return { kind: 'remote', location: value }
   return { kind: 'directory', directory: await findContext(value, terminal) }
 }
 

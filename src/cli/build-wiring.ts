@@ -1,6 +1,8 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import type { BuildDeps, BuildOptions, Sandbox } from '../builder/build.ts'
 import { BINFMT_DIRECTORY, createPlatformCheck } from '../builder/exec/emulation.ts'
+import type { Sources } from '../builder/fetch/sources.ts'
+import type { SshSource } from '../builder/fetch/ssh-agents.ts'
 import type { Remote } from '../remote/client.ts'
 import { readEpoch } from './build-inputs.ts'
 import type { Session } from './session.ts'
@@ -11,6 +13,7 @@ export function buildDeps(
   options: BuildOptions,
   session: Session,
   remote: Remote,
+  sources: Sources,
   terminal: Terminal,
   progress: BuildDeps['progress'],
 ): BuildDeps {
@@ -18,6 +21,7 @@ export function buildDeps(
   return {
     store: session.store,
     remote,
+    sources,
     openSandbox: () => openSandbox(session, terminal),
     progress,
     now: terminal.now,
@@ -31,6 +35,16 @@ export function buildDeps(
     ...(epoch !== undefined && { sourceDateEpoch: epoch }),
     concurrency: availableParallelism(),
   }
+}
+
+/** What a build takes from elsewhere, with the secrets and agents that it was given. */
+export async function openSources(
+  { secrets, ssh }: Pick<BuildOptions, 'secrets'> & { readonly ssh: ReadonlyMap<string, SshSource> },
+  { store }: Session,
+  { env }: Terminal,
+): Promise<Sources> {
+  const { createSources } = await import('../builder/fetch/sources.ts')
+  return createSources({ storeRoot: store.root, secrets, ssh, environment: env, socketDirectory: tmpdir() })
 }
 
 async function openSandbox({ store, settings: { runtime } }: Session, { env }: Terminal): Promise<Sandbox> {

@@ -123,7 +123,7 @@ export interface CopyInstruction extends Transfer {
 export interface AddInstruction extends Transfer {
   readonly kind: 'add'
   readonly checksum?: string
-  readonly keepGitDir: boolean
+  readonly keepGitDir?: boolean
   /** Undefined: unpack local archives, not those of a URL. */
   readonly unpack?: boolean
 }

@@ -41,7 +41,7 @@ export function readAdd(node: SyntaxNode): AddInstruction {
     ...paths,
     ...commonFlags(rest),
     ...(checksum !== undefined && { checksum }),
-    keepGitDir: rest['keep-git-dir'] ?? false,
+    ...(rest['keep-git-dir'] !== undefined && { keepGitDir: rest['keep-git-dir'] }),
     ...(unpack !== undefined && { unpack }),
     span,
     original,

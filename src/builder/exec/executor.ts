@@ -7,7 +7,7 @@ export type NetworkMode = 'default' | 'host' | 'none'
  * What a process sees beside its root filesystem. Targets are absolute; what they lead through is looked up inside the
  * root filesystem. Nothing of a mount is left there.
  */
-export type ContainerMount = SnapshotMount | TmpfsMount | DirectoryMount | FileMount
+export type ContainerMount = SnapshotMount | TmpfsMount | DirectoryMount | FileMount | SocketMount
 
 interface MountTarget {
   readonly target: string
@@ -42,6 +42,13 @@ export interface FileMount extends MountTarget {
   readonly mode: number
   readonly uid: number
   readonly gid: number
+}
+
+/** A socket of this machine, on which somebody listens as long as the container runs. */
+export interface SocketMount extends MountTarget {
+  readonly kind: 'socket'
+  /** Absolute path. */
+  readonly source: string
 }
 
 /** A process in a container. All values are final: nothing is looked up or expanded any more. */

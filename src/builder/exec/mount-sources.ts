@@ -96,6 +96,15 @@ function openSource(
         isDiscarded: false,
       }
     }
+    case 'socket': {
+      const { type, source, options } = bindMount(mount.source, mount)
+      return {
+        target,
+        kind: 'file',
+        mount: { type, source, options: [...options, 'nosuid', 'nodev', 'noexec'] },
+        isDiscarded: false,
+      }
+    }
     case 'directory':
       return { target, kind: 'directory', mount: bindMount(mount.source, mount), isDiscarded: false }
     case 'snapshot': {

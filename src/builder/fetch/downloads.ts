@@ -34,6 +34,8 @@ export interface DownloadLimits {
 export interface DownloadsDeps {
   /** Called for the first download; closed with the downloads. */
   openTransport(): Promise<Transport>
+  /** What to say to the host of a URL; redirects take it to no other. */
+  authorization?(url: URL): Promise<string | undefined>
   readonly temporaryDirectory: string
   readonly limits?: DownloadLimits
 }
@@ -51,7 +53,12 @@ export function createDownloads(deps: DownloadsDeps): Downloads {
     const timeout = AbortSignal.timeout(limits.time)
     const signal = AbortSignal.any([outer, timeout])
     try {
-      const response = await follow(await transport, url, limits.redirects, signal)
+      const response = await follow(
+        await transport,
+        { url, authorization: await deps.authorization?.(url) },
+        limits.redirects,
+        signal,
+      )
       return await keep(response, algorithm, held.use(new Spool(temporaryDirectory)), limits.bytes)
     } catch (error) {
       outer.throwIfAborted()
@@ -75,13 +82,17 @@ export function createDownloads(deps: DownloadsDeps): Downloads {
 
 async function follow(
   transport: Transport,
-  first: URL,
+  { url: first, authorization }: { readonly url: URL; readonly authorization: string | undefined },
   redirects: number,
   signal: AbortSignal,
 ): Promise<HttpResponse> {
   let url = first
   for (let left = redirects; left >= 0; left--) {
-    const headers = { 'user-agent': 'slipway', 'accept-encoding': 'identity' }
+    const headers = {
+      'user-agent': 'slipway',
+      'accept-encoding': 'identity',
+      ...(authorization !== undefined && url.origin === first.origin && { authorization }),
+    }
     const response = await transport.send({ method: 'GET', url, headers, signal })
     if (response.status === 200) return response
     response.drop()

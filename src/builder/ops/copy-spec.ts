@@ -2,6 +2,7 @@ import type { ByteString } from '../../oci/byte-string.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { IgnoreRules } from '../context/ignore.ts'
 import type { ModeChange } from '../dockerfile/chmod.ts'
+import type { GitReference } from '../fetch/git-reference.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 
 /** Where the paths of COPY and ADD are looked up. */
@@ -16,6 +17,8 @@ export type CopySource =
   | { readonly kind: 'path'; readonly path: string }
   /** http or https. */
   | { readonly kind: 'url'; readonly url: string; readonly checksum?: Digest }
+  /** `text` as it was written. */
+  | { readonly kind: 'git'; readonly text: string; readonly reference: GitReference }
   | { readonly kind: 'heredoc'; readonly name: string; readonly content: string }
 
 /** Which archives are unpacked: those of the context only, or of URLs too. */

@@ -1,6 +1,7 @@
 import type { Compression } from '../../oci/media-type.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { Downloads } from '../fetch/downloads.ts'
+import type { GitSources } from '../fetch/git-sources.ts'
 import type { Result } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 
@@ -16,4 +17,5 @@ export interface LayerOpDeps {
   /** Where unpacked archives wait for the layer to be written; on the disk of the store, not in memory. */
   readonly temporaryDirectory: string
   readonly downloads: Pick<Downloads, 'get'>
+  readonly git: Pick<GitSources, 'resolve' | 'open'>
 }

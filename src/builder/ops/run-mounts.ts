@@ -1,19 +1,26 @@
 /** The mounts of a RUN: what of them is in its cache key, and what is made ready for its container. */
 import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { joinPath } from '../../oci/path.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError } from '../errors.ts'
 import type { ContainerMount } from '../exec/executor.ts'
 import { rootfsItems } from '../export/rootfs.ts'
-import type { CacheDefinition, MountDefinition, MountInput, SecretDefinition } from '../plan/op-definition.ts'
+import type { ServedAgent, SshAgents } from '../fetch/ssh-agents.ts'
+import type {
+  CacheDefinition,
+  MountDefinition,
+  MountInput,
+  SecretDefinition,
+  SshDefinition,
+} from '../plan/op-definition.ts'
 import type { CacheMount, CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
 import type { CacheKey, OpContext, Result } from '../solve/vertex.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
+import { treeBelow } from '../tree/tree-below.ts'
 import { createCacheKey } from './cache-key.ts'
 import { fileParts } from './source-key.ts'
 import type { Unpack } from './unpack-layers.ts'
@@ -34,7 +41,7 @@ export async function mountParts(
 ): Promise<CacheKey['parts']> {
   const parts: CacheKey['parts'][number][] = []
   for (const mount of mounts) {
-    if (mount.kind === 'tmpfs' || mount.kind === 'secret') continue
+    if (mount.kind === 'tmpfs' || mount.kind === 'secret' || mount.kind === 'ssh') continue
     if (mount.kind === 'script') {
       parts.push(['script', `${mount.target} ${mount.content}`])
       continue
@@ -49,6 +56,7 @@ export async function mountParts(
 export interface OpenMountsDeps extends TreeDeps {
   readonly cacheMounts: CacheMounts
   readSecret(id: string): Promise<Uint8Array | undefined>
+  readonly ssh: Pick<SshAgents, 'serve'>
   readonly snapshotter: Snapshotter
   readonly unpack: Unpack
   requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
@@ -56,7 +64,7 @@ export interface OpenMountsDeps extends TreeDeps {
 
 export interface OpenMounts extends AsyncDisposable {
   readonly mounts: readonly ContainerMount[]
-  /** `NAME=value` of secrets. */
+  /** `NAME=value` of secrets and agents. */
   readonly env: readonly string[]
 }
 
@@ -79,6 +87,18 @@ export async function openMounts(
     if (definition.kind === 'script') {
       const { target, content } = definition
       mounts.push({ kind: 'file', target, readOnly: true, content: Buffer.from(content), ...SCRIPT_OWNER })
+      continue
+    }
+    if (definition.kind === 'ssh') {
+      if (definition.isDefault) env.push(`SSH_AUTH_SOCK=${definition.target}`)
+      const agent = await serveAgent(definition, deps)
+      if (agent !== undefined)
+        mounts.push({
+          kind: 'socket',
+          target: definition.target,
+          source: undo.use(agent).path,
+          readOnly: true,
+        })
       continue
     }
     if (definition.kind === 'secret') {
@@ -116,6 +136,18 @@ async function requireSecret(
   if (content !== undefined || !required) return content
   throw new BuildError('source-missing', `Cannot mount secret ${JSON.stringify(id)}: nobody gave it`, {
     hint: `give it with --secret id=${id},src=FILE`,
+  })
+}
+
+async function serveAgent(
+  definition: SshDefinition,
+  { ssh }: OpenMountsDeps,
+): Promise<ServedAgent | undefined> {
+  const { id, required } = definition
+  const agent = await ssh.serve(id, definition)
+  if (agent !== undefined || !required) return agent
+  throw new BuildError('source-missing', `Cannot mount ssh ${JSON.stringify(id)}: nobody gave an agent`, {
+    hint: `give it with --ssh ${id}`,
   })
 }
 
@@ -191,18 +223,6 @@ async function findSource(
   const node = path === '' ? (found ?? ROOT) : found
   if (path !== undefined && node !== undefined) return { path, node }
   throw new BuildError('source-missing', `Cannot mount ${JSON.stringify(source)}: it is not there`)
-}
-
-/** A directory of a tree as a tree. */
-function treeBelow(tree: FileTree, directory: ByteString): FileTree {
-  const inside = (path: ByteString) => joinPath(directory, path)
-  return {
-    stat: path => tree.stat(inside(path)),
-    list: path => tree.list(inside(path)),
-    digest: path => tree.digest(inside(path)),
-    prepare: (paths, signal) => tree.prepare(paths.map(inside), signal),
-    open: path => tree.open(inside(path)),
-  }
 }
 
 const ROOT = { type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 0 } as const

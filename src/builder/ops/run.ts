@@ -9,6 +9,7 @@ import { BuildError } from '../errors.ts'
 import type { ContainerProcess, Executor } from '../exec/executor.ts'
 import { describeExit, exitHint, outOfMemoryKills } from '../exec/exit-code.ts'
 import type { ContainerLimits } from '../exec/limits.ts'
+import type { SshAgents } from '../fetch/ssh-agents.ts'
 import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
 import type { CacheMounts } from '../snapshot/cache-mounts.ts'
@@ -45,6 +46,7 @@ export interface RunOpDeps {
   readSecret(id: string): Promise<Uint8Array | undefined>
   /** For all that a step prints. @param title of its command */
   openLog(title: string): Promise<StepLog>
+  readonly ssh: Pick<SshAgents, 'serve'>
 }
 
 /** RUN: a process over the root filesystem; what it wrote becomes one layer. */

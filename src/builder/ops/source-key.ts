@@ -5,11 +5,12 @@
 import { type ByteString, displayText } from '../../oci/byte-string.ts'
 import { digestOf } from '../../oci/digest.ts'
 import { parentPath } from '../../oci/path.ts'
-import type { Downloads } from '../fetch/downloads.ts'
 import type { CacheKey } from '../solve/vertex.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { createCacheKey } from './cache-key.ts'
-import type { Selection } from './sources.ts'
+import type { LayerOpDeps } from './deps.ts'
+import { gitParts } from './git-source.ts'
+import type { Selected, SelectedInline, Selection } from './sources.ts'
 import { downloadSelected, type SelectedUrl } from './url-source.ts'
 import { walkSelected } from './walk-selected.ts'
 
@@ -21,13 +22,14 @@ const MAX_PARTS = 1000
 export async function sourceParts(
   selections: readonly Selection[],
   tree: FileTree,
-  downloads: Pick<Downloads, 'get'>,
+  { downloads, git }: Pick<LayerOpDeps, 'downloads' | 'git'>,
   signal: AbortSignal,
 ): Promise<readonly Part[]> {
   const parts: Part[] = []
   const links = new Map<string, string>()
   for (const selection of selections) {
     if ('url' in selection) parts.push(...(await urlParts(selection, downloads, signal)))
+    else if ('git' in selection) parts.push(...(await gitParts(selection, git, signal)))
     else parts.push(...(await selectionParts(selection, tree, links, signal)))
   }
   return parts
@@ -35,7 +37,7 @@ export async function sourceParts(
 
 /** The same of one file or directory. */
 export function fileParts(
-  selection: Exclude<Selection, SelectedUrl>,
+  selection: Selected | SelectedInline,
   tree: FileTree,
   signal: AbortSignal,
 ): Promise<readonly Part[]> {
@@ -45,7 +47,7 @@ export function fileParts(
 /** A checksum says what the file is without a look at it. */
 async function urlParts(
   selected: SelectedUrl,
-  downloads: Pick<Downloads, 'get'>,
+  downloads: LayerOpDeps['downloads'],
   signal: AbortSignal,
 ): Promise<readonly Part[]> {
   const { name, checksum, isUnpacked } = selected
@@ -57,7 +59,7 @@ async function urlParts(
 }
 
 async function selectionParts(
-  selection: Exclude<Selection, SelectedUrl>,
+  selection: Selected | SelectedInline,
   tree: FileTree,
   links: Map<string, string>,
   signal: AbortSignal,

@@ -8,6 +8,7 @@ import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import { pathBelowRoot } from '../tree/walk.ts'
 import type { CopyOrigin, CopySpec } from './copy-spec.ts'
+import type { SelectedGit } from './git-source.ts'
 import { createPathFilter, type PathFilter } from './path-filter.ts'
 import { type SelectedUrl, selectUrl } from './url-source.ts'
 
@@ -29,7 +30,7 @@ export interface SelectedInline {
 
 type SourceSpec = Omit<CopySpec, 'chown' | 'chmod' | 'link'>
 
-export type Selection = Selected | SelectedInline | SelectedUrl
+export type Selection = Selected | SelectedInline | SelectedUrl | SelectedGit
 
 /**
  * What the words select, in their order; the matches of a wildcard in byte order. A wildcard may match nothing; any
@@ -42,6 +43,11 @@ export async function selectSources(spec: SourceSpec, tree: FileTree): Promise<r
     if (source.kind === 'heredoc')
       selections.push({ name: inlineName(source.name), content: Buffer.from(source.content, 'utf8') })
     else if (source.kind === 'url') selections.push(selectUrl(source, spec))
+    else if (source.kind === 'git')
+      selections.push({
+        git: source.reference,
+        ...(spec.exclude && { filter: createPathFilter({ exclude: spec.exclude }) }),
+      })
     else if (spec.parents) selections.push(...(await selectWithParents(source.path, spec, tree)))
     else selections.push(...(await selectPaths(source.path, spec, tree)))
   }

@@ -1,7 +1,6 @@
 /** What COPY and ADD have in common: find the sources, make the key of them, put them into a layer. */
 import { writeTar } from '../../oci/tar/writer.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
-import type { Downloads } from '../fetch/downloads.ts'
 import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
@@ -10,6 +9,7 @@ import { createCacheKey } from './cache-key.ts'
 import type { CopySpec } from './copy-spec.ts'
 import type { LayerOpDeps } from './deps.ts'
 import { parseDestination } from './destination.ts'
+import { openSelectedGit } from './git-source.ts'
 import { LayerDraft } from './layer-draft.ts'
 import { type Dress, dressed, type Placing, placeFile, placeSelected } from './placement.ts'
 import { sourceParts } from './source-key.ts'
@@ -34,7 +34,7 @@ export function createTransferOp(
     async cacheKey(inputs, context) {
       await using tree = await openSource(spec, inputs, deps, context.signal)
       const selections = await selectSources(spec, tree)
-      const parts = await sourceParts(selections, tree, deps.downloads, context.signal)
+      const parts = await sourceParts(selections, tree, deps, context.signal)
       const definition = await definitionParts(spec, inputs, deps, context.signal)
       return createCacheKey(kind, [...definition, ...parts])
     },
@@ -57,7 +57,10 @@ export function createTransferOp(
       for (const selection of await selectSources(spec, tree)) {
         if ('content' in selection) await placeInline(placing, selection)
         else if ('url' in selection) await placeDownload(placing, selection, deps.downloads, place)
-        else await place(placing, selection)
+        else if ('git' in selection) {
+          const { selected, ...repository } = await openSelectedGit(selection, deps.git, context.signal)
+          await placeSelected({ ...placing, ...repository }, selected)
+        } else await place(placing, selection)
       }
       return await ingestDraft(draft, deps, context)
     },
@@ -164,7 +167,7 @@ async function placeInline(placing: Placing, { name, content }: SelectedInline):
 async function placeDownload(
   placing: Placing,
   selected: SelectedUrl,
-  downloads: Pick<Downloads, 'get'>,
+  downloads: LayerOpDeps['downloads'],
   place: Place,
 ): Promise<void> {
   const { name, isUnpacked } = selected

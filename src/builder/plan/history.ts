@@ -31,6 +31,7 @@ export function transferText(definition: TransferDefinition): string {
 
 function sourceText(source: CopySource): string {
   if (source.kind === 'heredoc') return `<<${source.name}`
+  if (source.kind === 'git') return source.text
   return source.kind === 'url' ? source.url : source.path
 }
 

@@ -5,6 +5,8 @@ import { formatReference, onDockerHub, parseReference } from '../../oci/referenc
 export type NamedContext =
   /** Its own ignore file applies. */
   | { readonly kind: 'directory'; readonly directory: string }
+  /** A Git repository, or a URL; no ignore file applies. */
+  | { readonly kind: 'remote'; readonly location: string }
   /** An image by its name. */
   | { readonly kind: 'image'; readonly name: string }
   /** An image in a directory in OCI layout: the one with this tag, or the only one. */

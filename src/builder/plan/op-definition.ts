@@ -46,6 +46,7 @@ export type MountDefinition =
   | TmpfsDefinition
   | CacheDefinition
   | SecretDefinition
+  | SshDefinition
   | ScriptDefinition
 
 /** The root filesystem that a mount takes its files from: one of the inputs of RUN. */
@@ -67,6 +68,19 @@ export interface SecretDefinition {
   /** False for one that is a variable alone. */
   readonly isFile: boolean
   readonly env?: string
+  readonly id: string
+  readonly required: boolean
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** The socket of an ssh agent. */
+export interface SshDefinition {
+  readonly kind: 'ssh'
+  readonly target: string
+  /** Whether SSH_AUTH_SOCK names it. */
+  readonly isDefault: boolean
   readonly id: string
   readonly required: boolean
   readonly mode: number

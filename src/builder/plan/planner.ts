@@ -141,7 +141,7 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     const title = (what: string): string => `[context ${name}] ${what}`
     if (context.kind === 'stage')
       return draftOf(findTarget(dockerfile, context.stage), stage).then(childDraft)
-    if (context.kind === 'directory') {
+    if (context.kind === 'directory' || context.kind === 'remote') {
       const empty = scratchDraft(vertices.scratch(span), platform)
       const definition = {
         kind: 'copy',

@@ -4,10 +4,15 @@ import type { RunInstruction } from '../dockerfile/instructions.ts'
 import { invalid } from '../dockerfile/invalid.ts'
 import { parseRunMount, type RunMount } from '../dockerfile/run-mount.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
-import { BuildError } from '../errors.ts'
 import type { Vertex } from '../solve/vertex.ts'
 import { pathBelowRoot } from '../tree/walk.ts'
-import type { MountDefinition, MountInput, SecretDefinition, TransferDefinition } from './op-definition.ts'
+import type {
+  MountDefinition,
+  MountInput,
+  SecretDefinition,
+  SshDefinition,
+  TransferDefinition,
+} from './op-definition.ts'
 import { type StageDraft, workingDirectory } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
@@ -71,12 +76,9 @@ export async function planMounts(
       case 'tmpfs':
         planned.push({ kind: 'tmpfs', target: target(), readOnly, ...(size !== undefined && { size }) })
         break
-      default:
-        throw new BuildError(
-          'dockerfile-invalid',
-          `Cannot plan RUN --mount=type=${mount.type}: it is not supported yet`,
-          { span },
-        )
+      case 'ssh':
+        planned.push(sshOf(mount, planned.filter(({ kind }) => kind === 'ssh').length, draft, span))
+        break
     }
   }
   return {
@@ -119,6 +121,22 @@ function secretOf(mount: RunMount, workdir: string, span: SourceSpan): SecretDef
     target: targetOf({ ...mount, target: path }, workdir, span),
     isFile: env === undefined || target !== undefined,
     ...(env !== undefined && { env }),
+    id,
+    required,
+    mode,
+    uid,
+    gid,
+  }
+}
+
+/** Semantics 67. The first of a step is the one that programs find, unless the step says otherwise. */
+function sshOf(mount: RunMount, count: number, draft: StageDraft, span: SourceSpan): SshDefinition {
+  const { id = 'default', required, mode = 0o600, uid = 0, gid = 0 } = mount
+  const { target = `/run/buildkit/ssh_agent.${count}` } = mount
+  return {
+    kind: 'ssh',
+    target: targetOf({ ...mount, target }, workingDirectory(draft), span),
+    isDefault: count === 0 && !draft.env.has('SSH_AUTH_SOCK'),
     id,
     required,
     mode,

@@ -1,6 +1,6 @@
 /** Instructions that make a layer: RUN, COPY, ADD, WORKDIR. */
 import { posix } from 'node:path'
-import { type Digest, isDigest } from '../../oci/digest.ts'
+import { isDigest } from '../../oci/digest.ts'
 import type {
   AddInstruction,
   CopyInstruction,
@@ -8,8 +8,7 @@ import type {
   WorkdirInstruction,
 } from '../dockerfile/instructions.ts'
 import { invalid } from '../dockerfile/invalid.ts'
-import type { SourceSpan } from '../dockerfile/source.ts'
-import { BuildError } from '../errors.ts'
+import { parseGitReference } from '../fetch/git-reference.ts'
 import type { CopySource, Unpacking } from '../ops/copy-spec.ts'
 import { proxyEnv } from './arguments.ts'
 import { runText, transferText } from './history.ts'
@@ -70,7 +69,6 @@ export async function applyTransfer(
   const { kind, span, chown, chmod } = instruction
   // Semantics 46: --chmod wins.
   const link = instruction.link && chmod === undefined
-  refuseLaterFlags(instruction)
   const word = (text: string): string => scope.expand.word(text, draft.env, span)
   const from = kind === 'copy' ? instruction.from : undefined
   const definition: TransferDefinition = {
@@ -128,23 +126,21 @@ function expandSources(
 ): readonly CopySource[] {
   const { kind, span, sources, files } = instruction
   const checksum = expandChecksum(draft, instruction, scope)
-  const paths = sources.map((source): CopySource => {
-    const path = scope.expand.word(source, draft.env, span)
-    if (isRemote(path)) {
-      if (kind === 'add') {
-        if (isGit(path)) throw unsupported('ADD from a Git repository', span)
-        return { kind: 'url', url: path, ...(checksum !== undefined && { checksum }) }
-      }
-      if (/^https?:/.test(path))
-        throw new BuildError('dockerfile-invalid', 'Cannot copy: a source of COPY must not be a URL', {
-          span,
-          hint: 'ADD takes URLs',
-        })
-    }
-    return { kind: 'path', path }
+  const keepGitDir = kind === 'add' ? instruction.keepGitDir : undefined
+  const isAlone = sources.length === 1 && files.length === 0
+  const paths = sources.map(source => {
+    const text = scope.expand.word(source, draft.env, span)
+    const remote = remoteSource(text, { checksum: isAlone ? checksum : '', keepGitDir })
+    if (remote === undefined) return { kind: 'path', path: text } as const
+    if (kind === 'add') return remote
+    throw invalid(
+      `Cannot copy: a source of COPY must not be a ${remote.kind === 'git' ? 'Git repository' : 'URL'}`,
+      span,
+      'ADD takes it',
+    )
   })
-  if (checksum !== undefined && (paths.length !== 1 || paths[0]?.kind !== 'url'))
-    throw invalid('Cannot check --checksum: ADD needs one URL as its only source', span)
+  if (checksum !== '' && (!isAlone || paths[0]?.kind === 'path'))
+    throw invalid('Cannot check --checksum: ADD needs one URL or Git repository as its only source', span)
   const heredocs = files.map(
     ({ name, content, expand }): CopySource => ({
       kind: 'heredoc',
@@ -160,36 +156,42 @@ function unpacking(instruction: CopyInstruction | AddInstruction): Unpacking {
   return instruction.unpack === undefined ? 'local' : 'all'
 }
 
-function refuseLaterFlags(instruction: CopyInstruction | AddInstruction): void {
-  const { kind, span } = instruction
-  if (kind === 'copy') return
-  if (instruction.keepGitDir) throw unsupported('ADD --keep-git-dir', span)
-}
-
 function expandChecksum(
   draft: StageDraft,
   instruction: CopyInstruction | AddInstruction,
   scope: StageScope,
-): Digest | undefined {
-  if (instruction.kind === 'copy' || instruction.checksum === undefined) return undefined
-  const text = scope.expand.word(instruction.checksum, draft.env, instruction.span)
-  if (text === '' || isDigest(text)) return text === '' ? undefined : text
+): string {
+  if (instruction.kind === 'copy') return ''
+  return scope.expand.word(instruction.checksum ?? '', draft.env, instruction.span)
+}
+
+interface RemoteFlags {
+  readonly checksum: string
+  readonly keepGitDir: boolean | undefined
+}
+
+function remoteSource(text: string, { checksum, keepGitDir }: RemoteFlags): CopySource | undefined {
+  const reference = parseGitReference(text)
+  if (reference !== undefined) {
+    const said = reference.checksum
+    if (checksum !== '' && said !== undefined && said !== checksum)
+      throw invalid(`Cannot check --checksum ${checksum}: the URL says ${said}`, undefined)
+    return {
+      kind: 'git',
+      text,
+      reference: {
+        ...reference,
+        keepGitDir: keepGitDir ?? reference.keepGitDir,
+        ...(checksum !== '' && { checksum }),
+      },
+    }
+  }
+  if (!/^https?:\/\//i.test(text)) return undefined
+  if (checksum === '') return { kind: 'url', url: text }
+  if (isDigest(checksum)) return { kind: 'url', url: text, checksum }
   throw invalid(
-    `Cannot check --checksum ${JSON.stringify(text)}: it is not a digest`,
-    instruction.span,
+    `Cannot check --checksum ${JSON.stringify(checksum)}: it is not a digest`,
+    undefined,
     'write --checksum=sha256:<64 hex digits>',
   )
-}
-
-/** As BuildKit tells them: a URL of http(s) whose path ends with `.git` is a repository. */
-function isGit(source: string): boolean {
-  return !/^https?:/.test(source) || /^[^?#]*\.git(?:[?#]|$)/.test(source)
-}
-
-function isRemote(source: string): boolean {
-  return /^(https?|git|ssh):\/\//.test(source) || /^git@[^/]+:/.test(source)
-}
-
-function unsupported(feature: string, span: SourceSpan): BuildError {
-  return new BuildError('dockerfile-invalid', `Cannot plan ${feature}: it is not supported yet`, { span })
 }

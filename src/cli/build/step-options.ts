@@ -21,6 +21,11 @@ export const STEP_OPTIONS: OptionSpecs = {
     repeated: true,
     help: 'A file or variable for RUN --mount=type=secret',
   },
+  ssh: {
+    value: 'ID[=SOCKET|KEY[,KEY]]',
+    repeated: true,
+    help: 'An ssh agent or keys for RUN --mount=type=ssh and Git',
+  },
   runtime: {
     value: 'NAME',
     help: 'OCI runtime for RUN (default: the first of crun, runc, youki that works)',

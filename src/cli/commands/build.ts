@@ -16,27 +16,38 @@ import {
 } from '../build/output-options.ts'
 import { REFUSED_OPTIONS } from '../build/refused-options.ts'
 import { readStepOptions, STEP_OPTIONS } from '../build/step-options.ts'
-import { type BuildInput, findInput, parseBuildContexts, readStandardInput } from '../build-inputs.ts'
+import {
+  type BuildInput,
+  findInput,
+  isElsewhere,
+  parseBuildContexts,
+  readStandardInput,
+} from '../build-inputs.ts'
 import { formatSummary, formatWarnings } from '../build-summary.ts'
-import { buildDeps } from '../build-wiring.ts'
+import { buildDeps, openSources } from '../build-wiring.ts'
 import { type Command, usage } from '../command.ts'
 import { formatExplanations } from '../explanations.ts'
 import { failedRunOf } from '../failed-run.ts'
 import { createProgress } from '../progress/create-progress.ts'
 import { openRemote } from '../registries.ts'
+import { readRemoteInput } from '../remote-input.ts'
 import { openSession } from '../session.ts'
+import { parseSsh } from '../ssh.ts'
 import type { Terminal } from '../terminal.ts'
 
 export const command: Command = {
   name: 'build',
   summary: 'Build an image from a Dockerfile',
-  usage: '[OPTIONS] PATH | -',
+  usage: '[OPTIONS] PATH | URL | -',
   details: `PATH is the build context: the directory whose files COPY and ADD may read. With - it is a tar on standard input,
-plain or compressed, or there is none and standard input is the Dockerfile.
+plain or compressed, or there is none and standard input is the Dockerfile. A URL is that of a tar, of a Dockerfile,
+or of a Git repository: https://HOST/NAME.git, ssh://, git://, git@HOST:NAME, each with #REF:DIR or
+?branch=, tag=, commit=, subdir=, keep-git-dir=, submodules=.
 The image is in the store when the build ends, and every running 'slipway serve' over the store serves it.
 
 Build contexts (--build-context NAME=CONTEXT, several allowed) are what FROM NAME and --from=NAME then mean:
   DIR                               the files of a directory
+  URL                               those of a Git repository or a tar, written as a URL above
   docker-image://NAME               another image
   oci-layout://DIR[:TAG]            an image in a directory in OCI layout
   target:STAGE                      another stage
@@ -89,24 +100,31 @@ dest=- is standard output. Images (store, oci, docker) also take:
     const [context = ''] = args.positionals
     const dockerfile = args.value('file')
     // Files are looked for when all that was typed makes sense: standard input may be slow to come.
-    const found = context === '-' ? undefined : await findInput(context, dockerfile, terminal)
+    const isRemote = isElsewhere(context, terminal)
+    const found = context === '-' || isRemote ? undefined : await findInput(context, dockerfile, terminal)
+    const ssh = parseSsh(args.values('ssh'), terminal)
     const namedContexts = await parseBuildContexts(args.values('build-context'), terminal)
     using session = await openSession(args, terminal)
     const temporaryDirectory = join(session.store.root, 'tmp')
-    await using input = found ?? (await readStandardInput(dockerfile, terminal, temporaryDirectory))
+    await using sources = await openSources({ ...flags, ssh }, session, terminal)
+    const progress = createProgress(mode, terminal)
+    const readInput = () =>
+      isRemote
+        ? readRemoteInput(context, dockerfile, flags, { sources, temporaryDirectory, terminal, progress })
+        : readStandardInput(dockerfile, terminal, temporaryDirectory)
+    await using input = found ?? (await readInput())
     const options = { ...withInput(flags, input), namedContexts }
     using remote = openRemote(session, terminal)
-    const progress = createProgress(mode, terminal)
+    const deps = buildDeps(options, session, remote, sources, terminal, progress.sink)
     const { build } = await import('../../builder/build.ts')
     if (call !== undefined) {
-      const deps = buildDeps(options, session, remote, terminal, progress.sink)
       return await answerCall(call, options, deps, terminal).finally(() => progress.finish())
     }
     const explanations: Explanation[] = []
     let result: BuildResult
     try {
       result = await build(options, {
-        ...buildDeps(options, session, remote, terminal, progress.sink),
+        ...deps,
         ...(opensShell && { onFailure: createShellOnFailure(terminal, progress) }),
         ...(args.flag('explain') && { explain: explanation => void explanations.push(explanation) }),
       })

@@ -7,8 +7,9 @@ export const command: Command = {
   name: 'prune',
   summary: 'Remove the build cache',
   usage: '[OPTIONS]',
-  details: `Removes the records of the build cache, unpacked layers that no running build uses, logs of builds, and files
-that killed builds have left. The layers of the records are deleted by 'slipway gc', unless an image needs them.`,
+  details: `Removes the records of the build cache, unpacked layers and Git repositories that no running build uses, logs of
+builds, and files that killed builds have left. The layers of the records are deleted by 'slipway gc', unless an image
+needs them.`,
   options: {
     unused: {
       value: 'DURATION',

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { type BuildDeps, type BuildOptions, type BuildResult, build } from '../../../src/builder/build.ts'
 import type { ContainerProcess } from '../../../src/builder/exec/executor.ts'
 import { NO_LIMITS } from '../../../src/builder/exec/limits.ts'
+import { createSources } from '../../../src/builder/fetch/sources.ts'
 import type { ActiveSnapshot, Snapshotter } from '../../../src/builder/snapshot/snapshotter.ts'
 import type { ProgressEvent } from '../../../src/builder/solve/progress.ts'
 import { type ImageConfig, parseImageConfig } from '../../../src/oci/config.ts'
@@ -49,6 +50,13 @@ export async function openWorkshop(): Promise<Workshop> {
   const events: ProgressEvent[] = []
   const processes: ContainerProcess[] = []
   const source = graphSource(store.content)
+  const sources = createSources({
+    storeRoot: store.root,
+    secrets: new Map(),
+    ssh: new Map(),
+    environment: process.env,
+    socketDirectory: folder,
+  })
   const workshop: Workshop = {
     store,
     context,
@@ -92,6 +100,7 @@ export async function openWorkshop(): Promise<Workshop> {
         {
           store,
           remote: workshop.remote,
+          sources,
           openSandbox: async () => ({
             cacheMounts: { acquire: () => Promise.reject(new Error('no cache mounts in this test')) },
             snapshotter: fakeSnapshotter(folder),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -11,6 +11,7 @@ import { pack } from 'tar-stream'
 import {
   findContext,
   findDockerfile,
+  isElsewhere,
   parseBuildArgs,
   parseBuildContexts,
   parseLabels,
@@ -52,12 +53,18 @@ describe('findContext()', () => {
       hint: 'slipway build -f Dockerfile.dev .',
     })
   })
+})
 
-  for (const context of ['https://x.org/a.git', 'git@x.org:a', 'github.com/a/b']) {
-    it(`refuses ${context} by name`, async () => {
-      await assert.rejects(findContext(context, terminal()), { code: 'usage', message: /not supported yet/ })
-    })
-  }
+describe('isElsewhere()', () => {
+  it('is true for URLs and repositories, unless there is a directory of that name', async () => {
+    for (const context of ['https://x.org/a.git', 'https://x.org/a.tar', 'git@x.org:a', 'github.com/a/b'])
+      assert.equal(isElsewhere(context, terminal()), true, context)
+    for (const context of ['.', 'nowhere', './git@x.org:a'])
+      assert.equal(isElsewhere(context, terminal()), false)
+    await mkdir(join(folder, 'github.com/a/b'), { recursive: true })
+    assert.equal(isElsewhere('github.com/a/b', terminal()), false)
+    await rm(join(folder, 'github.com'), { recursive: true })
+  })
 })
 
 describe('findDockerfile()', () => {
@@ -178,6 +185,8 @@ describe('parseBuildContexts()', () => {
       'c=oci-layout://sub/layout:v1',
       'd=oci-layout:///abs',
       'e=target:stage',
+      'f=https://x.org/a.tar',
+      'g=git@x.org:a#v1',
     ]
     assert.deepEqual(Object.fromEntries(await parseBuildContexts(given, terminal())), {
       a: { kind: 'directory', directory: folder },
@@ -185,10 +194,12 @@ describe('parseBuildContexts()', () => {
       c: { kind: 'layout', directory: join(folder, 'sub/layout'), tag: 'v1' },
       d: { kind: 'layout', directory: '/abs' },
       e: { kind: 'stage', stage: 'stage' },
+      f: { kind: 'remote', location: 'https://x.org/a.tar' },
+      g: { kind: 'remote', location: 'git@x.org:a#v1' },
     })
   })
 
-  for (const text of ['a', '=x', 'a=', 'a=nowhere', 'a=https://x.org/a.tar', 'a=-'])
+  for (const text of ['a', '=x', 'a=', 'a=nowhere', 'a=-'])
     it(`refuses ${text}`, () => assert.rejects(parseBuildContexts([text], terminal()), { code: 'usage' }))
 })
 

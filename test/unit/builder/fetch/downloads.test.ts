@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { httpAuthorization } from '../../../../src/builder/fetch/authorization.ts'
 import { createDownloads, type DownloadLimits } from '../../../../src/builder/fetch/downloads.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { createTransport } from '../../../../src/remote/transport.ts'
@@ -58,6 +59,38 @@ describe('createDownloads()', () => {
     await using downloads = open()
     for (const path of ['/none', '/bad'])
       assert.equal((await downloads.get(server.url(path), 'sha256', signal)).mtime, undefined)
+  })
+
+  it('logs in with a secret of the host, which redirects take to no other', async () => {
+    const seen: (string | undefined)[] = []
+    using other = await serve((request, response) => {
+      seen.push(request.headers.authorization)
+      response.end('x')
+    })
+    using server = await serve((request, response) => {
+      seen.push(request.headers.authorization)
+      const location = request.url === '/a' ? '/b' : other.url('/c').href
+      response.writeHead(302, { location }).end()
+    })
+    for (const [secrets, authorization] of [
+      [{ 'HTTP_AUTH_TOKEN_127.0.0.1': 'abc\n' }, 'Bearer abc'],
+      [{ 'HTTP_AUTH_HEADER_127.0.0.1': 'Digest x' }, 'Digest x'],
+      [{ 'HTTP_AUTH_HEADER_127.0.0.1': 'x', 'HTTP_AUTH_TOKEN_127.0.0.1': 'abc' }, 'Bearer abc'],
+      [{ HTTP_AUTH_TOKEN_localhost: 'abc' }, undefined],
+    ] as const) {
+      const known = new Map(Object.entries(secrets))
+      const readSecret = async (id: string) => {
+        const value = known.get(id)
+        return value === undefined ? undefined : Buffer.from(value)
+      }
+      await using downloads = createDownloads({
+        openTransport: async () => createTransport(),
+        authorization: url => httpAuthorization(url, readSecret),
+        temporaryDirectory: folder,
+      })
+      await downloads.get(server.url('/a'), 'sha256', signal)
+      assert.deepEqual(seen.splice(0), [authorization, authorization, undefined])
+    }
   })
 
   it('follows redirects, and takes user and password to no other host', async () => {

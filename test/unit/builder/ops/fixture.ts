@@ -7,8 +7,10 @@ import { parseIgnoreFile } from '../../../../src/builder/context/ignore.ts'
 import { type LocalContext, openLocalContext } from '../../../../src/builder/context/local-context.ts'
 import { openStatCache } from '../../../../src/builder/context/stat-cache.ts'
 import type { Download } from '../../../../src/builder/fetch/downloads.ts'
+import type { GitCommit } from '../../../../src/builder/fetch/git-refs.ts'
 import type { LayerOpDeps } from '../../../../src/builder/ops/deps.ts'
 import type { LayerOp, OpContext, Result } from '../../../../src/builder/solve/vertex.ts'
+import type { FileTree } from '../../../../src/builder/tree/file-tree.ts'
 import { createImageTree, type OpenTree } from '../../../../src/builder/tree/image-tree.ts'
 import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
@@ -107,6 +109,10 @@ export class Bench {
     temporaryDirectory: join(this.directory, 'tmp'),
     openTree: async result => this.tree(result),
     downloads: { get: async url => this.download(url) },
+    git: {
+      resolve: async ({ remote }) => this.repository(remote).commit,
+      open: async ({ remote }) => this.repository(remote).tree,
+    },
   }
 
   readonly context: OpContext = {
@@ -117,6 +123,15 @@ export class Bench {
 
   /** What is at URLs. */
   readonly web = new Map<string, { readonly content: Buffer; readonly mtime?: number }>()
+
+  /** Git repositories by their remotes. */
+  readonly repositories = new Map<string, { readonly commit: GitCommit; readonly tree: FileTree }>()
+
+  repository(remote: string): { readonly commit: GitCommit; readonly tree: FileTree } {
+    const found = this.repositories.get(remote)
+    if (found === undefined) throw new Error(`no repository ${remote} in this test`)
+    return found
+  }
 
   async download(url: URL): Promise<Download> {
     const { content, ...rest } = this.web.get(url.href) ?? { content: Buffer.from('not found') }

@@ -532,6 +532,66 @@ describe('planBuild(): vertices', () => {
     assert.equal(history.at(-1), 'ADD https://example.test/f-1.2.tgz /d/ # buildkit')
   })
 
+  it('semantics 52: expands the repository of ADD, with what is wanted of it', async () => {
+    const { steps, history } = await planText(
+      'FROM base\nENV V=1.2 D=ab\nADD --checksum=$D --keep-git-dir https://example.test/a.git#v$V:dir git/',
+    )
+    const definition = steps.at(-1)?.definition
+    const text = 'https://example.test/a.git#v1.2:dir'
+    assert.deepEqual(definition?.kind === 'add' && definition.sources, [
+      {
+        kind: 'git',
+        text,
+        reference: {
+          remote: 'https://example.test/a.git',
+          ref: 'v1.2',
+          subdirectory: 'dir',
+          checksum: 'ab',
+          keepGitDir: true,
+          submodules: true,
+        },
+      },
+    ])
+    assert.equal(history.at(-1), `ADD ${text} git/ # buildkit`)
+  })
+
+  it('lets --keep-git-dir say otherwise than the URL', async () => {
+    const { steps } = await planText('FROM base\nADD --keep-git-dir=false ssh://h/a?keep-git-dir=1 /x')
+    const definition = steps.at(-1)?.definition
+    const [source] = definition?.kind === 'add' ? definition.sources : []
+    assert.equal(source?.kind === 'git' && source.reference.keepGitDir, false)
+  })
+
+  it('semantics 67: gives agents a place each, the first of which is SSH_AUTH_SOCK', async () => {
+    const mountsOf = async (flags: string, env = '') => {
+      const { steps } = await planText(`FROM base\nWORKDIR /w\n${env}\nRUN ${flags} x`)
+      const definition = steps.at(-1)?.definition
+      return definition?.kind === 'run' ? definition.mounts : []
+    }
+    const plain = { kind: 'ssh', required: false, mode: 0o600, uid: 0, gid: 0 }
+    assert.deepEqual(
+      await mountsOf(
+        '--mount=type=ssh --mount=type=ssh,id=b,target=sock,mode=0666,uid=5,gid=6,required --mount=type=ssh,id=c',
+      ),
+      [
+        { ...plain, id: 'default', target: '/run/buildkit/ssh_agent.0', isDefault: true },
+        { ...plain, id: 'c', target: '/run/buildkit/ssh_agent.2', isDefault: false },
+        {
+          kind: 'ssh',
+          id: 'b',
+          target: '/w/sock',
+          isDefault: false,
+          required: true,
+          mode: 0o666,
+          uid: 5,
+          gid: 6,
+        },
+      ],
+    )
+    const [mount] = await mountsOf('--mount=type=ssh', 'ENV SSH_AUTH_SOCK=/mine')
+    assert.equal(mount?.kind === 'ssh' && mount.isDefault, false)
+  })
+
   it('expands heredocs, but not those whose delimiter is quoted', async () => {
     const { steps } = await planText('FROM base\nENV a=1\nCOPY <<X <<"Y" /d/\n$a\nX\n$a\nY')
     const definition = steps.at(-1)?.definition
@@ -542,13 +602,13 @@ describe('planBuild(): vertices', () => {
   })
 
   const refused: readonly (readonly [feature: string, line: string])[] = [
-    ['RUN --mount=type=ssh', 'RUN --mount=type=ssh x'],
     ['RUN --security=insecure', 'RUN --security=insecure x'],
     ['a checksum that is none', 'ADD --checksum=md5:1 https://example.test/f /'],
     ['a checksum of a local file', `ADD --checksum=sha256:${'0'.repeat(64)} f /`],
-    ['ADD of a repository by https', 'ADD https://example.test/a.git#main /'],
-    ['ADD --keep-git-dir', 'ADD --keep-git-dir a /'],
-    ['ADD of a repository', 'ADD git@example.test:a/b.git /'],
+    ['a checksum of several repositories', 'ADD --checksum=ab git@host:a git@host:b /'],
+    ['two checksums of a repository', 'ADD --checksum=ab https://example.test/a.git?commit=cd /'],
+    ['a query that says nothing', 'ADD https://example.test/a.git?x=1 /'],
+    ['COPY of a repository', 'COPY git@example.test:a/b.git /'],
     ['COPY of a URL', 'COPY https://example.test/f /'],
   ]
   for (const [feature, line] of refused)
