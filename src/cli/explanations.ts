@@ -39,6 +39,8 @@ function reasonLines(reason: Reason): readonly string[] {
       return ['such a step is never cached']
     case 'layer-lost':
       return ['its layer is not in the store any more']
+    case 'layer-elsewhere':
+      return [`what it made is read, and ${reason.from} does not hold that`]
     case 'no-record':
       return ['there is no earlier record of it']
     case 'imported':

@@ -3,6 +3,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, isDigest } from '../oci/digest.ts'
 import { graphSource, readContent } from '../oci/graph.ts'
 import { type ImageManifest, type Manifest, parseManifest } from '../oci/manifest.ts'
+import { MEDIA_TYPE } from '../oci/media-type.ts'
 import { bestForPlatform, formatPlatform, type Platform } from '../oci/platform.ts'
 import {
   LATEST,
@@ -66,7 +67,7 @@ function findByName(store: Store, reference: Reference): StoredImage | undefined
   return undefined
 }
 
-/** The image for a platform: of an index the best entry, of a single image that one. Undefined when there is none. */
+/** The image for a platform: of an index the best entry, of a single image that one. Undefined when there is none, as of an artifact. */
 export async function findPlatformImage(
   store: Store,
   image: ManifestRecord,
@@ -74,7 +75,8 @@ export async function findPlatformImage(
 ): Promise<ImageDetails | undefined> {
   const descriptor = descriptorOf(image)
   const manifest = await readManifest(store, descriptor)
-  if (manifest.kind === 'image') return readDetails(store, descriptor, manifest)
+  if (manifest.kind === 'image')
+    return isImageConfig(manifest.config) ? readDetails(store, descriptor, manifest) : undefined
   const best = bestForPlatform(manifest.manifests, platform)
   if (best === undefined) return undefined
   const inner = await readManifest(store, best)
@@ -93,6 +95,11 @@ export async function readImage(
     'image-unknown',
     `Cannot read ${image.digest}: it has no image for ${formatPlatform(platform)}`,
   )
+}
+
+/** False for artifacts that only have the form of an image, such as build caches. */
+function isImageConfig({ mediaType }: Descriptor): boolean {
+  return mediaType === MEDIA_TYPE.ociConfig || mediaType === MEDIA_TYPE.dockerConfig
 }
 
 export function descriptorOf({ mediaType, digest, size }: ManifestRecord): Descriptor {

@@ -113,6 +113,12 @@ CMD ["cat", "/out"]
     assert.deepEqual(blobsOf(machine), [])
   })
 
+  it('stands among the images as what is none', async () => {
+    const listed = await world.slipway.run(['images'])
+    assert.match(listed, /^cache\/app +max +[0-9a-f]{12} +- +- +-$/m)
+    assert.match(listed, /^base +1 /m)
+  })
+
   it('executes from the first change on', async () => {
     const machine = freshMachine()
     await writeFile(join(context, 'Dockerfile.changed'), await changedDockerfile(context))

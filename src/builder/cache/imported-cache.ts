@@ -42,6 +42,7 @@ export function createImportedCache(layers: ImageLayers, { store, warn }: Import
   const steps = new Map<Digest, ImportedStep>()
   const quick = new Map<Digest, Digest>()
   const held = new Set<Digest>()
+  const lostFrom = new Map<Digest, string>()
 
   const isUsable = async ({ digest, diffID }: ResultLayer): Promise<boolean> =>
     (await store.content.stat(digest)) !== undefined && store.metadata.getLayer(digest)?.diffID === diffID
@@ -72,6 +73,7 @@ export function createImportedCache(layers: ImageLayers, { store, warn }: Import
       const found = [...steps.values()].filter(isLike).slice(0, limit)
       return found.map(({ key: { digest, parts }, description }) => ({ key: digest, parts, description }))
     },
+    lostFrom: key => lostFrom.get(key),
     isHeld: digest => held.has(digest),
   }
 
@@ -80,7 +82,10 @@ export function createImportedCache(layers: ImageLayers, { store, warn }: Import
     const lost = new Set<Digest>()
     for (const layer of wanted) if (!(await isUsable(layer))) lost.add(layer.digest)
     const given = [...steps].filter(([, { layer }]) => lost.has(layer.digest))
-    for (const [key] of given) steps.delete(key)
+    for (const [key, { from }] of given) {
+      steps.delete(key)
+      lostFrom.set(key, from)
+    }
     const broken = given.filter(([, { layer }]) => held.has(layer.digest))
     for (const from of new Set(broken.map(([, step]) => step.from)))
       warn(`Cannot use a layer of the cache ${from}, so its step is executed: ${error.message}`)

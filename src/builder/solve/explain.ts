@@ -23,6 +23,8 @@ export type Reason =
   | { readonly kind: 'never-cached' }
   /** Its record is there, the layer that it names is not. */
   | { readonly kind: 'layer-lost' }
+  /** It is known to this cache, which does not have the layer that now is read. */
+  | { readonly kind: 'layer-elsewhere'; readonly from: string }
   | { readonly kind: 'no-record' }
   /** Not executed: its result is from this cache (`--cache-from`). */
   | { readonly kind: 'imported'; readonly from: string }

@@ -8,7 +8,7 @@ import { extendChain } from '../../oci/identity.ts'
 import { createLimit } from '../../oci/limit.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError, withSpan } from '../errors.ts'
-import type { Explainer, Explanation } from './explain.ts'
+import type { Explainer, Explanation, Reason } from './explain.ts'
 import { type Aftermath, createAftermath, type OnFailure } from './failure.ts'
 import type { ProgressEvent, ProgressSink } from './progress.ts'
 import { type CachedStep, createStepCache, type StepCache, type StepCacheDeps } from './step-cache.ts'
@@ -130,20 +130,20 @@ function createStep(
     ...(keep !== undefined && { keep }),
   }
 
-  const missed = (reason: Miss, key?: CacheKey): undefined => {
+  const missed = (reason: Miss | Reason, key?: CacheKey): undefined => {
     const { explainer } = deps
     if (explainer === undefined) return
     const isNew = reason === 'no-record' && key !== undefined
-    explainer.report({
-      name: vertex.name,
-      reason: isNew ? explainer.explain(vertex, description, key) : { kind: reason },
-    })
+    const told = isNew ? explainer.explain(vertex, description, key) : reason
+    explainer.report({ name: vertex.name, reason: typeof told === 'string' ? { kind: told } : told })
   }
 
   const findCached = async (key: CacheKey | undefined): Promise<CachedStep | undefined> => {
     if (key === undefined) return missed('never-cached')
     if (vertex.ignoreCache === true) return missed('no-cache')
     const found = await steps.find(key)
+    const from = found === undefined ? deps.imported?.lostFrom(key.digest) : undefined
+    if (from !== undefined) return missed({ kind: 'layer-elsewhere', from })
     if (found === undefined) return missed('no-record', key)
     return found === 'layer-lost' ? missed(found) : found
   }
@@ -237,7 +237,7 @@ interface Made {
 }
 
 type Limit = ReturnType<typeof createLimit>
-type Miss = Exclude<Explanation['reason']['kind'], 'changed' | 'imported'>
+type Miss = Exclude<Explanation['reason']['kind'], 'changed' | 'imported' | 'layer-elsewhere'>
 type VertexEvent = Exclude<ProgressEvent, { kind: 'warning' }>
 type DistributiveOmit<T, Keys extends PropertyKey> = T extends unknown ? Omit<T, Keys> : never
 

@@ -26,6 +26,8 @@ export interface CachedStep {
 export interface ImportedSteps {
   find(key: Digest): CachedStep | undefined
   findQuick(quickKey: Digest): CachedStep | undefined
+  /** The cache of a step that would be found, had it a layer that can be had. */
+  lostFrom(key: Digest): string | undefined
 }
 
 export interface StepCacheDeps {

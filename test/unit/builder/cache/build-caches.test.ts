@@ -121,7 +121,13 @@ describe('caches of other machines', () => {
     using second = await machine(registry)
     await first.build(DOCKERFILE, { cacheTo: [artifact('min')] })
     const text = DOCKERFILE.replace('/made /out', '/made /elsewhere')
-    await second.build(text, { cacheFrom: [REGISTRY] })
+    const told: Explanation[] = []
+    const explain = (explanation: Explanation) => void told.push(explanation)
+    await second.build(text, { cacheFrom: [REGISTRY] }, { explain })
+    assert.deepEqual(
+      told.map(({ reason }) => reason.kind),
+      ['layer-elsewhere', 'layer-elsewhere', 'changed', 'changed'],
+    )
     assert.deepEqual(
       second.processes.map(({ args }) => args.at(-1)),
       ['make', 'finish'],
