@@ -41,7 +41,7 @@ function createOp(definition: OpDefinition, span: SourceSpan, deps: CreateOpDeps
     case 'image':
       return imageOp(definition.layers)
     case 'run':
-      return withQuickKey(definition, createRunOp(definition, deps), deps)
+      return withQuickKey(definition, createRunOp(definition, deps))
     case 'workdir': {
       const { path, user, createdAt } = definition
       return createWorkdirOp({ path, user }, { ...deps, createdAt })
@@ -49,23 +49,19 @@ function createOp(definition: OpDefinition, span: SourceSpan, deps: CreateOpDeps
     case 'copy': {
       const { createdAt } = definition
       const op = createCopyOp(copySpec(definition, deps, span), { ...deps, createdAt })
-      return withQuickKey(definition, op, deps)
+      return withQuickKey(definition, op)
     }
     case 'add': {
       const { createdAt } = definition
       const op = createAddOp(copySpec(definition, deps, span), { ...deps, createdAt })
-      return withQuickKey(definition, op, deps)
+      return withQuickKey(definition, op)
     }
   }
 }
 
-function withQuickKey(
-  definition: RunDefinition | TransferDefinition,
-  op: LayerOp,
-  { compression }: CreateOpDeps,
-): LayerOp {
+function withQuickKey(definition: RunDefinition | TransferDefinition, op: LayerOp): LayerOp {
   if (!hasQuickKey(definition)) return op
-  return { ...op, quickKey: inputs => createQuickKey(definition, compression, inputs) }
+  return { ...op, quickKey: inputs => createQuickKey(definition, inputs) }
 }
 
 /** Stands for layers that are there, or will be fetched by whoever reads them. */

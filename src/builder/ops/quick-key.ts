@@ -1,5 +1,4 @@
 import { digestOf } from '../../oci/digest.ts'
-import type { Compression } from '../../oci/media-type.ts'
 import type { RunDefinition, TransferDefinition } from '../plan/op-definition.ts'
 import type { CacheKey, Result } from '../solve/vertex.ts'
 import { createCacheKey } from './cache-key.ts'
@@ -10,7 +9,6 @@ import { createCacheKey } from './cache-key.ts'
  */
 export function createQuickKey(
   definition: RunDefinition | TransferDefinition,
-  compression: Compression,
   inputs: readonly Result[],
 ): CacheKey {
   const text = JSON.stringify({ ...definition, proxyEnv: undefined, createdAt: undefined })
@@ -18,7 +16,6 @@ export function createQuickKey(
     ['parent', chainOf(inputs[0])],
     ...inputs.slice(1).map(input => ['input', chainOf(input)] as const),
     ['definition', digestOf(text)],
-    ['compression', compression],
   ])
 }
 

@@ -18,7 +18,6 @@ export function createEqualResults(layers: Pick<Layers, 'toc'>, areReused: boole
       createCacheKey('equal result', [
         ['parent', parent ?? 'scratch'],
         ['step', description],
-        ['media type', layer.mediaType],
         ['content', createCacheKey('content', contentParts(layers.toc(layer))).digest],
       ]),
   }
