@@ -103,8 +103,9 @@ export async function openMounts(
     }
     if (definition.kind === 'secret') {
       const content = await requireSecret(definition, deps)
-      if (content === undefined) continue
+      // The variable of a secret that nobody gave is empty, its file is not there.
       if (definition.env !== undefined) env.push(`${definition.env}=${variableOf(definition, content)}`)
+      if (content === undefined) continue
       const { target, mode, uid, gid } = definition
       if (definition.isFile) mounts.push({ kind: 'file', target, readOnly: true, content, mode, uid, gid })
       continue
@@ -151,7 +152,7 @@ async function serveAgent(
   })
 }
 
-function variableOf({ id }: SecretDefinition, content: Uint8Array): string {
+function variableOf({ id }: SecretDefinition, content: Uint8Array = new Uint8Array()): string {
   if (!content.includes(0)) return Buffer.from(content).toString()
   throw new BuildError('source-missing', `Cannot mount secret ${JSON.stringify(id)}: no variable can hold it`)
 }

@@ -30,7 +30,7 @@ export async function readImage(
   const config = JSON.parse(await succeed('skopeo', inspect))
   const tree = await unpack(layout, 'image', join(scratch, 'bundle'))
   rmSync(scratch, { recursive: true, force: true })
-  return { config, layers: config.rootfs.diff_ids.length, tree }
+  return { config, layers: config.rootfs.diff_ids?.length ?? 0, tree }
 }
 
 /** Reads the one image of a directory in OCI layout, as a builder wrote it; only unpacking is left to umoci. */
@@ -42,7 +42,7 @@ export async function readLayout(layout: string, scratch: string): Promise<Image
   const config = blob(blob(image.digest).config.digest)
   const tree = await unpack(layout, image.annotations['org.opencontainers.image.ref.name'], scratch)
   rmSync(scratch, { recursive: true, force: true })
-  return { config, layers: config.rootfs.diff_ids.length, tree }
+  return { config, layers: config.rootfs.diff_ids?.length ?? 0, tree }
 }
 
 async function unpack(layout: string, tag: string, bundle: string): Promise<ReadonlyMap<string, string>> {
