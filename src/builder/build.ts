@@ -4,6 +4,8 @@ import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Store } from '../store/store.ts'
+import { type AttestationSettings, attestsAnything, createAttester } from './attest/attest.ts'
+import { createBuildRecord } from './attest/build-record.ts'
 import { type BuildContext, createBuildContext } from './build-context.ts'
 import { createBuildCaches } from './cache/build-caches.ts'
 import type { CacheSource, CacheTarget } from './cache/cache-end.ts'
@@ -80,6 +82,8 @@ export interface BuildOptions {
   readonly platforms: readonly Platform[]
   /** `name:address` for /etc/hosts of RUN. */
   readonly extraHosts: readonly string[]
+  /** What to say of the image beside it. */
+  readonly attestations: AttestationSettings
   /** By id; read when a step needs them. */
   readonly secrets: ReadonlyMap<string, SecretSource>
 }
@@ -142,7 +146,9 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const epoch = sourceDateEpoch === undefined ? {} : { sourceDateEpoch }
   const isIndex = makesIndex(options)
   const outputs: readonly Output[] = options.outputs.length > 0 ? options.outputs : [{ type: 'store' }]
-  checkOutputs(outputs, isIndex)
+  const attests = attestsAnything(options.attestations)
+  checkOutputs(outputs, isIndex, attests)
+  const startedAt = now()
   const caches = createBuildCaches(options, deps)
   const { layers } = caches
   const temporaryDirectory = join(store.root, 'tmp')
@@ -158,7 +164,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     digestDirectory,
     temporaryDirectory,
   })
-  const createOp = createOpFactory({
+  const opFactory = createOpFactory({
     layers: store.layers,
     compression: commonCompression(options.outputs),
     temporaryDirectory,
@@ -178,8 +184,9 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   })
   const { remote } = deps
   const { pull } = options
-  const resolveImage = createResolveImage({ store, remote, layers, pull, progress, monotonicNow })
-
+  const findImage = createResolveImage({ store, remote, layers, pull, progress, monotonicNow })
+  const record = createBuildRecord({ resolveImage: findImage, createOp: opFactory })
+  const { resolveImage, createOp } = record
   const resolveLayout = createResolveLayout(layers)
 
   const dockerfile = parseDockerfile(options.dockerfile)
@@ -198,15 +205,36 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const images = plans.map(({ target, image, platform }) => {
     const result = solved.get(target.digest)?.result ?? EMPTY_ROOT
     const inlineSteps = caches.inlineSteps(solved, target)
-    const solvedImage = { draft: image, layers: result.layers, solutions: solved, ...epoch, result, platform }
+    const solvedImage = {
+      draft: image,
+      layers: result.layers,
+      solutions: solved,
+      ...epoch,
+      result,
+      target,
+      platform,
+    }
     return { ...solvedImage, ...(inlineSteps !== undefined && { inlineSteps }) }
   })
   const product = { images, isIndex, tags: options.tags }
   const variants = createLayerVariants({ store, layers, now })
+  const attester = attests
+    ? createAttester(options.attestations, {
+        request: { ...options, contexts: [...options.namedContexts.keys()] },
+        hostPlatform: deps.hostPlatform,
+        record,
+        openTree,
+        temporaryDirectory,
+        now,
+        startedAt,
+        ...epoch,
+      })
+    : undefined
+  const outputDeps = { store, layers, variants, openTree, ...(attester !== undefined && { attester }) }
   const written: ImageGraph[] = []
   for (const output of outputs) {
     const graph = await withProgress(outputTitle(output), deps, stepContext =>
-      writeOutput(output, product, { store, layers, variants, openTree }, stepContext),
+      writeOutput(output, product, outputDeps, stepContext),
     )
     if (graph !== undefined) written.push(graph)
   }

@@ -1,26 +1,30 @@
 import type { Platform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { Store } from '../../store/store.ts'
+import type { Attester } from '../attest/attest.ts'
 import { BuildError } from '../errors.ts'
 import type { ImageLayers } from '../images/image-layers.ts'
-import type { OpContext, Result } from '../solve/vertex.ts'
+import type { OpContext, Result, Vertex } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { buildImage, type SolvedImage } from './export-image.ts'
 import { type AttestedImage, createImageGraph, type ImageGraph } from './image-graph.ts'
 import { DEFAULT_IMAGE_SETTINGS } from './image-settings.ts'
 import type { LayerVariants } from './layer-variants.ts'
-import type { Output } from './output.ts'
+import { isImageOutput, type Output } from './output.ts'
 import { exportToStore } from './store-output.ts'
 
 export interface OutputDeps {
   readonly store: Store
   readonly layers: ImageLayers
   readonly variants: LayerVariants
+  /** Where something is to be said beside the images. */
+  readonly attester?: Attester
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
 }
 
 export interface PlatformImage extends SolvedImage {
   readonly platform: Platform
+  readonly target: Vertex
   readonly result: Result
 }
 
@@ -33,8 +37,22 @@ export interface BuildProduct {
   readonly tags: readonly Reference[]
 }
 
-/** @throws BuildError `build-option-invalid` for what cannot hold an index, before anything is built */
-export function checkOutputs(outputs: readonly Output[], isIndex: boolean): void {
+/**
+ * @param attests whether attestations go beside the images, which makes an index of each
+ * @throws BuildError `build-option-invalid` for what cannot hold an index, before anything is built
+ */
+export function checkOutputs(outputs: readonly Output[], isIndex: boolean, attests = false): void {
+  if (attests && outputs.some(({ type }) => type === 'docker'))
+    throw new BuildError(
+      'build-option-invalid',
+      'Cannot write a docker archive with attestations: it holds no index',
+      { hint: 'use type=oci, or no --provenance, --sbom and --attest' },
+    )
+  if (attests && outputs.some(output => isImageOutput(output) && output.settings?.mediaTypes === 'docker'))
+    throw new BuildError(
+      'build-option-invalid',
+      'Cannot write attestations with oci-mediatypes=false: they are OCI manifests',
+    )
   if (isIndex && outputs.some(({ type }) => type === 'docker'))
     throw new BuildError(
       'build-option-invalid',
@@ -62,15 +80,15 @@ export async function writeOutput(
     case 'oci':
     case 'docker': {
       const settings = output.settings ?? DEFAULT_IMAGE_SETTINGS
-      const built: AttestedImage[] = []
-      for (const image of images)
-        built.push({
-          image: await buildImage(image, settings, deps.variants, context),
-          platform: image.platform,
-          attestations: [],
-        })
-      const graph = createImageGraph(built, settings, isIndex)
       const names = [...tags, ...settings.names]
+      const built: AttestedImage[] = []
+      for (const solved of images) {
+        const image = await buildImage(solved, settings, deps.variants, context)
+        const subject = { image: image.manifest.descriptor, names }
+        const attestations = (await deps.attester?.attest(solved, subject, context)) ?? []
+        built.push({ image, platform: solved.platform, attestations })
+      }
+      const graph = createImageGraph(built, settings, isIndex)
       if (output.type === 'store') await exportToStore(graph, names, deps.store, signal)
       else {
         const { exportToArchive } = await import('./archive-output.ts')

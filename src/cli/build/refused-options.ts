@@ -2,9 +2,6 @@
 export const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
   push: "give the image a registry's name with -t and run 'slipway push' (every 'slipway serve' has it already)",
   load: 'the image is in the store; -o type=docker,dest=- writes it for docker load',
-  provenance: 'not yet',
-  sbom: 'not yet',
-  attest: 'not yet',
   annotation: 'not yet',
   'security-opt': 'every RUN has a seccomp filter and the default capabilities',
   isolation: 'RUN is isolated by an OCI runtime; --runtime names it',

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { BuildOptions, BuildResult } from '../../builder/build.ts'
 import type { Explanation } from '../../builder/solve/explain.ts'
 import type { Arguments } from '../arguments.ts'
+import { ATTEST_OPTIONS, readAttestOptions } from '../build/attest-options.ts'
 import { CACHE_OPTIONS, readCacheOptions } from '../build/cache-options.ts'
 import { answerCall, CALL_OPTIONS, readCall } from '../build/call.ts'
 import { IMAGE_OPTIONS, readImageOptions } from '../build/image-options.ts'
@@ -85,6 +86,7 @@ dest=- is standard output. Images (store, oci, docker) also take:
     ...STEP_OPTIONS,
     ...LIMIT_OPTIONS,
     ...OUTPUT_OPTIONS,
+    ...ATTEST_OPTIONS,
     ...CALL_OPTIONS,
     ...ON_ERROR_OPTIONS,
   },
@@ -165,6 +167,7 @@ function readFlags(args: Arguments, terminal: Terminal): Flags {
     ...readStepOptions(args, terminal, refuse),
     ...readLimitOptions(args, refuse),
     ...readOutputOptions(args, terminal, refuse),
+    ...readAttestOptions(args, refuse),
   }
 }
 

@@ -91,6 +91,7 @@ export async function openWorkshop(): Promise<Workshop> {
           pull: false,
           network: 'default',
           outputs: [],
+          attestations: {},
           extraHosts: [],
           allow: new Set(),
           limits: NO_LIMITS,

@@ -4,7 +4,10 @@ import { type ByteString, byteStringOf } from '../../../../src/oci/byte-string.t
 import { digestOf } from '../../../../src/oci/digest.ts'
 
 export type Files = Readonly<
-  Record<string, Partial<Omit<TreeNode, 'linkPath'>> & { readonly content?: string; readonly link?: string }>
+  Record<
+    string,
+    Partial<Omit<TreeNode, 'linkPath'>> & { readonly content?: string | Buffer; readonly link?: string }
+  >
 >
 
 /** Files in memory, by path; what has neither content nor link nor type is a directory. */

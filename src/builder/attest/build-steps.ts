@@ -1,0 +1,152 @@
+/** The graph of a build as provenance tells it: steps by number, inputs first, in the words of BuildKit's definition. */
+import type { Digest } from '../../oci/digest.ts'
+import { digestAlgorithm, digestHex } from '../../oci/digest.ts'
+import type { CopySource } from '../ops/copy-spec.ts'
+import type { MountDefinition, OpDefinition, RunDefinition } from '../plan/op-definition.ts'
+import type { Op, Vertex } from '../solve/vertex.ts'
+
+export interface BuildSteps {
+  readonly definition: readonly object[]
+  /** Lines of the Dockerfile, by step. */
+  readonly locations: Readonly<Record<string, object>>
+  /** IDs alone. */
+  readonly secrets: readonly { readonly id: string; readonly optional?: boolean }[]
+  /** What ADD fetched. */
+  readonly downloads: readonly {
+    readonly uri: string
+    readonly digest?: Readonly<Record<string, string>>
+  }[]
+  /** Whether all that was built from is named by digest: no files of a folder, no unpinned downloads. */
+  readonly isClosed: boolean
+}
+
+export function buildSteps(target: Vertex, definitionOf: (op: Op) => OpDefinition | undefined): BuildSteps {
+  const vertices = inOrder(target)
+  const ids = new Map(vertices.map(({ digest }, index) => [digest, `step${index}`]))
+  const definitions = vertices.map(({ op }) => definitionOf(op))
+  const transfers = definitions.filter(isTransfer)
+  const urls = transfers.flatMap(({ sources }) => sources.filter(isUrl))
+  const downloads = new Map(
+    urls.map(({ url, checksum }) => [
+      url,
+      { uri: withoutCredentials(url), ...(checksum !== undefined && { digest: digestSet(checksum) }) },
+    ]),
+  )
+  const readsFiles = transfers.some(
+    ({ from, sources }) => from === 'context' && sources.some(({ kind }) => kind === 'path'),
+  )
+  return {
+    definition: vertices.map((vertex, index) => {
+      const definition = definitions[index]
+      return {
+        id: `step${index}`,
+        name: vertex.name,
+        ...(definition !== undefined && { op: { Op: describeOp(vertex, definition) } }),
+        ...(vertex.inputs.length > 0 && {
+          inputs: vertex.inputs.map(input => `${ids.get(input.digest)}:0`),
+        }),
+      }
+    }),
+    locations: Object.fromEntries(vertices.map((vertex, index) => [`step${index}`, locationOf(vertex)])),
+    secrets: secretsOf(definitions),
+    downloads: [...downloads.values()].toSorted((a, b) => (a.uri < b.uri ? -1 : 1)),
+    isClosed: !readsFiles && urls.every(({ checksum }) => checksum !== undefined),
+  }
+}
+
+function describeOp(vertex: Vertex, definition: OpDefinition): object {
+  switch (definition.kind) {
+    case 'image': {
+      const name = /FROM (\S+)$/.exec(vertex.name)?.[1]
+      return { source: { identifier: name === undefined ? 'scratch' : `docker-image://${name}` } }
+    }
+    case 'run':
+      return { exec: describeRun(definition) }
+    case 'workdir': {
+      const { path, user } = definition
+      return { file: { actions: [{ Action: { mkdir: { path, makeParents: true, owner: user } } }] } }
+    }
+    case 'copy':
+    case 'add': {
+      const { kind: _, sources, createdAt: __, ...rest } = definition
+      const copy = { ...rest, sources: sources.map(describeSource) }
+      return { file: { actions: [{ Action: { copy } }] } }
+    }
+    default:
+      return {}
+  }
+}
+
+/** Proxies, which may carry passwords, are no part of what a step is. */
+function describeRun(definition: RunDefinition): object {
+  const { args, env, cwd, user, hostname, network, mounts } = definition
+  return { meta: { args, env, cwd, user, hostname }, network, mounts: mounts.map(describeMount) }
+}
+
+function describeMount(mount: MountDefinition): object {
+  if (mount.kind !== 'script') return mount
+  const { content: _, ...rest } = mount
+  return rest
+}
+
+function describeSource(source: CopySource): object {
+  if ('url' in source) return { ...source, url: withoutCredentials(source.url) }
+  if (source.kind !== 'heredoc') return source
+  const { content: _, ...rest } = source
+  return rest
+}
+
+function locationOf({ span }: Vertex): object {
+  if (span === undefined) return {}
+  const range = { start: { line: span.startLine }, end: { line: span.endLine } }
+  return { locations: [{ ranges: [range] }] }
+}
+
+function secretsOf(definitions: readonly (OpDefinition | undefined)[]): BuildSteps['secrets'] {
+  const found = new Map<string, boolean>()
+  for (const definition of definitions) {
+    if (definition?.kind !== 'run') continue
+    for (const mount of definition.mounts) {
+      if (mount.kind === 'secret') found.set(mount.id, mount.required || (found.get(mount.id) ?? false))
+    }
+  }
+  return [...found]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([id, required]) => ({ id, ...(!required && { optional: true }) }))
+}
+
+function isTransfer(
+  definition: OpDefinition | undefined,
+): definition is Extract<OpDefinition, { kind: 'copy' | 'add' }> {
+  return definition?.kind === 'copy' || definition?.kind === 'add'
+}
+
+function isUrl(source: CopySource): source is Extract<CopySource, { kind: 'url' }> {
+  return source.kind === 'url'
+}
+
+function withoutCredentials(url: string): string {
+  return url.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1')
+}
+
+/** `{ sha256: 'ab..' }` */
+function digestSet(digest: Digest): Readonly<Record<string, string>> {
+  return { [digestAlgorithm(digest)]: digestHex(digest) }
+}
+
+/** Inputs first, each once; without recursion, because a Dockerfile may be very long. */
+function inOrder(target: Vertex): readonly Vertex[] {
+  const ordered = new Map<Digest, Vertex>()
+  const stack = [{ vertex: target, isReady: false }]
+  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+    const { vertex, isReady } = top
+    if (ordered.has(vertex.digest)) continue
+    if (isReady) {
+      ordered.set(vertex.digest, vertex)
+      continue
+    }
+    stack.push({ vertex, isReady: true })
+    for (const input of vertex.inputs.toReversed()) stack.push({ vertex: input, isReady: false })
+  }
+  return [...ordered.values()]
+}
