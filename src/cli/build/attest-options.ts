@@ -12,7 +12,7 @@ type Provenance = NonNullable<Settings['provenance']>
 export const ATTEST_OPTIONS: OptionSpecs = {
   provenance: {
     value: 'true|mode=max',
-    help: 'Attach how the image was built (SLSA provenance); mode=max also tells build args and steps',
+    help: 'Attach how the image was built; mode=max tells args and steps',
   },
   sbom: { value: 'true', help: 'Attach a list of the packages in the image (SPDX)' },
   attest: {
