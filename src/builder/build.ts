@@ -21,6 +21,7 @@ import { createImageGraph, type ImageGraph } from './export/image-graph.ts'
 import { DEFAULT_IMAGE_SETTINGS } from './export/image-settings.ts'
 import { createLayerVariants } from './export/layer-variants.ts'
 import { commonCompression, type Output } from './export/output.ts'
+import { checkPush } from './export/push.ts'
 import { type BuildProduct, checkOutputs, outputTitle, writeOutput } from './export/write-outputs.ts'
 import type { Sources } from './fetch/sources.ts'
 import { createImageLayers } from './images/image-layers.ts'
@@ -148,6 +149,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const outputs: readonly Output[] = options.outputs.length > 0 ? options.outputs : [{ type: 'store' }]
   const attests = attestsAnything(options.attestations)
   checkOutputs(outputs, isIndex, attests)
+  checkPush(outputs, options.tags)
   const startedAt = now()
   const caches = createBuildCaches(options, deps)
   const { layers } = caches
@@ -230,7 +232,14 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
         ...epoch,
       })
     : undefined
-  const outputDeps = { store, layers, variants, openTree, ...(attester !== undefined && { attester }) }
+  const outputDeps = {
+    store,
+    layers,
+    variants,
+    remote,
+    openTree,
+    ...(attester !== undefined && { attester }),
+  }
   const written: ImageGraph[] = []
   for (const output of outputs) {
     const graph = await withProgress(outputTitle(output), deps, stepContext =>

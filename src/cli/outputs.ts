@@ -8,7 +8,8 @@ import type { Terminal } from './terminal.ts'
 
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   store: [],
-  image: [],
+  image: ['push', 'push-by-digest', 'name-canonical', 'store', 'unpack', 'registry.insecure'],
+  registry: ['push', 'push-by-digest', 'name-canonical', 'store', 'unpack', 'registry.insecure'],
   cacheonly: [],
   oci: ['dest', 'tar'],
   docker: ['dest', 'tar'],
@@ -18,7 +19,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * `type=oci,dest=FILE[,tar=false]` and so on; `DIR` alone means `type=local,dest=DIR`, and `-` alone
- * `type=tar,dest=-`, as for `docker build`. `image` is the store by Docker's name.
+ * `type=tar,dest=-`, as for `docker build`. `image` is the store by Docker's name, and `registry` an image to be pushed.
  */
 export function parseOutputs(
   texts: readonly string[],
@@ -42,14 +43,15 @@ function parseOutput(text: string, terminal: Terminal, refuse: Refuse): Output {
   if (type === undefined) throw refuse(`--output ${JSON.stringify(text)} names no type=`)
   const known = Object.hasOwn(KEYS, type) ? KEYS[type] : undefined
   if (known === undefined) throw refuse(`--output type=${type} is not one of ${Object.keys(KEYS).join(', ')}`)
-  const isImage = ['store', 'image', 'oci', 'docker'].includes(type)
+  const isImage = ['store', 'image', 'registry', 'oci', 'docker'].includes(type)
   for (const key of fields.keys()) {
     const isKnown = known.includes(key) || (isImage && isImageSettingKey(key))
     if (key !== 'type' && !isKnown) throw refuse(`--output type=${type} does not take ${key}=`)
   }
   const host = platformOfHost(terminal.platform, terminal.arch)
   const settings = isImage ? readImageSettings(fields, host, refuse) : undefined
-  if (type === 'store' || type === 'image') return { type: 'store', ...(settings && { settings }) }
+  if (type === 'store' || type === 'image' || type === 'registry')
+    return { type: 'store', ...(settings && { settings }), ...readPush(type, fields, refuse) }
   if (type === 'cacheonly') return { type }
   const output = withDestination(type as 'oci' | 'docker' | 'local' | 'tar', fields, terminal, refuse)
   return settings === undefined || !isImageOutput(output) ? output : { ...output, settings }
@@ -81,6 +83,31 @@ function withDestination(
   }
   const dest = named === '-' ? terminal.stdout : path
   return type === 'tar' ? { type, dest, ...split } : { type, tar: true, dest }
+}
+
+/** The store has every image, with its digest beside its name, and unpacks what a step needs: these keys change nothing. */
+function readPush(
+  type: string,
+  fields: ReadonlyMap<string, string>,
+  refuse: Refuse,
+): { readonly push?: 'by-tag' | 'by-digest' } {
+  const flag = (key: string, otherwise: boolean): boolean => {
+    const given = fields.get(key)
+    const value = given === undefined ? otherwise : parseBoolean(given)
+    if (value === undefined)
+      throw refuse(`--output ${key}= takes true or false, not ${JSON.stringify(given)}`)
+    return value
+  }
+  if (!flag('store', true)) throw refuse('--output store=false: what is pushed is kept in the store first')
+  if (flag('registry.insecure', false))
+    throw refuse(
+      '--output registry.insecure=true: say it of the registry in slipway.toml, with http or insecure',
+    )
+  flag('unpack', true)
+  flag('name-canonical', true)
+  const byDigest = flag('push-by-digest', false)
+  if (!flag('push', type === 'registry' || byDigest)) return {}
+  return { push: byDigest ? 'by-digest' : 'by-tag' }
 }
 
 function parseFields(text: string, refuse: Refuse): ReadonlyMap<string, string> {

@@ -2,14 +2,15 @@ import { Readable } from 'node:stream'
 import { type Descriptor, describeBytes } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { CodedError } from '../../oci/errors.ts'
-import { copyGraph, type GraphSource, type GraphTarget, graphTarget } from '../../oci/graph.ts'
+import { copyGraph, type GraphSource, graphTarget } from '../../oci/graph.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
 import { MEDIA_TYPE } from '../../oci/media-type.ts'
-import { formatReference, LATEST, type Reference, repositoryOf, type Tag } from '../../oci/reference.ts'
+import { formatReference, LATEST, repositoryOf } from '../../oci/reference.ts'
 import { writeOciLayout } from '../../store/archive/oci-layout.ts'
 import { nameImage } from '../../store/images.ts'
 import type { Store } from '../../store/store.ts'
 import type { LayerVariants } from '../export/layer-variants.ts'
+import type { PushRegistries } from '../export/push.ts'
 import type { ImageLayers } from '../images/image-layers.ts'
 import { type ProgressSink, withProgress } from '../solve/progress.ts'
 import type { OpContext, ResultLayer } from '../solve/vertex.ts'
@@ -22,12 +23,7 @@ import {
 import type { CacheTarget } from './cache-end.ts'
 
 /** Where an artifact is pushed. */
-export interface CacheRegistries {
-  repository(
-    reference: Reference,
-    options: { readonly signal: AbortSignal },
-  ): GraphTarget & { tag(descriptor: Descriptor, tag: Tag): Promise<void> }
-}
+export type CacheRegistries = PushRegistries
 
 export interface ExportDeps {
   readonly store: Pick<Store, 'content' | 'metadata'>

@@ -6,7 +6,7 @@ import type { ImageSettings } from './image-settings.ts'
  * Where a build's result goes. A `dest` that is a string is an absolute path; it appears whole or not at all, and
  * what stood there before stays until then.
  *
- * - `store`: the image in the content store, under the build's tags.
+ * - `store`: the image in the content store, under the build's tags; with `push` also in the registries that they name.
  * - `oci`, `docker`: an image archive that other tools load; with `tar: false` a directory in the same layout.
  * - `local`: the files of the root filesystem, laid over what is in the directory; `tar`: the same as one archive.
  *   With `split` they lie in a folder named for their platform; several platforms do unless it is false.
@@ -20,7 +20,7 @@ export type Output =
 
 /** An image is written as `settings` say; without them it has gzip, and OCI's media types. */
 export type ImageOutput = { readonly settings?: ImageSettings } & (
-  | { readonly type: 'store' }
+  | { readonly type: 'store'; readonly push?: 'by-tag' | 'by-digest' }
   | { readonly type: 'oci' | 'docker'; readonly tar: true; readonly dest: string | Writable }
   | { readonly type: 'oci' | 'docker'; readonly tar: false; readonly dest: string }
 )

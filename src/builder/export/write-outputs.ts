@@ -11,6 +11,7 @@ import { type AttestedImage, createImageGraph, type ImageGraph } from './image-g
 import { DEFAULT_IMAGE_SETTINGS } from './image-settings.ts'
 import type { LayerVariants } from './layer-variants.ts'
 import { isImageOutput, type Output } from './output.ts'
+import { type PushRegistries, pushImage } from './push.ts'
 import { exportToStore } from './store-output.ts'
 
 export interface OutputDeps {
@@ -19,6 +20,7 @@ export interface OutputDeps {
   readonly variants: LayerVariants
   /** Where something is to be said beside the images. */
   readonly attester?: Attester
+  readonly remote: PushRegistries
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
 }
 
@@ -89,8 +91,10 @@ export async function writeOutput(
         built.push({ image, platform: solved.platform, attestations })
       }
       const graph = createImageGraph(built, settings, isIndex)
-      if (output.type === 'store') await exportToStore(graph, names, deps.store, signal)
-      else {
+      if (output.type === 'store') {
+        await exportToStore(graph, names, deps.store, signal)
+        if (output.push !== undefined) await pushImage(graph, names, output.push, deps, context)
+      } else {
         const { exportToArchive } = await import('./archive-output.ts')
         await exportToArchive(graph, names, output, deps.store, signal)
       }
@@ -109,7 +113,7 @@ export async function writeOutput(
 export function outputTitle(output: Output): string {
   switch (output.type) {
     case 'store':
-      return 'exporting to the store'
+      return output.push === undefined ? 'exporting to the store' : 'exporting to the store, and pushing'
     case 'cacheonly':
       return 'keeping the build cache'
     default:

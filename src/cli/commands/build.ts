@@ -15,7 +15,7 @@ import {
   readProgressMode,
   writeResultFiles,
 } from '../build/output-options.ts'
-import { REFUSED_OPTIONS } from '../build/refused-options.ts'
+import { ACCEPTED_OPTIONS, REFUSED_OPTIONS } from '../build/refused-options.ts'
 import { readStepOptions, STEP_OPTIONS } from '../build/step-options.ts'
 import {
   type BuildInput,
@@ -66,6 +66,7 @@ Caches (--cache-from and --cache-to, several allowed) hold results of steps for 
 
 Outputs (-o, several allowed):
   type=store                        the content store (the default)
+  type=registry                     the store, and the registries that the names tell (--push)
   type=oci,dest=FILE[,tar=false]    an OCI archive, or a directory in that layout
   type=docker,dest=FILE[,tar=false] an archive for 'docker load'
   type=local,dest=DIR               the files of the image;  -o DIR is short for it
@@ -88,12 +89,13 @@ dest=- is standard output. Images (store, oci, docker) also take:
     ...OUTPUT_OPTIONS,
     ...ATTEST_OPTIONS,
     ...CALL_OPTIONS,
+    ...ACCEPTED_OPTIONS,
     ...ON_ERROR_OPTIONS,
   },
   refused: REFUSED_OPTIONS,
   positionals: { min: 1, max: 1 },
   async run(args, terminal) {
-    const mode = readProgressMode(args, refuse)
+    const mode = readProgressMode(args, terminal, refuse)
     const isQuiet = mode === 'quiet'
     const call = readCall(args, refuse)
     const flags = readFlags(args, terminal)

@@ -5,11 +5,11 @@ import { createRawJsonProgress } from './raw-json.ts'
 import type { ProgressRenderer } from './renderer.ts'
 import { createTtyProgress } from './tty.ts'
 
-export const PROGRESS_MODES = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const
+export const PROGRESS_MODES = ['auto', 'plain', 'tty', 'rawjson', 'none', 'quiet'] as const
 
 export type ProgressMode = (typeof PROGRESS_MODES)[number]
 
-/** `auto` draws on a terminal and writes plain lines elsewhere. */
+/** `auto` draws on a terminal and writes plain lines elsewhere; `none` shows no steps, and `quiet` the image ID alone. */
 export function createProgress(mode: ProgressMode, terminal: Terminal): ProgressRenderer {
   const renderer = createRenderer(mode, terminal)
   let isFinished = false
@@ -24,6 +24,7 @@ export function createProgress(mode: ProgressMode, terminal: Terminal): Progress
 
 function createRenderer(mode: ProgressMode, terminal: Terminal): ProgressRenderer {
   switch (mode) {
+    case 'none':
     case 'quiet':
       return { sink: ignore, finish: () => ignore() }
     case 'rawjson':

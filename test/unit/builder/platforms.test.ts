@@ -67,7 +67,9 @@ describe('build() for several platforms', () => {
   it('names the platform of each step', async () => {
     using workshop = await example()
     await workshop.build(CROSS, { platforms: BOTH })
-    const names = workshop.events.flatMap(event => (event.kind === 'started' ? [event.name] : []))
+    const names = workshop.events.flatMap(event =>
+      event.kind === 'started' || event.kind === 'cached' ? [event.name] : [],
+    )
     assert.ok(names.includes('[linux/amd64 build 1/2] RUN prepare'), names.join('\n'))
     assert.ok(names.includes('[linux/arm64 stage-1 2/2] COPY shared /'), names.join('\n'))
   })

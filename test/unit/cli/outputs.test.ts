@@ -80,7 +80,7 @@ describe('parseOutputs()', () => {
   const bad: readonly (readonly [string, RegExp])[] = [
     ['type=oci', /type=oci needs dest=/],
     ['type=oci,dest=', /type=oci needs dest=/],
-    ['type=zip,dest=a', /type=zip is not one of store, image, cacheonly, oci, docker, local, tar/],
+    ['type=zip,dest=a', /type=zip is not one of store, image, registry, cacheonly, oci, docker, local, tar/],
     ['type=constructor', /type=constructor is not one of/],
     ['dest=a', /names no type=/],
     ['type=tar,dest=a,compression=zstd', /type=tar does not take compression=/],
