@@ -97,6 +97,27 @@ describe('RUN --mount', { skip: cannotRun({ root: true, programs: ['runc', 'skop
     assert.deepEqual(await added(), [])
   })
 
+  it('a bind from a directory of --build-context is a bind of that context', async () => {
+    const other = await world.folder('other-context', {
+      'd/f': 'one',
+      ignored: '',
+      '.dockerignore': 'ignored',
+    })
+    const context = await contextOf([
+      'RUN --mount=from=other,target=/o --mount=from=other,source=d/f,target=/f,rw \\',
+      '  test ! -e /o/ignored && grep one /o/d/f && echo two > /f && grep one /o/d/f && ! touch /o/x',
+    ])
+    const options = ['--build-context', `other=${other}`] as const
+    const printed = await build(context, ...options)
+    assert.deepEqual(await added(), [])
+    assert.doesNotMatch(printed, /load files/)
+    assert.equal(isCached(await build(context, ...options), /RUN --mount=from=other/), true)
+    const missing = await contextOf(['RUN --mount=from=other,source=ignored,target=/i true'])
+    const { code, stderr } = await tryBuild(missing, ...options)
+    assert.equal(code, 1)
+    assert.match(stderr, /\.dockerignore excludes "ignored"/)
+  })
+
   it('semantics 68: each of nested binds is read again when its source changes', async () => {
     const context = await contextOf(
       [

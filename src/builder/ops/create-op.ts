@@ -13,7 +13,7 @@ import { openRootScene } from './root-scene.ts'
 import { createRunOp, type RunOpDeps } from './run.ts'
 import { createWorkdirOp } from './workdir.ts'
 
-export interface CreateOpDeps extends RunOpDeps, Omit<LayerOpDeps, 'createdAt'> {
+export interface CreateOpDeps extends Omit<RunOpDeps, 'contextTree'>, Omit<LayerOpDeps, 'createdAt'> {
   /** Nothing of it is read before a COPY or ADD asks. */
   readonly context: ContextOrigin
   /** Directories of `--build-context`, by name. */
@@ -41,7 +41,10 @@ function createOp(definition: OpDefinition, span: SourceSpan, deps: CreateOpDeps
     case 'image':
       return imageOp(definition.layers)
     case 'run':
-      return withQuickKey(definition, createRunOp(definition, deps))
+      return withQuickKey(
+        definition,
+        createRunOp(definition, { ...deps, contextTree: name => contextOf(name, deps).tree }),
+      )
     case 'workdir': {
       const { path, user, createdAt } = definition
       return createWorkdirOp({ path, user }, { ...deps, createdAt })
@@ -73,7 +76,7 @@ function imageOp(layers: readonly ResultLayer[]): Op {
 function copySpec(definition: TransferDefinition, deps: CreateOpDeps, span: SourceSpan): CopySpec {
   const { from, sources, exclude, parents, destination, workdir, chown, chmod, link, unpack } = definition
   return {
-    origin: from === 'stage' ? { kind: 'stage' } : contextOf(definition, deps),
+    origin: from === 'stage' ? { kind: 'stage' } : contextOf(definition.context, deps),
     sources,
     ...(exclude.length > 0 && { exclude: parseExcludes(exclude, span) }),
     parents,
@@ -86,9 +89,9 @@ function copySpec(definition: TransferDefinition, deps: CreateOpDeps, span: Sour
   }
 }
 
-function contextOf({ context }: TransferDefinition, deps: CreateOpDeps): ContextOrigin {
+function contextOf(context: string | undefined, deps: CreateOpDeps): ContextOrigin {
   if (context === undefined) return deps.context
   const named = deps.namedContexts.get(context)
-  if (named === undefined) throw new Error(`Cannot copy from build context ${context}: it is not open`)
+  if (named === undefined) throw new Error(`Cannot read build context ${context}: it is not open`)
   return named
 }

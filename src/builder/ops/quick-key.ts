@@ -23,6 +23,7 @@ export function createQuickKey(
 export function hasQuickKey(definition: RunDefinition | TransferDefinition): boolean {
   if (definition.kind !== 'run')
     return definition.from === 'stage' && definition.sources.every(({ kind }) => kind !== 'url')
+  if (definition.mounts.some(({ kind }) => kind === 'context')) return false
   return definition.mounts.some(mount => mount.kind === 'bind' || (mount.kind === 'cache' && mount.seed))
 }
 

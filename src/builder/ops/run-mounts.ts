@@ -22,10 +22,13 @@ import type { OpenTree } from '../tree/image-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import { treeBelow } from '../tree/tree-below.ts'
 import { createCacheKey } from './cache-key.ts'
+import { type ContextTree, contextParts, copyContext, MOUNTED } from './context-mount.ts'
 import { fileParts } from './source-key.ts'
 import type { Unpack } from './unpack-layers.ts'
 
 interface TreeDeps {
+  /** A build context: one of `--build-context`, or the main one. */
+  contextTree(name: string | undefined): ContextTree
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
 }
 
@@ -44,6 +47,11 @@ export async function mountParts(
     if (mount.kind === 'tmpfs' || mount.kind === 'secret' || mount.kind === 'ssh') continue
     if (mount.kind === 'script') {
       parts.push(['script', `${mount.target} ${mount.content}`])
+      continue
+    }
+    if (mount.kind === 'context') {
+      parts.push(['mount', `bind ${mount.readOnly ? 'ro' : 'rw'} ${mount.target}`])
+      parts.push(...(await contextParts(mount, deps.contextTree(mount.context), signal)))
       continue
     }
     parts.push(['mount', `${mount.kind} ${mount.readOnly ? 'ro' : 'rw'} ${mount.target}`])
@@ -115,6 +123,13 @@ export async function openMounts(
       const source = caches.get(cacheKeyOf(definition, inputs))?.directory
       if (source === undefined) throw new Error(`Cannot mount "${target}": its cache was not acquired`)
       mounts.push({ kind: 'directory', target, readOnly, source })
+      continue
+    }
+    if (definition.kind === 'context') {
+      const { target, readOnly } = definition
+      const tree = deps.contextTree(definition.context)
+      const copy = undo.use(await copyContext(definition, tree, deps.snapshotter, context))
+      mounts.push({ kind: 'snapshot', target, readOnly, source: MOUNTED, rootfs: copy.mounts })
       continue
     }
     const { target, readOnly, source } = definition

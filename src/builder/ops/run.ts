@@ -17,6 +17,7 @@ import type { Snapshotter } from '../snapshot/snapshotter.ts'
 import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { createCacheKey } from './cache-key.ts'
+import type { ContextTree } from './context-mount.ts'
 import { createOutputTail } from './output-tail.ts'
 import { mountParts, openMounts } from './run-mounts.ts'
 import { createScene } from './scene.ts'
@@ -37,6 +38,8 @@ export interface RunOpDeps {
   /** Fetches the layers that are not stored yet. */
   requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
+  /** A build context: one of `--build-context`, or the main one. */
+  contextTree(name: string | undefined): ContextTree
   openSandbox(): Promise<Sandbox>
   readonly limits: ContainerLimits
   readonly unpack: Unpack

@@ -43,6 +43,7 @@ export interface RunDefinition {
 /** Targets are absolute and clean. */
 export type MountDefinition =
   | BindDefinition
+  | ContextBindDefinition
   | TmpfsDefinition
   | CacheDefinition
   | SecretDefinition
@@ -60,6 +61,17 @@ export interface BindDefinition extends MountInput {
   readonly kind: 'bind'
   readonly target: string
   readonly readOnly: boolean
+}
+
+/** A bind of a build context: a copy without what is ignored, and safe from changes meanwhile. */
+export interface ContextBindDefinition {
+  readonly kind: 'context'
+  readonly target: string
+  readonly readOnly: boolean
+  /** Of the build context, where it is another than the main one. */
+  readonly context?: string
+  /** A file or directory of it, relative to its root. */
+  readonly source: string
 }
 
 export interface SecretDefinition {

@@ -13,7 +13,6 @@ import { applyMetadata } from './metadata.ts'
 import { createNamedContexts, type FoundContext } from './named-contexts.ts'
 import type { CreateOp } from './op-definition.ts'
 import type { PlanOptions } from './plan-options.ts'
-import { contextCopy } from './run-mounts.ts'
 import {
   childDraft,
   imageDraft,
@@ -97,7 +96,9 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     if (replaced !== undefined) return contextDraft(replaced, stage, base, stage.span)
     const parent = findBaseStage(dockerfile, stage, base.word)
     const sources = stage.instructions.flatMap(instruction =>
-      instruction.kind === 'copy' && instruction.from !== undefined
+      instruction.kind === 'copy' &&
+      instruction.from !== undefined &&
+      findDirectory(instruction.from) === undefined
         ? [findSource(stage, base, instruction.from, instruction.span)]
         : [],
     )
@@ -189,6 +190,12 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     return vertices.image(image, `FROM ${image.name}`, span)
   }
 
+  /** The directory that a word of `--from` means, whatever stage or image has that name too. */
+  function findDirectory(word: string): string | undefined {
+    const found = /^(scratch|\d+)$/.test(word) ? undefined : findContext(word)
+    return found?.context.kind === 'directory' ? found.name : undefined
+  }
+
   function createScope(
     stage: Stage,
     base: Base,
@@ -212,15 +219,7 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
       createdAt: options.sourceDateEpoch ?? start.createdAt,
       linkedAt: options.sourceDateEpoch ?? 0,
       findSource: (word, span) => findSource(stage, base, word, span),
-      contextSource(path, span) {
-        const definition = contextCopy(path, options.sourceDateEpoch ?? 0)
-        return vertices.create(
-          definition,
-          [vertices.scratch(span)],
-          `[internal] load /${path} of the build context`,
-          span,
-        )
-      },
+      findDirectory,
       createVertex(definition, inputs, title, span, shell) {
         step++
         const name = `[${stageLabel(stage, base.platform)}${step}/${total}] ${title.replaceAll(/\s*\n\s*/g, ' ')}`

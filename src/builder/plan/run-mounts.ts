@@ -6,13 +6,7 @@ import { parseRunMount, type RunMount } from '../dockerfile/run-mount.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { Vertex } from '../solve/vertex.ts'
 import { pathBelowRoot } from '../tree/walk.ts'
-import type {
-  MountDefinition,
-  MountInput,
-  SecretDefinition,
-  SshDefinition,
-  TransferDefinition,
-} from './op-definition.ts'
+import type { MountDefinition, MountInput, SecretDefinition, SshDefinition } from './op-definition.ts'
 import { type StageDraft, workingDirectory } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
@@ -35,11 +29,22 @@ export async function planMounts(
     planned.push({ kind: 'script', target: scriptPath(command.name), content: command.content })
   const expand = (text: string) => scope.expand.word(text, draft.env, span)
 
-  async function inputOf(mount: RunMount): Promise<MountInput> {
-    const { from, source = '' } = mount
-    const path = pathBelowRoot(source)
-    const vertex = from === undefined ? scope.contextSource(path, span) : await scope.findSource(from, span)
-    return { input: sources.push(vertex), source: from === undefined ? MOUNTED_CONTEXT : path }
+  async function inputOf(from: string, { source = '' }: RunMount): Promise<MountInput> {
+    return { input: sources.push(await scope.findSource(from, span)), source: pathBelowRoot(source) }
+  }
+
+  async function bindOf(mount: RunMount, target: string): Promise<MountDefinition> {
+    const { from, readOnly, source = '' } = mount
+    const context = from === undefined ? undefined : scope.findDirectory(from)
+    if (from !== undefined && context === undefined)
+      return { kind: 'bind', target, readOnly, ...(await inputOf(from, mount)) }
+    return {
+      kind: 'context',
+      target,
+      readOnly,
+      source: pathBelowRoot(source),
+      ...(context !== undefined && { context }),
+    }
   }
 
   async function cacheOf(mount: RunMount, target: string): Promise<MountDefinition> {
@@ -52,7 +57,7 @@ export async function planMounts(
       readOnly,
       id: [scope.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '', posix.normalize(id)].join('/'),
       sharing,
-      ...(mount.from !== undefined && { seed: await inputOf(mount) }),
+      ...(mount.from !== undefined && { seed: await inputOf(mount.from, mount) }),
       ...(mode !== undefined && { mode }),
       ...(uid !== undefined && { uid }),
       ...(gid !== undefined && { gid }),
@@ -65,7 +70,7 @@ export async function planMounts(
     const target = () => targetOf(mount, workingDirectory(draft), span)
     switch (mount.type) {
       case 'bind':
-        planned.push({ kind: 'bind', target: target(), readOnly, ...(await inputOf(mount)) })
+        planned.push(await bindOf(mount, target()))
         break
       case 'cache':
         planned.push(await cacheOf(mount, target()))
@@ -84,25 +89,6 @@ export async function planMounts(
   return {
     mounts: planned.toSorted((a, b) => Buffer.compare(Buffer.from(a.target), Buffer.from(b.target))),
     sources,
-  }
-}
-
-/** Where `contextCopy` puts what it copies, be it a file or a directory. */
-const MOUNTED_CONTEXT = 'context'
-
-/** What is mounted of the build context is a copy: without what is ignored, and safe from changes meanwhile. */
-export function contextCopy(path: string, createdAt: number): TransferDefinition {
-  return {
-    kind: 'copy',
-    from: 'context',
-    sources: [{ kind: 'path', path: path.replaceAll(/[*?[]/g, '[$&]') }],
-    exclude: [],
-    parents: false,
-    link: false,
-    unpack: 'none',
-    destination: `/${MOUNTED_CONTEXT}`,
-    workdir: '/',
-    createdAt,
   }
 }
 

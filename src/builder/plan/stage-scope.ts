@@ -28,8 +28,8 @@ export interface StageScope {
   warn(warning: Warning): void
   /** The root filesystem that `--from` names. */
   findSource(word: string, span: SourceSpan): Promise<Vertex>
-  /** A root filesystem that holds a file or directory of the build context at `MOUNTED_CONTEXT`. */
-  contextSource(path: string, span: SourceSpan): Vertex
+  /** The name of the directory of `--build-context` that `--from` names, where it names one. */
+  findDirectory(word: string): string | undefined
   /** @param title `RUN make`; the vertex's name puts the stage before it */
   createVertex(
     definition: OpDefinition,

@@ -70,10 +70,13 @@ export async function applyTransfer(
   // Semantics 46: --chmod wins.
   const link = instruction.link && chmod === undefined
   const word = (text: string): string => scope.expand.word(text, draft.env, span)
-  const from = kind === 'copy' ? instruction.from : undefined
+  const named = kind === 'copy' ? instruction.from : undefined
+  const context = named === undefined ? undefined : scope.findDirectory(named)
+  const from = context === undefined ? named : undefined
   const definition: TransferDefinition = {
     kind,
     from: from === undefined ? 'context' : 'stage',
+    ...(context !== undefined && { context }),
     sources: expandSources(draft, instruction, scope),
     exclude: instruction.exclude,
     parents: instruction.kind === 'copy' && instruction.parents,

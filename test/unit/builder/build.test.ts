@@ -145,6 +145,23 @@ COPY b /`
     assert.deepEqual(executed(workshop.events), [])
   })
 
+  it('reads of a directory that --from names what it copies, and nothing else', async () => {
+    using workshop = await example()
+    const other = join(workshop.folder, 'other')
+    mkdirSync(other)
+    writeFileSync(join(other, 'a'), '1')
+    const namedContexts = new Map([['other', { kind: 'directory', directory: other } as const]])
+    const text = 'FROM scratch\nCOPY --from=other a /'
+    const first = await workshop.build(text, { namedContexts })
+    writeFileSync(join(other, 'large'), 'x'.repeat(100_000))
+    workshop.events.length = 0
+    assert.equal((await workshop.build(text, { namedContexts })).digest, first.digest)
+    assert.deepEqual(executed(workshop.events), [])
+    await assert.rejects(workshop.build('FROM scratch\nCOPY --from=other b /', { namedContexts }), {
+      code: 'source-missing',
+    })
+  })
+
   it('builds on a directory that a named context gives', async () => {
     using workshop = await example()
     const namedContexts = new Map([['base', { kind: 'directory', directory: workshop.context } as const]])
