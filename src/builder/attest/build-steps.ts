@@ -10,14 +10,23 @@ export interface BuildSteps {
   /** Lines of the Dockerfile, by step. */
   readonly locations: Readonly<Record<string, object>>
   /** IDs alone. */
-  readonly secrets: readonly { readonly id: string; readonly optional?: boolean }[]
+  readonly secrets: readonly MountedSecret[]
+  /** Of agents, likewise. */
+  readonly ssh: readonly MountedSecret[]
   /** What ADD fetched. */
-  readonly downloads: readonly {
-    readonly uri: string
-    readonly digest?: Readonly<Record<string, string>>
-  }[]
+  readonly downloads: readonly Download[]
   /** Whether all that was built from is named by digest: no files of a folder, no unpinned downloads. */
   readonly isClosed: boolean
+}
+
+export interface Download {
+  readonly uri: string
+  readonly digest?: Readonly<Record<string, string>>
+}
+
+export interface MountedSecret {
+  readonly id: string
+  readonly optional?: boolean
 }
 
 export function buildSteps(target: Vertex, definitionOf: (op: Op) => OpDefinition | undefined): BuildSteps {
@@ -25,13 +34,8 @@ export function buildSteps(target: Vertex, definitionOf: (op: Op) => OpDefinitio
   const ids = new Map(vertices.map(({ digest }, index) => [digest, `step${index}`]))
   const definitions = vertices.map(({ op }) => definitionOf(op))
   const transfers = definitions.filter(isTransfer)
-  const urls = transfers.flatMap(({ sources }) => sources.filter(isUrl))
-  const downloads = new Map(
-    urls.map(({ url, checksum }) => [
-      url,
-      { uri: withoutCredentials(url), ...(checksum !== undefined && { digest: digestSet(checksum) }) },
-    ]),
-  )
+  const fetched = transfers.flatMap(({ sources }) => sources.flatMap(describeFetched))
+  const downloads = new Map(fetched.map(download => [download.uri, download]))
   const readsFiles = transfers.some(
     ({ from, sources }) => from === 'context' && sources.some(({ kind }) => kind === 'path'),
   )
@@ -40,7 +44,7 @@ export function buildSteps(target: Vertex, definitionOf: (op: Op) => OpDefinitio
       const definition = definitions[index]
       return {
         id: `step${index}`,
-        name: vertex.name,
+        name: withoutCredentials(vertex.name),
         ...(definition !== undefined && { op: { Op: describeOp(vertex, definition) } }),
         ...(vertex.inputs.length > 0 && {
           inputs: vertex.inputs.map(input => `${ids.get(input.digest)}:0`),
@@ -48,9 +52,10 @@ export function buildSteps(target: Vertex, definitionOf: (op: Op) => OpDefinitio
       }
     }),
     locations: Object.fromEntries(vertices.map((vertex, index) => [`step${index}`, locationOf(vertex)])),
-    secrets: secretsOf(definitions),
+    secrets: mounted(definitions, 'secret'),
+    ssh: mounted(definitions, 'ssh'),
     downloads: [...downloads.values()].toSorted((a, b) => (a.uri < b.uri ? -1 : 1)),
-    isClosed: !readsFiles && urls.every(({ checksum }) => checksum !== undefined),
+    isClosed: !readsFiles && fetched.every(({ digest }) => digest !== undefined),
   }
 }
 
@@ -90,7 +95,8 @@ function describeMount(mount: MountDefinition): object {
 }
 
 function describeSource(source: CopySource): object {
-  if ('url' in source) return { ...source, url: withoutCredentials(source.url) }
+  if (source.kind === 'url') return { ...source, url: withoutCredentials(source.url) }
+  if (source.kind === 'git') return { kind: source.kind, url: withoutCredentials(source.text) }
   if (source.kind !== 'heredoc') return source
   const { content: _, ...rest } = source
   return rest
@@ -102,12 +108,15 @@ function locationOf({ span }: Vertex): object {
   return { locations: [{ ranges: [range] }] }
 }
 
-function secretsOf(definitions: readonly (OpDefinition | undefined)[]): BuildSteps['secrets'] {
+function mounted(
+  definitions: readonly (OpDefinition | undefined)[],
+  kind: 'secret' | 'ssh',
+): readonly MountedSecret[] {
   const found = new Map<string, boolean>()
   for (const definition of definitions) {
     if (definition?.kind !== 'run') continue
     for (const mount of definition.mounts) {
-      if (mount.kind === 'secret') found.set(mount.id, mount.required || (found.get(mount.id) ?? false))
+      if (mount.kind === kind) found.set(mount.id, mount.required || (found.get(mount.id) ?? false))
     }
   }
   return [...found]
@@ -121,12 +130,26 @@ function isTransfer(
   return definition?.kind === 'copy' || definition?.kind === 'add'
 }
 
-function isUrl(source: CopySource): source is Extract<CopySource, { kind: 'url' }> {
-  return source.kind === 'url'
+/** The digest where the Dockerfile tells it: a commit is one too. */
+function describeFetched(source: CopySource): readonly Download[] {
+  if (source.kind === 'url') {
+    const { url, checksum } = source
+    return [{ uri: withoutCredentials(url), ...(checksum !== undefined && { digest: digestSet(checksum) }) }]
+  }
+  if (source.kind !== 'git') return []
+  const { ref } = source.reference
+  const isCommit = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(ref)
+  return [
+    {
+      uri: withoutCredentials(source.text),
+      ...(isCommit && { digest: { [ref.length === 40 ? 'sha1' : 'sha256']: ref } }),
+    },
+  ]
 }
 
+/** Of every URL in a text. */
 function withoutCredentials(url: string): string {
-  return url.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1')
+  return url.replaceAll(/\b([a-z]+:\/\/)[^/@\s]*@/gi, '$1')
 }
 
 /** `{ sha256: 'ab..' }` */

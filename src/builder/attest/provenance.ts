@@ -71,6 +71,7 @@ export function provenance(settings: ProvenanceSettings, facts: ProvenanceFacts)
             frontend: 'dockerfile.v0',
             args,
             ...(isMax && steps.secrets.length > 0 && { secrets: steps.secrets }),
+            ...(isMax && steps.ssh.length > 0 && { ssh: steps.ssh }),
             locals: ['context', 'dockerfile', ...request.contexts].map(name => ({ name })),
           },
         },
@@ -87,7 +88,7 @@ export function provenance(settings: ProvenanceSettings, facts: ProvenanceFacts)
           finishedOn: formatTime(finishedAt),
           buildkit_metadata: isMax ? { source } : {},
           buildkit_completeness: {
-            request: !hidesArguments && (isMax || steps.secrets.length === 0),
+            request: !hidesArguments && (isMax || steps.secrets.length + steps.ssh.length === 0),
             resolvedDependencies: steps.isClosed,
           },
         },
