@@ -1,6 +1,6 @@
 /**
  * `npm test`: the static checks, then every test. `bin/node scripts/test.ts PART...` runs parts of it:
- * static, unit (which takes suites and hostile along), e2e.
+ * static, unit (which takes suites, hostile and fuzz along), e2e.
  *
  * In CI (`CI=true`) a skipped test is a failure: there, every tool is installed by the set-up.
  */
@@ -26,7 +26,7 @@ if (wants('static')) {
   await check('lint and format', join(bin, 'biome'), ['ci', '--error-on-warnings', '--colors=off', '.'])
   await check('types', join(bin, 'tsc'), [])
 }
-if (wants('unit')) await test(['unit', 'suites', 'hostile'], 2)
+if (wants('unit')) await test(['unit', 'suites', 'hostile', 'fuzz'], 2)
 // One at a time: each starts engines and servers of its own.
 if (wants('e2e')) await test(['e2e'], 1)
 

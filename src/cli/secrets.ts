@@ -1,6 +1,8 @@
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseCsvRecord } from '../builder/dockerfile/csv.ts'
 import type { SecretSource } from '../builder/secrets.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { CliError } from './errors.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -31,6 +33,13 @@ export function parseSecrets(
   return secrets
 }
 
+/** A typing error shows at once, although the files are read when a step needs them. @throws CliError `usage` */
+export function requireSecretFiles(secrets: ReadonlyMap<string, SecretSource>): void {
+  for (const [id, source] of secrets)
+    if (source.kind === 'file' && statSync(source.path, { throwIfNoEntry: false }) === undefined)
+      throw new CliError('usage', `build: --secret ${JSON.stringify(id)}: there is no file ${source.path}`)
+}
+
 const KEYS: Readonly<Record<string, 'id' | 'src' | 'env' | 'type'>> = {
   id: 'id',
   src: 'src',
@@ -48,7 +57,10 @@ function readFields(text: string): { id?: string; src?: string; env?: string; ty
     const key = field.slice(0, Math.max(0, equals)).toLowerCase()
     const property = Object.hasOwn(KEYS, key) ? KEYS[key] : undefined
     if (property === undefined)
-      throw wrong(text, `${JSON.stringify(field)} is none of id=, src=, env=, type=`)
+      throw wrong(
+        text,
+        `${JSON.stringify(field)} is none of id=, src=, env=, type=${didYouMean(key, Object.keys(KEYS))}`,
+      )
     found[property] = field.slice(equals + 1)
   }
   return found

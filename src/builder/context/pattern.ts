@@ -81,6 +81,8 @@ function positionsAfter(tokens: readonly Token[], runes: readonly number[], star
     const spent = positions
     positions = next
     next = spent
+    // What matches nowhere any more will not match further on: that is most patterns on most paths.
+    if (!positions.includes(1)) break
   }
   return positions
 }

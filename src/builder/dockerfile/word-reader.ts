@@ -36,6 +36,9 @@ export function readWord(source: string, env: Environment, lexing: Lexing): Word
 
 const MAX_NESTING = 200
 
+/** Steps of matching patterns that one word may take: seconds, on a slow machine. */
+const MAX_STEPS = 1 << 23
+
 /** Names of the shell's special parameters, which are always unset here. */
 const SPECIAL = '@*#?-$!'
 const NAME = /^[\p{L}\p{Nd}_]$/u
@@ -49,6 +52,7 @@ class WordReader {
   readonly #unset = new Set<string>()
   #position = 0
   #depth = 0
+  #steps = 0
 
   constructor(source: string, env: Environment, lexing: Lexing) {
     this.#source = source
@@ -159,6 +163,7 @@ class WordReader {
 
   /** A pattern that begins with the operator again asks for the longest match. */
   #trim(operator: '#' | '%', word: string, value: string): string {
+    this.#spend(word, value)
     const isLongest = word.startsWith(operator)
     const remove = operator === '#' ? removePrefix : removeSuffix
     return remove(value, isLongest ? word.slice(1) : word, isLongest, this.#fail)
@@ -171,6 +176,7 @@ class WordReader {
     const replacement = this.#readUntil('}', true).value
     const value = this.#lookUp(name)
     if (value === undefined) return this.#unsetText(name, `\${${name}/${pattern}/${replacement}}`)
+    this.#spend(pattern, value)
     const replaced = replacePattern(
       value,
       { pattern, replacement, isGlobal },
@@ -206,6 +212,12 @@ class WordReader {
   /** The next character, consumed; nothing at the end. */
   #next(): string {
     return this.#characters[this.#position++] ?? ''
+  }
+
+  /** Lengths are of UTF-16 units, which is as many as there are characters, or more. */
+  #spend(pattern: string, value: string): void {
+    this.#steps += pattern.length * value.length
+    if (this.#steps > MAX_STEPS) throw this.#fail('its patterns and values are too long')
   }
 
   #checkLength(text: string): void {

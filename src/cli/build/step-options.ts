@@ -4,7 +4,7 @@ import type { BuildOptions } from '../../builder/build.ts'
 import type { NetworkMode } from '../../builder/exec/executor.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
-import { parseSecrets } from '../secrets.ts'
+import { parseSecrets, requireSecretFiles } from '../secrets.ts'
 import type { Terminal } from '../terminal.ts'
 
 const NETWORKS: readonly NetworkMode[] = ['default', 'host', 'none']
@@ -39,13 +39,15 @@ export function readStepOptions(
 ): Pick<BuildOptions, 'network' | 'extraHosts' | 'secrets'> {
   const network = args.value('network') ?? 'default'
   if (!isNetwork(network)) throw refuse(`--network is ${NETWORKS.join(', ')}, not ${JSON.stringify(network)}`)
+  const secrets = parseSecrets(args.values('secret'), terminal)
+  requireSecretFiles(secrets)
   return {
     network,
     extraHosts: args
       .values('add-host')
       .flatMap(text => text.split(','))
       .map(text => readHost(text, refuse)),
-    secrets: parseSecrets(args.values('secret'), terminal),
+    secrets,
   }
 }
 

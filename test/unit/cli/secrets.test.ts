@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseSecrets } from '../../../src/cli/secrets.ts'
+import { parseSecrets, requireSecretFiles } from '../../../src/cli/secrets.ts'
 
 const terminal = { env: { TOKEN: 't', here: 'h' }, workingDirectory: '/here' }
 
@@ -22,3 +22,14 @@ for (const [text, expected] of GIVEN)
 for (const text of ['src=f', 'id=', 'id=a,type=x', 'id=a,key=x', 'constructor=x', 'id=a"', ''])
   test(`parseSecrets(${JSON.stringify(text)}) is refused`, () =>
     assert.throws(() => parseSecrets([text], terminal), { code: 'usage' }))
+
+test('requireSecretFiles() refuses a file that is not there, before a build begins', () => {
+  requireSecretFiles(parseSecrets(['id=a,src=/etc/passwd', 'id=b,env=TOKEN'], terminal))
+  assert.throws(() => requireSecretFiles(parseSecrets(['id=a,src=f'], terminal)), {
+    code: 'usage',
+    message: 'build: --secret "a": there is no file /here/f',
+  })
+})
+
+test('parseSecrets() tells the key that was meant', () =>
+  assert.throws(() => parseSecrets(['idd=a'], terminal), /did you mean id\?/))

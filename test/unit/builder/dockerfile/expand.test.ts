@@ -192,3 +192,10 @@ test('expandWord() refuses a pattern and a value whose product is out of bounds'
     /too long/,
   )
 })
+
+test('expandWord() bounds the patterns of one word together, not each alone', () => {
+  const env = new Map([['a', 'a'.repeat(4000)]])
+  const one = `\${a//${'a*'.repeat(100)}b/x}`
+  assert.equal(expandWord(one, env, { escape: '\\' }).value, env.get('a'))
+  assert.match(failureOf(() => expandWord(one.repeat(100), env, { escape: '\\' })).message, /too long/)
+})

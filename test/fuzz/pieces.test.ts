@@ -1,11 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these are variables of the shell's syntax, meant as text
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { expandBody, expandWord, expandWords } from '../../../../src/builder/dockerfile/expand.ts'
-import { parseOnbuildTrigger } from '../../../../src/builder/dockerfile/onbuild.ts'
-import { parseDockerfile } from '../../../../src/builder/dockerfile/parse.ts'
-import { parseRunMount } from '../../../../src/builder/dockerfile/run-mount.ts'
-import { BuildError } from '../../../../src/builder/errors.ts'
+import { expandBody, expandWord, expandWords } from '../../src/builder/dockerfile/expand.ts'
+import { parseOnbuildTrigger } from '../../src/builder/dockerfile/onbuild.ts'
+import { parseDockerfile } from '../../src/builder/dockerfile/parse.ts'
+import { parseRunMount } from '../../src/builder/dockerfile/run-mount.ts'
+import { BuildError } from '../../src/builder/errors.ts'
 
 /** A small generator (mulberry32): the same inputs in every run. */
 function createRandom(seed: number): (limit: number) => number {
