@@ -10,7 +10,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { loadLinux } from '../../linux/linux.ts'
-import { type Digest, digestHex, digestOf } from '../../oci/digest.ts'
+import { digestHex, digestOf } from '../../oci/digest.ts'
 import { openLocalContext } from '../context/local-context.ts'
 import type { FileFacts, StatCache } from '../context/stat-cache.ts'
 import { BuildError } from '../errors.ts'
@@ -193,9 +193,9 @@ function memory(): StatCache {
   }
 }
 
-/** What of a reference is in the key of what it gives: the commit tells all else. */
-export function gitKey(reference: GitReference, { id, tagID, name }: GitCommit): Digest {
+/** What of a reference tells its files, beside the commit: not where it is nor by which name, unless `.git` says that. */
+export function wantedOf(reference: GitReference, { tagID, name }: GitCommit): string {
   const { remote, subdirectory, keepGitDir, submodules } = reference
   const kept = keepGitDir ? [displayRemote(remote), tagID ?? '', name ?? ''] : []
-  return digestOf(JSON.stringify([id, subdirectory, submodules, ...kept]))
+  return JSON.stringify([subdirectory, submodules, ...kept])
 }

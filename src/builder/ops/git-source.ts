@@ -1,7 +1,7 @@
 /** ADD of a Git repository: the files of one commit (semantics 52). */
 import type { ByteString } from '../../oci/byte-string.ts'
-import { displayRemote, type GitReference } from '../fetch/git-reference.ts'
-import { type GitSources, gitKey } from '../fetch/git-sources.ts'
+import type { GitReference } from '../fetch/git-reference.ts'
+import { type GitSources, wantedOf } from '../fetch/git-sources.ts'
 import type { CacheKey } from '../solve/vertex.ts'
 import type { TreeNode } from '../tree/file-tree.ts'
 import type { PathFilter } from './path-filter.ts'
@@ -21,8 +21,8 @@ export async function gitParts(
   const commit = await sources.resolve(git, signal)
   return [
     ['source', 'Git repository'],
-    [displayRemote(git.remote), commit.id],
-    ['files of the commit', gitKey(git, commit)],
+    ['commit', commit.id],
+    ['wanted of the commit', wantedOf(git, commit)],
   ]
 }
 

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -16,7 +17,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BuildError } from '../../../../src/builder/errors.ts'
 import { createGit } from '../../../../src/builder/fetch/git-program.ts'
 import { parseGitReference } from '../../../../src/builder/fetch/git-reference.ts'
-import { createGitSources, type GitSources, gitKey } from '../../../../src/builder/fetch/git-sources.ts'
+import { createGitSources, type GitSources, wantedOf } from '../../../../src/builder/fetch/git-sources.ts'
 import { pruneGit } from '../../../../src/builder/fetch/prune-git.ts'
 import type { FileTree } from '../../../../src/builder/tree/file-tree.ts'
 import { walkBelow } from '../../../../src/builder/tree/walk.ts'
@@ -213,11 +214,11 @@ describe('createGitSources()', () => {
   it('has for the key of files what tells them apart', async () => {
     const commit = { id: commits.main, name: 'refs/heads/main' }
     const keys = ['', '#main:dir', '?keep-git-dir=1', '?submodules=0'].map(wanted =>
-      gitKey(referenceTo(wanted), commit),
+      wantedOf(referenceTo(wanted), commit),
     )
     assert.equal(new Set(keys).size, 4)
-    assert.equal(gitKey(referenceTo('#main'), commit), keys[0])
-    assert.equal(gitKey(referenceTo('', 'https://elsewhere/x.git'), commit), keys[0])
+    assert.equal(wantedOf(referenceTo('#main'), commit), keys[0])
+    assert.equal(wantedOf(referenceTo('', 'https://elsewhere/x.git'), commit), keys[0])
   })
 
   it('tells what is not there, and where', async () => {
@@ -264,6 +265,36 @@ describe('createGitSources()', () => {
       await using none = open(newStore())
       await fails(none.open(wanted, signal), 'download-failed', /Cannot read/, /GIT_AUTH_TOKEN/)
     }
+  })
+
+  it('reaches repositories over ssh with the agent alone, and knows hosts by a file of its own', async () => {
+    const programs = join(folder, 'ssh programs')
+    mkdirSync(programs)
+    const log = join(folder, 'ssh.log')
+    // Plays a host whose user has the served folder for his home.
+    writeFileSync(
+      join(programs, 'ssh'),
+      `#!/bin/sh
+printf '%s\\n' "$SSH_AUTH_SOCK" "$@" >> '${log}'
+for last; do :; done
+cd '${join(folder, 'served')}' && exec sh -c "$last"
+`,
+      { mode: 0o755 },
+    )
+    await using sources = createGitSources({
+      git: createGit({ PATH: `${programs}:${process.env.PATH}`, SSH_AUTH_SOCK: '/not/this' }),
+      storeRoot: join(folder, 'store of tests'),
+      readSecret: () => Promise.reject(new Error('no secrets for ssh')),
+      sshAgent: async id => `/agent/${id}`,
+    })
+    const tree = await sources.open(referenceTo('#main:dir', 'git@host.test:app.git'), signal)
+    assert.deepEqual(await tree.list('' as ByteString), ['deep', 'link'])
+    const lines = readFileSync(log, 'utf8').split('\n')
+    assert.ok(!lines.includes('/not/this'))
+    for (const line of ['/agent/default', 'BatchMode=yes', 'IdentityFile=none', 'git@host.test'])
+      assert.ok(lines.includes(line), `${line} in ${lines.join('\n')}`)
+    const hosts = lines.find(line => line.includes('known-hosts'))
+    assert.match(hosts ?? '', /^UserKnownHostsFile="[^"]*\/known-hosts" ~\/.ssh\/known_hosts$/)
   })
 
   it('lets no repository reach files, programs or hosts of this machine by its submodules', async () => {
