@@ -55,12 +55,23 @@ export function checkOutputs(outputs: readonly Output[], isIndex: boolean, attes
       'build-option-invalid',
       'Cannot write attestations with oci-mediatypes=false: they are OCI manifests',
     )
+  if (!isIndex && !attests && outputs.some(annotatesIndex))
+    throw new BuildError(
+      'build-option-invalid',
+      'Cannot annotate an index: the image of one platform has none',
+      { hint: 'annotate the manifest, or let the build arg BUILDKIT_MULTI_PLATFORM=1 make an index' },
+    )
   if (isIndex && outputs.some(({ type }) => type === 'docker'))
     throw new BuildError(
       'build-option-invalid',
       'Cannot write a docker archive of several platforms: it holds no index',
       { hint: 'use type=oci, or one --platform' },
     )
+}
+
+function annotatesIndex(output: Output): boolean {
+  if (!isImageOutput(output)) return false
+  return output.settings?.annotations.some(({ level }) => level.startsWith('index')) ?? false
 }
 
 /**

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { BuildResult } from '../../../src/builder/build.ts'
 import { BuildError } from '../../../src/builder/errors.ts'
+import { DEFAULT_IMAGE_SETTINGS } from '../../../src/builder/export/image-settings.ts'
 import { parseImageConfig } from '../../../src/oci/config.ts'
 import { graphSource, readContent } from '../../../src/oci/graph.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
@@ -170,6 +171,19 @@ describe('build() for several platforms', () => {
       { code: 'build-option-invalid', hint: /type=oci/ },
     )
     assert.equal(workshop.processes.length, 0)
+  })
+
+  it('annotates an index where there is one', async () => {
+    using workshop = await example()
+    const annotations = [{ level: 'index', key: 'a', value: 'b' }] as const
+    const outputs = [{ type: 'store', settings: { ...DEFAULT_IMAGE_SETTINGS, annotations } }] as const
+    const { descriptor } = await workshop.build(CROSS, { platforms: BOTH, outputs })
+    const source = graphSource(workshop.store.content)
+    const index = parseManifest(await readContent(source, descriptor), descriptor.mediaType)
+    assert.deepEqual(index.annotations, { a: 'b' })
+    await assert.rejects(workshop.build(CROSS, { platforms: [AMD64], outputs }), {
+      code: 'build-option-invalid',
+    })
   })
 
   it('writes an OCI layout that holds the index and all below it', async () => {
