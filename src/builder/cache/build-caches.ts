@@ -64,6 +64,7 @@ export function createBuildCaches(options: BuildCachesOptions, deps: BuildCaches
     options.cacheTo.some(({ type }) => type === 'inline') ||
     isTrue(options.buildArgs.get('BUILDKIT_INLINE_CACHE'))
 
+  const equalResults = createEqualResults(store.layers, !options.noCache)
   const variants = createLayerVariants({ store, layers, now: deps.now })
 
   const attempt = async (targets: readonly Vertex[], needsLayers: boolean): Promise<Solutions> => {
@@ -79,7 +80,7 @@ export function createBuildCaches(options: BuildCachesOptions, deps: BuildCaches
       cache: store.metadata,
       content: store.content,
       imported,
-      equalResults: createEqualResults(store.layers, !options.noCache),
+      equalResults,
       ...(explain !== undefined && { explainer: { ...explainer, report } }),
     }
     try {
@@ -121,7 +122,7 @@ export function createBuildCaches(options: BuildCachesOptions, deps: BuildCaches
         })
         await exportCache(target, documentSteps(steps), held, { ...deps, layers, variants })
       }
-      keepImported(steps, store.metadata)
+      keepImported(steps, store.metadata, equalResults)
     },
   }
 }

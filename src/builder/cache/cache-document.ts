@@ -8,7 +8,7 @@
  * document   {"version":1,"steps":[{
  *              "key": digest of the framed parts,    "quickKey"?: the same over results (ops/quick-key.ts),
  *              "parts"?: [[name, value]...],          "description"?: "RUN make",
- *              "layer": {mediaType,digest,size,diffID}, "createdAt": milliseconds since the epoch }...]}
+ *              "layer": {mediaType,digest,size,diffID}, "content"?: digest of it without times, "createdAt": milliseconds since the epoch }...]}
  * ```
  *
  * Inline it is the field `slipway.buildCache` of the image's config, where `layer` may be the number of a layer of the
@@ -48,18 +48,20 @@ export interface DocumentedStep {
   readonly parts?: Parts
   readonly description?: string
   readonly layer: ResultLayer
+  readonly content?: Digest
   readonly createdAt: number
 }
 
 export function cacheDocumentBytes(steps: readonly DocumentedStep[]): Buffer {
   return jsonBytes({
     version: 1,
-    steps: steps.map(({ key, quickKey, parts, description, layer, createdAt }) => ({
+    steps: steps.map(({ key, quickKey, parts, description, layer, content, createdAt }) => ({
       key,
       quickKey,
       parts,
       description: description?.slice(0, MAX_DESCRIPTION),
       layer: plainLayer(layer),
+      content,
       createdAt,
     })),
   })
@@ -73,10 +75,11 @@ export function inlineCache(
   const places = new Map(layers.map(({ diffID }, index) => [diffID, index]))
   return {
     version: 1,
-    steps: steps.map(({ key, quickKey, layer, createdAt }) => ({
+    steps: steps.map(({ key, quickKey, layer, content, createdAt }) => ({
       key,
       ...(quickKey !== undefined && { quickKey }),
       layer: places.get(layer.diffID) ?? plainLayer(layer),
+      ...(content !== undefined && { content }),
       createdAt,
     })),
   }
@@ -99,11 +102,12 @@ export function readCacheDocument(value: unknown, layers: readonly ResultLayer[]
 
 function readStep(value: unknown, layers: readonly ResultLayer[], where: string): DocumentedStep {
   if (!isJsonObject(value)) throw invalid(`${where} is no object`)
-  const { key, quickKey, parts, description, layer, createdAt } = value
+  const { key, quickKey, parts, description, layer, content, createdAt } = value
   if (!isDigestText(key)) throw invalid(`${where} has no key`)
   if (quickKey !== undefined && !isDigestText(quickKey))
     throw invalid(`${where} has a quick key that is none`)
   if (parts !== undefined && !isParts(parts)) throw invalid(`${where} has parts that are none`)
+  if (content !== undefined && !isDigestText(content)) throw invalid(`${where} has a content that is none`)
   if (!isWhole(createdAt, MAX_TIME_MS)) throw invalid(`${where} has no time`)
   return {
     key,
@@ -111,6 +115,7 @@ function readStep(value: unknown, layers: readonly ResultLayer[], where: string)
     ...(parts !== undefined && { parts }),
     ...(typeof description === 'string' && { description: description.slice(0, MAX_DESCRIPTION) }),
     layer: readLayer(layer, layers, where),
+    ...(content !== undefined && { content }),
     createdAt,
   }
 }

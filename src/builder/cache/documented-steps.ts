@@ -3,7 +3,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Metadata } from '../../store/metadata.ts'
 import { areHidden, hideValues } from '../solve/hidden-values.ts'
 import { describeStep, type SolvedStep } from '../solve/solver.ts'
-import { leadingTo } from '../solve/step-cache.ts'
+import { type EqualResults, leadingTo, recordedParts } from '../solve/step-cache.ts'
 import type { ResultLayer } from '../solve/vertex.ts'
 import type { DocumentedStep } from './cache-document.ts'
 import type { CacheMode } from './cache-end.ts'
@@ -12,13 +12,14 @@ import type { ImportedCache } from './imported-cache.ts'
 /** Each step once, in the order of their keys. */
 export function documentSteps(steps: readonly SolvedStep[]): readonly DocumentedStep[] {
   const documented = new Map<Digest, DocumentedStep>()
-  for (const { key, quickKey, name, layer, createdAt } of steps) {
+  for (const { key, quickKey, name, layer, content, createdAt } of steps) {
     documented.set(key.digest, {
       key: key.digest,
       ...(quickKey !== undefined && { quickKey: quickKey.digest }),
       parts: areHidden(key.parts) ? key.parts : hideValues(key.parts),
       description: describeStep(name),
       layer,
+      ...(content !== undefined && { content }),
       createdAt,
     })
   }
@@ -56,12 +57,16 @@ export function keepImported(
     getCacheRecord,
     putCacheRecord,
   }: Pick<Metadata, 'getLayer' | 'getCacheRecord' | 'putCacheRecord'>,
+  { contentOf }: Pick<EqualResults, 'contentOf'>,
 ): void {
-  for (const { key, quickKey, name, layer: imported, createdAt } of steps) {
+  for (const { key, quickKey, name, layer: imported, content, createdAt } of steps) {
     const layer = getLayer(imported.digest)
     if (layer?.diffID !== imported.diffID || getCacheRecord(key.digest) !== undefined) continue
-    const description = describeStep(name)
-    for (const { digest, parts } of [key, ...(quickKey === undefined ? [] : [leadingTo(quickKey, key)])])
-      putCacheRecord({ key: digest, parts, description, layer, createdAt })
+    // What another machine says of a layer is not said on.
+    if (content !== undefined && contentOf(layer) !== content) continue
+    const record = { description: describeStep(name), layer, createdAt }
+    putCacheRecord({ ...record, key: key.digest, parts: recordedParts(key.parts, content) })
+    if (quickKey === undefined) continue
+    putCacheRecord({ ...record, key: quickKey.digest, parts: leadingTo(quickKey, key).parts })
   }
 }

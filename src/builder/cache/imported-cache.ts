@@ -49,10 +49,11 @@ export function createImportedCache(layers: ImageLayers, { store, warn }: Import
 
   const imported: ImportedCache = {
     add(documented, heldHere, from) {
-      for (const { key, quickKey, parts = [], description = '', layer, createdAt } of documented) {
+      for (const { key, quickKey, parts = [], description = '', layer, content, createdAt } of documented) {
         const known = steps.get(key)
         if (known !== undefined && (held.has(known.layer.digest) || !heldHere.has(layer.digest))) continue
-        steps.set(key, { key: { digest: key, parts }, description, layer, createdAt, from })
+        const noted = content === undefined ? {} : { content }
+        steps.set(key, { key: { digest: key, parts }, description, layer, ...noted, createdAt, from })
         if (quickKey !== undefined) quick.set(quickKey, key)
       }
       for (const digest of heldHere) held.add(digest)

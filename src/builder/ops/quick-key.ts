@@ -1,11 +1,11 @@
 import { digestOf } from '../../oci/digest.ts'
 import type { RunDefinition, TransferDefinition } from '../plan/op-definition.ts'
-import type { CacheKey, Result } from '../solve/vertex.ts'
+import { type CacheKey, type Result, rootKey } from '../solve/vertex.ts'
 import { createCacheKey } from './cache-key.ts'
 
 /**
  * The key of a step whose inputs are all results, without a look at their files: all of its definition that its key
- * proper may depend on, and the chainIDs.
+ * proper may depend on, and what the inputs are.
  */
 export function createQuickKey(
   definition: RunDefinition | TransferDefinition,
@@ -13,8 +13,8 @@ export function createQuickKey(
 ): CacheKey {
   const text = JSON.stringify({ ...definition, proxyEnv: undefined, createdAt: undefined })
   return createCacheKey(`${definition.kind} by results`, [
-    ['parent', chainOf(inputs[0])],
-    ...inputs.slice(1).map(input => ['input', chainOf(input)] as const),
+    ['parent', rootKey(inputs[0])],
+    ...inputs.slice(1).map(input => ['input', rootKey(input)] as const),
     ['definition', digestOf(text)],
   ])
 }
@@ -25,8 +25,4 @@ export function hasQuickKey(definition: RunDefinition | TransferDefinition): boo
     return definition.from === 'stage' && definition.sources.every(({ kind }) => kind !== 'url')
   if (definition.mounts.some(({ kind }) => kind === 'context')) return false
   return definition.mounts.some(mount => mount.kind === 'bind' || (mount.kind === 'cache' && mount.seed))
-}
-
-function chainOf(result: Result | undefined): string {
-  return result?.chainID ?? 'scratch'
 }

@@ -1,5 +1,4 @@
 import { statfs } from 'node:fs/promises'
-import type { Digest } from '../../oci/digest.ts'
 import { extendChain } from '../../oci/identity.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
@@ -14,7 +13,7 @@ import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
 import type { CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
-import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
+import { type CacheKey, type LayerOp, type OpContext, type Result, rootKey } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { createCacheKey } from './cache-key.ts'
 import type { ContextTree } from './context-mount.ts'
@@ -58,7 +57,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
     kind: 'layer',
     async cacheKey(inputs, context) {
       const mounts = await mountParts(definition.mounts, inputs, deps, context.signal)
-      return runKey(definition, inputs[0]?.chainID, [...limitParts(deps.limits), ...mounts])
+      return runKey(definition, rootKey(inputs[0]), [...limitParts(deps.limits), ...mounts])
     },
     prepare: () => deps.requirePlatform(definition.platform),
     async exec(inputs, context) {
@@ -122,10 +121,10 @@ const EMPTY: Result = { chainID: undefined, layers: [] }
  * Semantics 100. The user's name is looked up in the root filesystem, which is in the key as a whole. Addresses of
  * extra hosts and proxies are not: they say where things are, not what they are (semantics 64, 107).
  */
-function runKey(definition: RunDefinition, parent: Digest | undefined, mounts: CacheKey['parts']): CacheKey {
+function runKey(definition: RunDefinition, parent: string, mounts: CacheKey['parts']): CacheKey {
   const { args, env, cwd, user, hostname, network, extraHosts, platform, isPrivileged } = definition
   return createCacheKey('run', [
-    ['parent', parent ?? 'scratch'],
+    ['parent', parent],
     ...args.map(arg => ['argument', arg] as const),
     ...env.toSorted().map(variable => ['variable', variable] as const),
     ['working directory', cwd],

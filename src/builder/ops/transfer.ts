@@ -1,7 +1,7 @@
 /** What COPY and ADD have in common: find the sources, make the key of them, put them into a layer. */
 import { writeTar } from '../../oci/tar/writer.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
-import type { CacheKey, LayerOp, OpContext, Result } from '../solve/vertex.ts'
+import { type CacheKey, type LayerOp, type OpContext, type Result, rootKey } from '../solve/vertex.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { Spool } from '../tree/spool.ts'
@@ -82,7 +82,7 @@ export function rootOf(inputs: readonly Result[]): Result {
 const NOTHING: Result = { chainID: undefined, layers: [] }
 
 /**
- * Names in `--chown` mean what the parent's files say, which the parent's chainID stands for; where that is not in
+ * Names in `--chown` mean what the parent's files say, which the parent's key stands for; where that is not in
  * the key, the IDs are.
  */
 async function definitionParts(
@@ -93,7 +93,7 @@ async function definitionParts(
 ): Promise<CacheKey['parts']> {
   const { path, isDirectory } = parseDestination(spec.workdir, spec.destination)
   return [
-    ['parent', spec.link ? 'any' : (rootOf(inputs).chainID ?? 'scratch')],
+    ['parent', spec.link ? 'any' : rootKey(rootOf(inputs))],
     ['destination', `/${path}${isDirectory && path !== '' ? '/' : ''}`],
     ['chown', spec.link ? await linkedOwner(spec, inputs, deps, signal) : (spec.chown ?? '')],
     ['chmod', spec.chmod?.text ?? ''],

@@ -1,6 +1,6 @@
 import { posix } from 'node:path'
 import { byteStringOf } from '../../oci/byte-string.ts'
-import type { LayerOp } from '../solve/vertex.ts'
+import { type LayerOp, rootKey } from '../solve/vertex.ts'
 import { createCacheKey } from './cache-key.ts'
 import type { LayerOpDeps } from './deps.ts'
 import { LayerDraft } from './layer-draft.ts'
@@ -25,7 +25,7 @@ export function createWorkdirOp(spec: WorkdirSpec, deps: LayerOpDeps): LayerOp {
     kind: 'layer',
     async cacheKey(inputs) {
       return createCacheKey('workdir', [
-        ['parent', rootOf(inputs).chainID ?? 'scratch'],
+        ['parent', rootKey(rootOf(inputs))],
         ['path', path],
         ['user', spec.user],
       ])

@@ -14,11 +14,12 @@ type Part = CacheKey['parts'][number]
 export function createEqualResults(layers: Pick<Layers, 'toc'>, areReused: boolean): EqualResults {
   return {
     areReused,
-    keyOf: (layer, parent, description) =>
+    contentOf: layer => createCacheKey('content', contentParts(layers.toc(layer))).digest,
+    keyOf: (content, parent, description) =>
       createCacheKey('equal result', [
-        ['parent', parent ?? 'scratch'],
+        ['parent', parent],
         ['step', description],
-        ['content', createCacheKey('content', contentParts(layers.toc(layer))).digest],
+        ['content', content],
       ]),
   }
 }

@@ -5,6 +5,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { CacheRecord } from '../../store/metadata.ts'
 import { areHidden, hideValues } from './hidden-values.ts'
+import { keyParts } from './step-cache.ts'
 import type { CacheKey, Vertex } from './vertex.ts'
 
 export type Parts = CacheKey['parts']
@@ -63,7 +64,10 @@ export function createExplainer(cache: ExplainedRecords): Explainer {
   return {
     explain(vertex, description, { parts }) {
       const earlier = (like: Parameters<typeof cache.findCacheRecords>[0]): readonly Explained[] =>
-        cache.findCacheRecords(like, MAX_CANDIDATES).filter(({ key }) => !own.has(key))
+        cache
+          .findCacheRecords(like, MAX_CANDIDATES)
+          .filter(({ key }) => !own.has(key))
+          .map(record => ({ ...record, parts: keyParts(record.parts) }))
       const [kind, parent] = parts
       const same = earlier({ description }).filter(record => record.parts[0]?.[1] === kind?.[1])
       const candidates =

@@ -12,7 +12,15 @@ import type { Explainer, Explanation, Reason } from './explain.ts'
 import { type Aftermath, createAftermath, type OnFailure } from './failure.ts'
 import type { ProgressEvent, ProgressSink } from './progress.ts'
 import { type CachedStep, createStepCache, type StepCache, type StepCacheDeps } from './step-cache.ts'
-import type { CacheKey, LayerOp, OpContext, Result, ResultLayer, Vertex } from './vertex.ts'
+import {
+  type CacheKey,
+  type LayerOp,
+  type OpContext,
+  type Result,
+  type ResultLayer,
+  rootKey,
+  type Vertex,
+} from './vertex.ts'
 
 export interface SolveDeps extends StepCacheDeps {
   readonly progress: ProgressSink
@@ -153,9 +161,9 @@ function createStep(
     cached: CachedStep,
     quickKey: CacheKey | undefined,
   ): Solution => {
-    const { key, layer, createdAt } = cached
-    const step = { key, ...(quickKey && { quickKey }), name: vertex.name, layer, createdAt }
-    return { result: addLayer(inputs[0], layer), createdAt, step }
+    const { from: _, ...own } = cached
+    const step = { ...own, ...(quickKey && { quickKey }), name: vertex.name }
+    return { result: addLayer(inputs[0], cached.layer, cached.content), createdAt: cached.createdAt, step }
   }
 
   const execute = async <T>(
@@ -200,7 +208,7 @@ function createStep(
       return solved(inputs, kept, quickKey)
     }
     const kept = execute(op, inputs, limit, async made => {
-      const parent = inputs[0]?.chainID
+      const parent = rootKey(inputs[0])
       const step = await steps.keep({ key, ...(quickKey && { quickKey }), parent, description, ...made })
       deps.explainer?.exclude(key.digest)
       return step
@@ -241,10 +249,13 @@ type Miss = Exclude<Explanation['reason']['kind'], 'changed' | 'imported' | 'lay
 type VertexEvent = Exclude<ProgressEvent, { kind: 'warning' }>
 type DistributiveOmit<T, Keys extends PropertyKey> = T extends unknown ? Omit<T, Keys> : never
 
-function addLayer(root: Result | undefined, layer: ResultLayer): Result {
+function addLayer(root: Result | undefined, layer: ResultLayer, content = layer.diffID): Result {
   const { digest, mediaType, size, diffID } = layer
+  const chainID = extendChain(root?.chainID, diffID)
+  const contentID = extendChain(root?.contentID ?? root?.chainID, content)
   return {
-    chainID: extendChain(root?.chainID, diffID),
+    chainID,
+    ...(contentID !== chainID && { contentID }),
     layers: [...(root?.layers ?? []), { digest, mediaType, size, diffID }],
   }
 }

@@ -16,6 +16,8 @@ import type { CacheKey, ResultLayer } from './vertex.ts'
 export interface CachedStep {
   readonly key: CacheKey
   readonly layer: ResultLayer
+  /** Of all that the layer says but times; absent where nobody noted it. */
+  readonly content?: Digest
   /** Milliseconds since the epoch. */
   readonly createdAt: number
   /** The cache it comes from; absent for our own store. */
@@ -39,8 +41,10 @@ export interface StepCacheDeps {
 }
 
 export interface EqualResults {
-  /** A key for what a step made: the layer over its root, without times. */
-  keyOf(layer: LayerRecord, parent: Digest | undefined, description: string): CacheKey
+  /** Of all that a layer says but times. */
+  contentOf(layer: LayerRecord): Digest
+  /** A key for what a step made of its root. */
+  keyOf(content: Digest, parent: string, description: string): CacheKey
   /** False where fresh layers were asked for. */
   readonly areReused: boolean
 }
@@ -48,7 +52,8 @@ export interface EqualResults {
 export interface StepToKeep {
   readonly key: CacheKey
   readonly quickKey?: CacheKey
-  readonly parent: Digest | undefined
+  /** `rootKey` */
+  readonly parent: string
   readonly description: string
   readonly layer: LayerRecord
   readonly createdAt: number
@@ -84,12 +89,13 @@ export function createStepCache({ cache, content, imported, equalResults }: Step
       const key = keyBehind(cache.getCacheRecord(quickKey.digest))
       const record = key === undefined ? undefined : cache.getCacheRecord(key)
       if (record !== undefined && (await isStored(record)))
-        return cachedStep({ digest: record.key, parts: record.parts }, record)
+        return cachedStep({ digest: record.key, parts: keyParts(record.parts) }, record)
       return imported?.findQuick(quickKey.digest)
     },
 
     async keep({ key, quickKey, parent, description, layer, createdAt }) {
-      const equalKey = equalResults?.keyOf(layer, parent, description)
+      const content = equalResults?.contentOf(layer)
+      const equalKey = content && equalResults?.keyOf(content, parent, description)
       const equal =
         equalKey !== undefined && equalResults?.areReused === true
           ? cache.getCacheRecord(equalKey.digest)
@@ -97,10 +103,11 @@ export function createStepCache({ cache, content, imported, equalResults }: Step
       const isReused = equal !== undefined && (await isStored(equal))
       const result = isReused ? equal : { layer, createdAt }
       const record = { description, layer: result.layer, createdAt: result.createdAt }
-      put(key, record)
+      const recorded = { digest: key.digest, parts: recordedParts(key.parts, content) }
+      put(recorded, record)
       if (quickKey !== undefined) put(leadingTo(quickKey, key), record)
       if (equalKey !== undefined && !isReused) put(equalKey, record)
-      return cachedStep(key, result)
+      return cachedStep(key, { ...record, parts: recorded.parts })
     },
 
     keepQuick(quickKey, { key, from }, description) {
@@ -114,10 +121,25 @@ export function createStepCache({ cache, content, imported, equalResults }: Step
 
 function cachedStep(
   key: CacheKey,
-  { layer, createdAt }: Pick<CacheRecord, 'layer' | 'createdAt'>,
+  { parts, layer, createdAt }: Pick<CacheRecord, 'parts' | 'layer' | 'createdAt'>,
 ): CachedStep {
   const { digest, mediaType, size, diffID } = layer
-  return { key, layer: { digest, mediaType, size, diffID }, createdAt }
+  const [name, content] = parts.at(-1) ?? []
+  const noted = name === CONTENT ? { content: content as Digest } : {}
+  return { key, layer: { digest, mediaType, size, diffID }, ...noted, createdAt }
+}
+
+/** No part of a key has this name. */
+const CONTENT = '\0content'
+
+/** What a step is recorded with: the parts of its key, and what it made. */
+export function recordedParts(parts: CacheKey['parts'], content: Digest | undefined): CacheKey['parts'] {
+  return content === undefined ? parts : [...parts, [CONTENT, content]]
+}
+
+/** The other way round: the parts of the key alone. */
+export function keyParts(parts: CacheKey['parts']): CacheKey['parts'] {
+  return parts.at(-1)?.[0] === CONTENT ? parts.slice(0, -1) : parts
 }
 
 const BEHIND = 'key'

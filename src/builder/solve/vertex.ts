@@ -13,7 +13,14 @@ import type { ContainerProcess } from '../exec/executor.ts'
 export interface Result {
   /** Undefined for an empty root (`FROM scratch`). */
   readonly chainID: Digest | undefined
+  /** The chain of what the layers say but for times; absent where it is that of the layers themselves. */
+  readonly contentID?: Digest
   readonly layers: readonly ResultLayer[]
+}
+
+/** What a root filesystem is in a key: what is in it, not when it was made (semantics 97, 100). */
+export function rootKey(root: Result | undefined): string {
+  return root?.contentID ?? root?.chainID ?? 'scratch'
 }
 
 /** A layer whose size may not be known yet, because it lies in a registry. */

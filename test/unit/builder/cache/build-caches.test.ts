@@ -1,6 +1,6 @@
 /** Builds on one machine and then on another, with nothing between them but a registry, a directory or the image. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { CACHE_CONFIG_TYPE, INLINE_CACHE_FIELD } from '../../../../src/builder/cache/cache-document.ts'
@@ -113,6 +113,22 @@ describe('caches of other machines', () => {
     third.write('b', 'changed, but what make makes is the same')
     await third.build(DOCKERFILE, { cacheFrom: [REGISTRY] })
     assert.deepEqual(executed(third.events), ['COPY a b /src/', 'RUN make'])
+  })
+
+  it('fit to steps of our own that made the same at another time', async () => {
+    const registry = createRegistry()
+    using first = await machine(registry)
+    using second = await machine(registry)
+    utimesSync(join(second.context, 'a'), 5, 5)
+    const begun = DOCKERFILE.slice(0, DOCKERFILE.indexOf('FROM', 1)).replace('RUN make', 'RUN other')
+    await second.build(begun)
+    await first.build(DOCKERFILE, { cacheTo: [artifact('max')] })
+    second.events.length = 0
+    await second.build(DOCKERFILE, { cacheFrom: [REGISTRY] })
+    assert.deepEqual(executed(second.events), [])
+    const layersOf = async (workshop: Workshop) =>
+      (await workshop.manifest(await workshop.build(DOCKERFILE, { target: 'build' }))).layers.length
+    assert.equal(await layersOf(second), await layersOf(first))
   })
 
   it('with mode=min execute what the image does not hold, when something has to be made of it', async () => {

@@ -22,12 +22,13 @@ const STEP: DocumentedStep = {
   parts: [['kind', 'run']],
   description: 'RUN make',
   layer: LAYER,
+  content: digestOf('content'),
   createdAt: 1000,
 }
 
 describe('parseCacheDocument()', () => {
   it('reads what cacheDocumentBytes() writes', () => {
-    const { quickKey: _, ...plain } = STEP
+    const { quickKey: _, content: __, ...plain } = STEP
     assert.deepEqual(parseCacheDocument(cacheDocumentBytes([STEP, plain])), [STEP, plain])
   })
 
@@ -39,6 +40,7 @@ describe('parseCacheDocument()', () => {
     'a layer without a diffID': { layer: { ...LAYER, diffID: '../../etc' } },
     'a layer of less than nothing': { layer: { ...LAYER, size: -1 } },
     'a layer by a number that it does not have': { layer: 0 },
+    'a content that is no digest': { content: 'x' },
     'a time beyond all calendars': { createdAt: 9e15 },
     'a time that is text': { createdAt: '1' },
     'parts that are no pairs': { parts: [['one']] },
