@@ -107,7 +107,8 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
         throw error
       }
       const { readChanges } = await import('../snapshot/diff.ts')
-      const changes = writeTar(readChanges(snapshot.upperDirectory, tree, context.signal))
+      const { upperDirectory, lowerDirectories } = snapshot
+      const changes = writeTar(readChanges(upperDirectory, tree, context.signal, lowerDirectories))
       const layer = await storeLayer(changes, deps, context)
       await snapshot.commit(extendChain(parent.chainID, layer.diffID))
       return layer

@@ -39,6 +39,7 @@ const ENTRIES_PER_TURN = 200
  * Sockets are left out; so is the root directory, as in BuildKit's layers. The directories on the way to a change come
  * along as they are: Docker unpacks a layer on its own, and gives those that the layer does not name mode 0755.
  * @param upperDirectory not mounted any more
+ * @param lowerDirectories of the layers below, topmost first
  * @throws BuildError `run-failed` for a file named like a whiteout (`.wh.*`): a layer cannot hold it, and silence
  *   would turn it into a deletion
  */
@@ -46,10 +47,11 @@ export async function* readChanges(
   upperDirectory: string,
   lower: FileTree,
   signal: AbortSignal,
+  lowerDirectories: readonly string[] = [],
 ): AsyncGenerator<TarItem, void, undefined> {
   const linux = await loadLinux()
   const written = new Set<ByteString>(['' as ByteString])
-  for await (const item of changedFiles(linux, upperDirectory, lower, signal)) {
+  for await (const item of changedFiles(linux, upperDirectory, lower, signal, lowerDirectories)) {
     for (const path of directoriesTo(item.entry.path)) {
       if (written.has(path)) continue
       written.add(path)
@@ -66,6 +68,7 @@ async function* changedFiles(
   upperDirectory: string,
   lower: FileTree,
   signal: AbortSignal,
+  lowerDirectories: readonly string[],
 ): AsyncGenerator<TarItem, void, undefined> {
   const hardLinks = new HardLinks()
   const stack = [await openDirectory('' as ByteString, isOpaque(linux, Buffer.from(upperDirectory)))]
@@ -87,7 +90,8 @@ async function* changedFiles(
     }
     refuseReserved(path, name)
     const file = upperFile(linux, hostPath(upperDirectory, path), path, stats)
-    if (!(await isUnchanged(file, lower))) yield hasOtherNames(stats) ? hardLinks.itemOf(file) : itemOf(file)
+    if (!(await isUnchanged(file, lower, lowerDirectories)))
+      yield hasOtherNames(stats) ? hardLinks.itemOf(file) : itemOf(file)
     if (stats.isDirectory())
       stack.push(await openDirectory(path, directory.hidden || isOpaque(linux, file.hostPath)))
   }

@@ -95,6 +95,7 @@ function openActive(work: OwnedDirectory, directory: string, chain: readonly str
       chain.length === 0 ? bindMount(upperDirectory) : overlayMount(upperDirectory, workDirectory, chain),
     ],
     upperDirectory,
+    lowerDirectories: chain,
     async commit(name) {
       await removeTree(workDirectory)
       await work.publish(snapshotPath(directory, name))

@@ -38,6 +38,8 @@ export interface ActiveSnapshot extends AsyncDisposable {
   readonly mounts: readonly Mount[]
   /** The directory that holds only what was written: files, overlay whiteouts (0:0 devices), opaque directories. */
   readonly upperDirectory: string
+  /** The directories of the layers below, topmost first, where a file has its time to the nanosecond. */
+  readonly lowerDirectories: readonly string[]
   /** Turns what was written into the committed snapshot `name`. Afterwards disposing does nothing. */
   commit(name: Digest): Promise<void>
 }

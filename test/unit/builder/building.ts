@@ -178,6 +178,7 @@ function fakeSnapshotter(folder: string): Snapshotter {
       const snapshot: ActiveSnapshot = {
         mounts: [{ type: 'bind', source: upperDirectory, options: [] }],
         upperDirectory,
+        lowerDirectories: [],
         async commit(name) {
           names.add(name)
         },

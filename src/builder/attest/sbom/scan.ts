@@ -1,6 +1,6 @@
 /**
  * The packages of an image, from the databases of package managers and the files that language tools leave. The image is
- * not unpacked: names come from tables of contents, and each layer is read once for the files that are looked into.
+ * not unpacked: names come from tables of contents, and a layer is read at most twice, for the files that are looked into.
  */
 
 import { createWriteStream } from 'node:fs'
@@ -37,17 +37,20 @@ export async function scanPackages(tree: FileTree, options: ScanOptions): Promis
     const kind = node.type === 'file' ? kindOf(path, node) : undefined
     if (kind !== undefined) candidates.push({ path, kind })
   }
-  await tree.prepare(
-    candidates.map(({ path }) => path),
-    signal,
-  )
+  const prepare = (wanted: readonly Candidate[]): Promise<void> =>
+    tree.prepare(
+      wanted.map(({ path }) => path),
+      signal,
+    )
   const found = new Map<string, FoundPackage>()
   const owned = new Set<string>()
   const add = (packages: readonly FoundPackage[]): void => {
     for (const item of packages) if (!found.has(item.purl)) found.set(item.purl, item)
   }
   // What a distribution's packages brought along is those packages: they come first, and tell which files are theirs.
-  for (const { path, kind } of candidates) {
+  const databases = candidates.filter(({ kind }) => isOfDistribution(kind))
+  await prepare(databases)
+  for (const { path, kind } of databases) {
     signal.throwIfAborted()
     if (kind === 'apk') {
       const { packages, files } = parseApkDatabase(
@@ -65,10 +68,11 @@ export async function scanPackages(tree: FileTree, options: ScanOptions): Promis
       )
     else if (kind === 'rpm') add(await readRpm(tree, path, distribution, options))
   }
-  for (const { path, kind } of candidates) {
+  const others = candidates.filter(({ path, kind }) => !isOfDistribution(kind) && !isOwned(path, owned))
+  await prepare(others)
+  for (const { path, kind } of others) {
     signal.throwIfAborted()
-    if (isOfDistribution(kind) || isOwned(path, owned)) continue
-    add(await readLanguageFile(tree, path, kind))
+    if (!isOfDistribution(kind)) add(await readLanguageFile(tree, path, kind))
   }
   return [...found.values()].toSorted((a, b) => (a.purl < b.purl ? -1 : 1))
 }

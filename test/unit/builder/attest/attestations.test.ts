@@ -145,6 +145,32 @@ describe('build() with attestations', () => {
       assert.ok(!max.texts.join().includes(hidden), hidden)
   })
 
+  it('stand behind the images of all platforms, each with its own', async () => {
+    using workshop = await openWorkshop()
+    workshop.write('a', 'content')
+    const platforms = [
+      { os: 'linux', architecture: 'amd64' },
+      { os: 'linux', architecture: 'arm64' },
+    ]
+    const result = await workshop.build('FROM scratch\nCOPY a /\n', {
+      platforms,
+      attestations: { provenance: MIN },
+    })
+    const source = graphSource(workshop.store.content)
+    const index = parseManifest(await readContent(source, result.descriptor))
+    assert.ok(index.kind === 'index')
+    const [amd64, arm64, ofAmd64, ofArm64] = index.manifests
+    assert.equal(index.manifests.length, 4)
+    assert.deepEqual([amd64?.platform, arm64?.platform], platforms)
+    for (const [attestation, image] of [
+      [ofAmd64, amd64],
+      [ofArm64, arm64],
+    ]) {
+      assert.equal(attestation?.platform?.os, 'unknown')
+      assert.equal(attestation?.annotations?.['vnd.docker.reference.digest'], image?.digest)
+    }
+  })
+
   it('with SOURCE_DATE_EPOCH says the same at any time', async () => {
     using workshop = await withBase()
     const build = () =>
