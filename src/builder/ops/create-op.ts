@@ -3,14 +3,14 @@ import { parseExcludes } from '../context/ignore.ts'
 import { parseChmod } from '../dockerfile/chmod.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { CreateOp, OpDefinition, RunDefinition, TransferDefinition } from '../plan/op-definition.ts'
-import type { LayerOp, Op, Result, ResultLayer } from '../solve/vertex.ts'
+import type { CacheKey, LayerOp, Op, Result, ResultLayer } from '../solve/vertex.ts'
 import { createAddOp } from './add.ts'
 import { createCopyOp } from './copy.ts'
 import type { CopyOrigin, CopySpec } from './copy-spec.ts'
 import type { LayerOpDeps } from './deps.ts'
 import { createQuickKey, hasQuickKey } from './quick-key.ts'
 import { openRootScene } from './root-scene.ts'
-import { createRunOp, type RunOpDeps } from './run.ts'
+import { createRunOp, limitParts, type RunOpDeps } from './run.ts'
 import { createWorkdirOp } from './workdir.ts'
 
 export interface CreateOpDeps extends Omit<RunOpDeps, 'contextTree'>, Omit<LayerOpDeps, 'createdAt'> {
@@ -44,6 +44,7 @@ function createOp(definition: OpDefinition, span: SourceSpan, deps: CreateOpDeps
       return withQuickKey(
         definition,
         createRunOp(definition, { ...deps, contextTree: name => contextOf(name, deps).tree }),
+        limitParts(deps.limits),
       )
     case 'workdir': {
       const { path, user, createdAt } = definition
@@ -62,9 +63,13 @@ function createOp(definition: OpDefinition, span: SourceSpan, deps: CreateOpDeps
   }
 }
 
-function withQuickKey(definition: RunDefinition | TransferDefinition, op: LayerOp): LayerOp {
+function withQuickKey(
+  definition: RunDefinition | TransferDefinition,
+  op: LayerOp,
+  settings: CacheKey['parts'] = [],
+): LayerOp {
   if (!hasQuickKey(definition)) return op
-  return { ...op, quickKey: inputs => createQuickKey(definition, inputs) }
+  return { ...op, quickKey: inputs => createQuickKey(definition, inputs, settings) }
 }
 
 /** Stands for layers that are there, or will be fetched by whoever reads them. */

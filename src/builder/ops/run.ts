@@ -140,7 +140,7 @@ function runKey(definition: RunDefinition, parent: string, mounts: CacheKey['par
 }
 
 /** Those that a program may tell by what it can do. How much time and memory it has is not what the step is. */
-function limitParts({ shmSize, ulimits }: ContainerLimits): CacheKey['parts'] {
+export function limitParts({ shmSize, ulimits }: ContainerLimits): CacheKey['parts'] {
   return [
     ...(shmSize === undefined ? [] : [['size of /dev/shm', String(shmSize)] as const]),
     ...ulimits.map(

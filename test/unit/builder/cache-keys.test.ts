@@ -170,6 +170,13 @@ COPY --from=three / /3`)
     assert.equal((await second(workshop, [text, 'FROM scratch\nRUN --network=none x'])).length, 0)
   })
 
+  it('limits that a program can tell are in the key, also where it mounts a stage', async () => {
+    using workshop = await example()
+    const text = 'FROM scratch AS o\nCOPY a.txt /\nFROM scratch\nRUN --mount=type=bind,from=o,target=/o x'
+    const limits = (soft: number) => ({ limits: { ulimits: [{ name: 'nofile', soft, hard: soft }] } })
+    assert.deepEqual((await second(workshop, [text, text], [limits(10), limits(20)])).length, 1)
+  })
+
   it('semantics 68, 100: of a bind mount what it mounts is in the key, and nothing else of there', async () => {
     using workshop = await example()
     mkdirSync(join(workshop.context, 'src'))
