@@ -7,6 +7,7 @@
  */
 import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { type Access, type ClientInfo, everyoneMay } from './access.ts'
 import { drainUnread, watchClient } from './client-connection.ts'
 import { answerOf, isFault, RegistryError } from './errors.ts'
 import type { Answer, Handlers } from './exchange.ts'
@@ -25,6 +26,10 @@ export interface RegistryAppDeps {
   readonly repositories: RepositoryStore
   /** Without one, causes of faults are lost. */
   readonly log?: RegistryLog
+  /** Who may do what; without it everyone may do everything. */
+  readonly access?: Access
+  /** Routes that are not below `/v2/`. */
+  readonly extras?: readonly ((app: FastifyInstance) => void)[]
 }
 
 /** A connection on which nothing moves for so long is given up; a slow one is not. */
@@ -57,6 +62,7 @@ export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
       handler: (request, reply) => serve(deps, request, reply),
     })
   }
+  for (const extra of deps.extras ?? []) extra(app)
   return app
 }
 
@@ -79,7 +85,12 @@ async function serve(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const [path = '', ...search] = request.raw.url?.split('?') ?? []
-  const handlers = handlersOf(parseTarget(path))
+  const target = parseTarget(path)
+  const query = new URLSearchParams(search.join('?'))
+  const client = clientOf(request)
+  const { principal, may } =
+    (await deps.access?.authorize({ method: request.method, target, query, client })) ?? everyoneMay
+  const handlers = handlersOf(target)
   const handler = new Map(Object.entries(handlers)).get(request.method)
   if (handler === undefined) {
     reply.header('Allow', Object.keys(handlers).join(', '))
@@ -90,12 +101,19 @@ async function serve(
   }
   const answer = await handler({
     repositories: deps.repositories,
-    query: new URLSearchParams(search.join('?')),
+    principal,
+    may,
+    query,
     headers: request.headers,
     contentType: request.contentType,
     ...watchClient(request.raw, reply.raw),
   })
   return send(deps, answer, request, reply)
+}
+
+export function clientOf(request: FastifyRequest): ClientInfo {
+  const { headers, socket } = request.raw
+  return { headers, address: socket.remoteAddress ?? '', isEncrypted: 'encrypted' in socket }
 }
 
 function handlersOf(target: Target): Handlers {
@@ -146,6 +164,7 @@ function sendError(
   if (isFault(error) && !request.raw.socket.destroyed) deps.log?.failed(requestLine(request), error)
   if (error instanceof RegistryError && error.code === 'range-unsatisfiable')
     reply.header('Content-Range', error.detail)
+  if (error instanceof RegistryError) reply.headers(error.headers)
   drainUnread(request.raw)
   const { status, body } = answerOf(error)
   return reply.code(status).header('Content-Type', 'application/json').send(body)

@@ -3,7 +3,7 @@
  * status, its code of the distribution-spec ("Error Codes"), and a message where ours must not leave the house
  * (paths of this machine). Whatever has no row is our bug: 500, said in general words, logged by `app.ts`.
  */
-import { CodedError, OciError, type OciErrorCode } from '../oci/errors.ts'
+import { CodedError, type ErrorDetails, OciError, type OciErrorCode } from '../oci/errors.ts'
 import { StoreError, type StoreErrorCode } from '../store/errors.ts'
 
 export type RegistryErrorCode =
@@ -23,13 +23,27 @@ export type RegistryErrorCode =
   | 'manifest-too-large'
   | 'manifest-blob-unknown'
   | 'page-invalid'
+  | 'unauthorized'
   | 'denied'
+  | 'rate-limited'
   | 'content-corrupt'
   | 'address-in-use'
   | 'address-invalid'
 
 /** A request that the registry refuses, or a registry that cannot be served. */
-export class RegistryError extends CodedError<RegistryErrorCode> {}
+export class RegistryError extends CodedError<RegistryErrorCode> {
+  /** Of the answer: `WWW-Authenticate`, `Retry-After`. */
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    code: RegistryErrorCode,
+    message: string,
+    { headers = {}, ...details }: ErrorDetails & { readonly headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(code, message, details)
+    this.headers = headers
+  }
+}
 
 /** The codes of the specification, and `UNKNOWN` for faults of ours (the specification binds only 4xx answers). */
 export type SpecCode =
@@ -70,7 +84,9 @@ const REGISTRY_ROWS = {
   'manifest-too-large': [413, 'SIZE_INVALID'],
   'manifest-blob-unknown': [400, 'MANIFEST_BLOB_UNKNOWN'],
   'page-invalid': [400, 'UNSUPPORTED'],
+  unauthorized: [401, 'UNAUTHORIZED'],
   denied: [403, 'DENIED'],
+  'rate-limited': [429, 'TOOMANYREQUESTS'],
   'content-corrupt': FAULT,
   'address-in-use': FAULT,
   'address-invalid': FAULT,

@@ -4,11 +4,13 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
+import type { Grant } from './access.ts'
 import type { RepositoryStore } from './repository-store.ts'
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-export interface Call {
+/** One request, let through: `principal` asks, and `may` tells of other repositories than the target's. */
+export interface Call extends Grant {
   readonly repositories: RepositoryStore
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders

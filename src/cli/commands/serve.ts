@@ -1,12 +1,10 @@
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
 import { parseReference } from '../../oci/reference.ts'
-import type { RegistryLog } from '../../registry/log.ts'
 import type { Command } from '../command.ts'
 import { type Address, formatAddress, isEveryAddress, localAddress, parseListen } from '../listen.ts'
-import { printableLine } from '../printable.ts'
+import { wireRegistry } from '../registry-wiring.ts'
 import { openSession, type Session } from '../session.ts'
-import type { Terminal } from '../terminal.ts'
 
 export const command: Command = {
   name: 'serve',
@@ -26,9 +24,7 @@ There is no login and no TLS yet: listen only where everyone may read, write and
     const { host, port } = parseListen(session.settings.listen)
     const { createRegistryApp } = await import('../../registry/app.ts')
     const { startRegistry } = await import('../../registry/serve.ts')
-    const { createRepositoryStore } = await import('../../registry/store-repositories.ts')
-    const repositories = createRepositoryStore({ store: session.store })
-    const app = createRegistryApp({ repositories, log: faultLog(terminal) })
+    const app = createRegistryApp(await wireRegistry(session, terminal))
     const registry = await startRegistry({ app, host, port })
     terminal.stdout.write(greeting(registry.address, session))
     if (!terminal.signal.aborted) await once(terminal.signal, 'abort')
@@ -82,13 +78,4 @@ function lanAddresses(): readonly string[] {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.')
-}
-
-function faultLog(terminal: Terminal): RegistryLog {
-  return {
-    failed({ method, url }, cause) {
-      const message = cause instanceof Error ? cause.message : String(cause)
-      terminal.stderr.write(`fault: ${printableLine(`${method} ${url}: ${message}`)}\n`)
-    },
-  }
 }

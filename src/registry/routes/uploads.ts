@@ -15,7 +15,9 @@ export function uploadsHandlers(name: RepositoryName): Handlers {
       const from = query.get('from')
       if (mount !== null && from !== null) {
         const digest = parseDigest(mount)
-        if (await repositories.blobs(name).mount(digest, parseRepositoryName(from)))
+        const source = parseRepositoryName(from)
+        // Who may not pull there learns nothing: as where the source has no such blob, an upload begins.
+        if (call.may('pull', source) && (await repositories.blobs(name).mount(digest, source)))
           return blobCreated(name, digest)
       }
       const digest = query.get('digest')

@@ -4,7 +4,7 @@ import { after } from 'node:test'
 import supertest from 'supertest'
 import { type Digest, type DigestAlgorithm, digestOf } from '../../../src/oci/digest.ts'
 import { MEDIA_TYPE } from '../../../src/oci/media-type.ts'
-import { createRegistryApp } from '../../../src/registry/app.ts'
+import { createRegistryApp, type RegistryAppDeps } from '../../../src/registry/app.ts'
 import { createRepositoryStore } from '../../../src/registry/store-repositories.ts'
 import { openTestStore, type TestStore } from './support.ts'
 
@@ -19,6 +19,8 @@ export interface TestRegistry {
 export interface TestRegistryOptions {
   /** Of another registry, to be the second process over it. */
   readonly disk?: TestStore
+  /** Further parts of the app. */
+  readonly app?: Partial<RegistryAppDeps>
 }
 
 /** A registry on a free port, closed after the tests of the file. Faults that no test expects fail its close. */
@@ -28,6 +30,7 @@ export async function openRegistry(options: TestRegistryOptions = {}): Promise<T
   const app = createRegistryApp({
     repositories: createRepositoryStore({ store: disk.store }),
     log: { failed: (_request, cause) => faults.push(cause) },
+    ...options.app,
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   after(async () => {
