@@ -64,7 +64,9 @@ async function loadXattrReader(): Promise<XattrReader> {
 }
 
 /** `<Dockerfile>.dockerignore` beats the one in the context (semantics 56). */
-async function readIgnoreFile(options: BuildContextOptions): Promise<IgnoreRules | undefined> {
+export async function readIgnoreFile(
+  options: Pick<BuildContextOptions, 'directory' | 'dockerfilePath'>,
+): Promise<IgnoreRules | undefined> {
   const { directory, dockerfilePath } = options
   const own = dockerfilePath === undefined ? [] : [`${dockerfilePath}.dockerignore`]
   for (const path of [...own, join(directory, '.dockerignore')]) {

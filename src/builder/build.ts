@@ -6,10 +6,11 @@ import type { Reference } from '../oci/reference.ts'
 import type { Store } from '../store/store.ts'
 import { type AttestationSettings, attestsAnything, createAttester } from './attest/attest.ts'
 import { createBuildRecord } from './attest/build-record.ts'
-import { type BuildContext, createBuildContext } from './build-context.ts'
+import { type BuildContext, createBuildContext, readIgnoreFile } from './build-context.ts'
 import { createBuildCaches } from './cache/build-caches.ts'
 import type { CacheSource, CacheTarget } from './cache/cache-end.ts'
 import type { CacheRegistries } from './cache/export-cache.ts'
+import type { IgnoreRules } from './context/ignore.ts'
 import { openContextTrees } from './context-trees.ts'
 import { parseDockerfile } from './dockerfile/parse.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
@@ -193,7 +194,8 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
 
   const dockerfile = parseDockerfile(options.dockerfile)
   const planOptions = { ...options, hostPlatform: deps.hostPlatform, ...epoch }
-  const planDeps = { resolveImage, resolveLayout, createOp, signal }
+  const ignoreRules = () => ignoreRulesOf(options)
+  const planDeps = { resolveImage, resolveLayout, createOp, ignoreRules, signal }
   const plans = await planPlatforms(dockerfile, options.platforms, planOptions, planDeps)
   const warnings = distinctWarnings(plans)
   if (plans.some(plan => plan.failsOnWarnings)) refuseWarnings(warnings)
@@ -299,15 +301,22 @@ export async function check(options: BuildOptions, deps: BuildDeps): Promise<rea
   const plans = await planPlatforms(
     parseDockerfile(options.dockerfile),
     options.platforms,
-    { ...options, hostPlatform },
+    { ...options, hostPlatform, everyStage: options.target === undefined },
     {
       resolveImage: createResolveImage({ store, remote, layers, pull, progress, monotonicNow }),
       resolveLayout: createResolveLayout(layers),
       createOp: () => UNSOLVED,
+      ignoreRules: () => ignoreRulesOf(options),
       signal,
     },
   )
   return distinctWarnings(plans).map(buildWarning)
+}
+
+/** Of a directory; what else is a context comes without what it leaves out. */
+async function ignoreRulesOf({ context, dockerfilePath }: BuildOptions): Promise<IgnoreRules | undefined> {
+  if (typeof context !== 'string') return undefined
+  return readIgnoreFile({ directory: context, ...(dockerfilePath !== undefined && { dockerfilePath }) })
 }
 
 /** Of a plan that is not solved. */

@@ -1,78 +1,179 @@
 /**
- * Every case of fixtures/dockerfile is built by us and by a real engine's BuildKit, from the same base image and the same
- * context; config, history, number of layers and the flattened tree must be equal. Both images are read by tools that
- * are neither's (skopeo, umoci).
+ * Every case of fixtures/dockerfile (see its README.md) is built by us and by a real engine's BuildKit, from the same base
+ * image and the same context; config, history, number of layers, the flattened tree and the warnings must be equal. Both
+ * images are unpacked by a tool that is neither's (umoci). The engine is that of Debian sid where it can be had, else
+ * the installed one.
  */
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { busyboxRootfs } from './support/base-images.ts'
-import { comparable, tellApart, withoutDifferences } from './support/differences.ts'
+import { type Case, readCases } from './support/cases.ts'
+import {
+  type Comparable,
+  comparable,
+  differencesOf,
+  isOld,
+  tellApart,
+  withoutDifferences,
+} from './support/differences.ts'
 import { type Engine, startNewestEngine } from './support/engine.ts'
 import { readLayout } from './support/image-contents.ts'
-import { findProgram, succeed } from './support/process.ts'
-import { type Served, type Slipway, slipwayAt } from './support/slipway.ts'
+import type { Outcome } from './support/process.ts'
+import { type Slipway, slipwayAt } from './support/slipway.ts'
+import { engineWarnings, ourWarnings } from './support/warnings.ts'
+import { cannotRun } from './support/world.ts'
 
-const CASES = join(import.meta.dirname, '../../fixtures/dockerfile')
-const names = readdirSync(CASES).sort()
-const tools = ['dockerd', 'docker', 'skopeo', 'umoci', 'getfattr', 'setfattr', 'setcap', 'xz']
-const missing = tools.filter(name => findProgram(name) === undefined)
-const cannot =
-  process.getuid?.() !== 0
-    ? 'it needs root'
-    : missing.length > 0
-      ? `not installed: ${missing.join(', ')}`
-      : undefined
-if (cannot !== undefined && process.env.CI === 'true') assert.fail(`cannot run in CI: ${cannot}`)
+const cases = readCases()
+const programs = [
+  'dockerd',
+  'docker',
+  'mmdebstrap',
+  'unshare',
+  'nsenter',
+  'umoci',
+  'getfattr',
+  'setfattr',
+  'setcap',
+  'xz',
+]
+const writesGoldens = process.env.SLIPWAY_GOLDENS === 'write'
 
-describe('our image equals the one that BuildKit builds', { skip: cannot ?? false, concurrency: 2 }, () => {
+describe('our image equals the one that BuildKit builds', {
+  skip: cannotRun({ root: true, programs }),
+  concurrency: 3,
+}, () => {
   let scratch: string
   let engine: Engine
   let slipway: Slipway
-  let served: Served
+  let base: Comparable
+  const outcomes = new Map<string, number>()
+  const used = new Map<string, number>()
 
   before(async () => {
     scratch = await mkdtemp(join(tmpdir(), 'slipway-same-'))
     engine = await startNewestEngine()
     slipway = slipwayAt(join(scratch, 'store'))
-    const rootfs = join(scratch, 'base.tar')
-    await busyboxRootfs(rootfs)
-    await slipway.run(['import', rootfs, 'base:1'])
-    served = await slipway.serve()
-    await engine.docker(['pull', '--quiet', `${served.host}/base:1`])
-    await engine.docker(['tag', `${served.host}/base:1`, 'base:1'])
+    await busyboxRootfs(join(scratch, 'base.tar'))
+    await slipway.run(['import', join(scratch, 'base.tar'), 'base:1'])
+    await slipway.run(['save', '-o', join(scratch, 'image.tar'), 'base:1'])
+    await engine.docker(['load', '--quiet', '-i', join(scratch, 'image.tar')])
+    base = await buildOurs('base', scratch, ['-f', '-'], 'FROM base:1\n')
   })
 
   after(async () => {
-    await served?.[Symbol.asyncDispose]()
     await engine?.[Symbol.asyncDispose]()
     await rm(scratch, { recursive: true, force: true })
+    console.log(summary())
   })
 
-  it('has enough cases', () => assert.ok(names.length >= 30, `${names.length} cases`))
+  it('has enough cases', () => assert.ok(cases.length >= 120, `${cases.length} cases`))
 
-  for (const name of names) {
-    it(name, async () => {
-      const context = join(scratch, name)
-      cpSync(join(CASES, name), context, { recursive: true })
-      if (existsSync(join(context, 'setup.sh'))) await succeed('sh', ['./setup.sh'], { cwd: context })
-      const file = join(context, 'arguments')
-      const options = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : []
-
-      const output = (who: string) => [
-        ...['--output', `type=oci,dest=${join(scratch, `${who}-${name}`)},tar=false`],
-        ...['-t', `case-${name}`],
-      ]
-      await engine.build([...output('theirs'), ...options, context], { cwd: context })
-      await slipway.run(['build', '--network=host', ...output('ours'), ...options, context], { cwd: context })
-      const read = async (who: string) => {
-        const image = await readLayout(join(scratch, `${who}-${name}`), join(scratch, `files-${who}-${name}`))
-        return withoutDifferences(comparable(image), engine.version)
-      }
-      assert.deepEqual(tellApart(await read('ours'), await read('theirs')), [])
+  for (const one of cases) {
+    it(one.name, async () => {
+      const context = join(scratch, one.name)
+      await one.prepare(context)
+      const outcome = await COMPARISONS[one.kind](one, context)
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
     })
   }
+
+  /** Each compares a case in its way and returns the line of the summary that it counts for. */
+  const COMPARISONS: Readonly<Record<Case['kind'], (one: Case, context: string) => Promise<string>>> = {
+    async image({ name, options }, context) {
+      const theirOutput = join(scratch, `theirs-${name}`)
+      const built = await tryTheirs(
+        ['-o', `type=oci,dest=${theirOutput},tar=false`, '-t', 'case', ...options],
+        context,
+      )
+      const warnings: string[] = []
+      const ours = await buildOurs(name, context, options, undefined, warnings)
+      if (built.code !== 0 && isOld(engine.version)) return 'not known to the engine'
+      assert.equal(built.code, 0, `docker build\n${built.stdout}\n${built.stderr}`)
+      const theirs = comparable(await readLayout(theirOutput, join(scratch, `their-files-${name}`)))
+      if (!isOld(engine.version)) assert.deepEqual(warnings, engineWarnings(built.stderr))
+      const apart = tellApart(
+        withoutDifferences(ours, engine.version),
+        withoutDifferences(theirs, engine.version),
+      )
+      assert.deepEqual(apart, [])
+      const differences = differencesOf(ours, theirs, engine.version)
+      for (const difference of differences) used.set(difference, (used.get(difference) ?? 0) + 1)
+      return differences.length === 0 ? 'same' : 'same but for a listed difference'
+    },
+
+    async expected({ name, options, expectedFile }, context) {
+      const { why, ...expected } = JSON.parse(readFileSync(expectedFile, 'utf8'))
+      const image = relativeTo(base, await buildOurs(name, context, options))
+      if (writesGoldens) writeFileSync(expectedFile, `${JSON.stringify({ why, ...image }, undefined, 2)}\n`)
+      else assert.deepEqual(tellApart(image, expected), [])
+      return 'as expected, without the engine'
+    },
+
+    async refused({ options, errors }, context) {
+      const ours = await tryOurs(options, context)
+      assert.ok(ours.code === 1 || ours.code === 2, `ended with ${ours.code}\n${ours.stdout}\n${ours.stderr}`)
+      for (const error of errors)
+        assert.ok(ours.stderr.includes(error), `${error} is not in:\n${ours.stderr}`)
+      const theirs = await tryTheirs(['-o', 'type=cacheonly', ...options], context)
+      assert.notEqual(theirs.code, 0, `the engine builds it\n${theirs.stderr}`)
+      return 'refused by both'
+    },
+
+    async check({ options }, context) {
+      if (isOld(engine.version)) return 'not known to the engine'
+      const ours = await tryOurs(['--check', ...options], context)
+      const theirs = await engine.tryDocker(
+        ['buildx', 'build', '--call=check,format=json', ...options, context],
+        { cwd: context },
+      )
+      assert.deepEqual(ourWarnings(ours.stdout), engineWarnings(theirs.stdout))
+      assert.equal(ours.code === 0, theirs.code === 0, `${ours.stderr}\n${theirs.stderr}`)
+      return 'same warnings'
+    },
+  }
+
+  function tryOurs(options: readonly string[], context: string, input?: string): Promise<Outcome> {
+    const args = ['build', '--network=host', '--progress=plain', ...options, context]
+    return slipway.try(args, { cwd: context, ...(input !== undefined && { input }) })
+  }
+
+  function tryTheirs(options: readonly string[], context: string): Promise<Outcome> {
+    return engine.tryBuild(['--provenance=false', ...options, context], { cwd: context })
+  }
+
+  async function buildOurs(
+    name: string,
+    context: string,
+    options: readonly string[],
+    input?: string,
+    warnings: string[] = [],
+  ): Promise<Comparable> {
+    const layout = join(scratch, `ours-${name}`)
+    const output = ['-o', `type=oci,dest=${layout},tar=false`, '-t', 'case']
+    const built = await tryOurs([...output, ...options], context, input)
+    assert.equal(built.code, 0, `slipway build\n${built.stdout}\n${built.stderr}`)
+    warnings.push(...ourWarnings(built.stdout + built.stderr))
+    return comparable(await readLayout(layout, join(scratch, `our-files-${name}`)))
+  }
+
+  function summary(): string {
+    const rows = [...outcomes].sort()
+    const failed = cases.length - rows.reduce((sum, [, count]) => sum + count, 0)
+    const all = [['cases', cases.length], ...rows, ['failed or not run', failed], ...[...used].sort()]
+    return [
+      `Compared with the engine ${engine?.version}:`,
+      ...all.map(([what, count]) => `${`${count}`.padStart(5)}  ${what}`),
+    ].join('\n')
+  }
 })
+
+/** An image with those files alone that another has not, or has otherwise; null for what only the other has. */
+function relativeTo(base: Comparable, image: Comparable): object {
+  const paths = [...new Set([...Object.keys(base.tree), ...Object.keys(image.tree)])].sort()
+  const changed = paths.filter(path => base.tree[path] !== image.tree[path])
+  return { ...image, tree: Object.fromEntries(changed.map(path => [path, image.tree[path] ?? null])) }
+}

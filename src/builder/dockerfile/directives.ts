@@ -6,6 +6,10 @@ import { trimStart } from './space.ts'
 const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$/
 const NAMES = ['syntax', 'escape', 'check']
 
+export function isDirective(line: string): boolean {
+  return NAMES.includes(DIRECTIVE.exec(trimStart(line))?.[1]?.toLowerCase() ?? '')
+}
+
 /**
  * Parser directives: comments `# name=value` on the very first lines. The first line that is none, or has a name
  * that is not known, makes all further ones ordinary comments (semantics 4).

@@ -12,7 +12,7 @@ export interface ExpandOptions {
 
 export interface Expansion {
   readonly value: string
-  /** Names that were looked up and not found, in order, without repeats (lint UndefinedVar). */
+  /** Names that were looked up and not found, in order, without repeats, also where a modifier says what then. */
   readonly unset: readonly string[]
 }
 

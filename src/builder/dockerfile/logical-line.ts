@@ -6,7 +6,7 @@ export interface LogicalLine {
   readonly text: string
   /** Index of the physical line after it. */
   readonly next: number
-  /** A blank line stands between continued lines; that is accepted, with a warning. */
+  /** A blank line follows a continued one, and not the end of the file; that is accepted, with a warning. */
   readonly hasBlank: boolean
 }
 
@@ -32,7 +32,7 @@ export function readLogicalLine(
   for (; continues && next < lines.length; next++) {
     const line = lines[next] ?? ''
     if (isBlankOrComment(line)) {
-      hasBlank ||= trimStart(line) === ''
+      hasBlank ||= trimStart(line) === '' && (line !== '' || next < lines.length - 1)
       continue
     }
     const part = splitContinuation(line, escapeCharacter)

@@ -1,6 +1,7 @@
 import type { ArgInstruction, Dockerfile, Instruction, Stage, Warning } from './instructions.ts'
 import { invalid } from './invalid.ts'
-import { lintNodes, lintStage } from './lint.ts'
+import { lintNodes } from './lint.ts'
+import { lintDescriptions } from './lint-descriptions.ts'
 import { readFrom } from './read-from.ts'
 import { readInstruction } from './read-instruction.ts'
 import type { DockerfileSource } from './source.ts'
@@ -16,7 +17,6 @@ export function parseDockerfile(source: DockerfileSource): Dockerfile {
   const stages: (Stage & { readonly instructions: Instruction[] })[] = []
   const names = new Set<string>()
   for (const node of nodes) {
-    if (node.hasBlankContinuation) warnings.push(blankContinuation(node))
     if (node.keyword.toLowerCase() === 'from') {
       const stage = readFrom(node, names, reading)
       if (stage.name !== undefined) names.add(stage.name)
@@ -35,7 +35,7 @@ export function parseDockerfile(source: DockerfileSource): Dockerfile {
       nodes.at(-1)?.span,
       'add a FROM instruction',
     )
-  warnings.push(...lintNodes(nodes), ...stages.flatMap(lintStage))
+  warnings.push(...lintNodes(nodes), ...lintDescriptions(source, nodes))
   return { source, directives, metaArgs, stages, warnings }
 }
 
@@ -45,12 +45,4 @@ function beforeFrom(node: SyntaxNode): Error {
     node.span,
     'only ARG may stand before the first FROM',
   )
-}
-
-function blankContinuation(node: SyntaxNode): Warning {
-  return {
-    rule: 'NoEmptyContinuation',
-    message: 'An instruction goes on over an empty line',
-    span: node.span,
-  }
 }

@@ -25,7 +25,7 @@ export function readOnbuild(node: SyntaxNode, reading: Reading): OnbuildInstruct
 
 function checkForm(name: string, trigger: SyntaxNode, reading: Reading): void {
   if (name === 'env' || name === 'label') {
-    if (trigger.rest !== '') checkPairs(trigger, name.toUpperCase(), reading)
+    if (trigger.rest !== '') checkPairs(trigger, name.toUpperCase(), { ...reading, warn: () => undefined })
   } else if (['add', 'cmd', 'copy', 'entrypoint', 'run', 'shell', 'volume'].includes(name)) {
     parseJsonForm(trigger.rest, trigger.span)
   }

@@ -28,7 +28,8 @@ export interface SyntaxNode {
   readonly heredocs: readonly Heredoc[]
   readonly original: string
   readonly span: SourceSpan
-  readonly hasBlankContinuation: boolean
+  /** The last line that is continued over an empty one; that is accepted, with a warning. */
+  readonly blankContinuation?: SourceSpan
 }
 
 export interface SyntaxTree {
@@ -119,7 +120,13 @@ function createNodeReader(input: NodeReaderInput): NodeReader {
       }
     }
     const span = place(startLine, cursor)
-    nodes.push({ ...parts, heredocs, original: text, span, hasBlankContinuation: hasBlank })
+    nodes.push({
+      ...parts,
+      heredocs,
+      original: text,
+      span,
+      ...(hasBlank && { blankContinuation: place(next, next) }),
+    })
   }
 
   return {

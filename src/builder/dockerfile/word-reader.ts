@@ -7,7 +7,10 @@ import { removePrefix, removeSuffix, replacePattern } from './pattern.ts'
 import type { SourceSpan } from './source.ts'
 import { createWordCollector, type WordCollector } from './word-collector.ts'
 
-export type Environment = ReadonlyMap<string, string>
+/** The values of variables; a map is one. */
+export interface Environment {
+  get(name: string): string | undefined
+}
 
 export interface Lexing {
   readonly escape: string
@@ -123,7 +126,7 @@ class WordReader {
     this.#position++
     if (this.#peek() !== '{') {
       const name = this.#readName()
-      return name === '' ? '$' : (this.#lookUp(name) ?? this.#unsetText(name, `$${name}`))
+      return name === '' ? '$' : (this.#lookUp(name) ?? this.#unsetText(`$${name}`))
     }
     this.#position++
     if (++this.#depth > MAX_NESTING) throw this.#fail(`it is nested more than ${MAX_NESTING} times`)
@@ -138,7 +141,7 @@ class WordReader {
     if (first !== undefined && '{}:'.includes(first)) throw this.#fail('bad substitution')
     const name = this.#readName()
     const operator = this.#next()
-    if (operator === '}') return this.#lookUp(name) ?? this.#unsetText(name, `\${${name}}`)
+    if (operator === '}') return this.#lookUp(name) ?? this.#unsetText(`\${${name}}`)
     if (operator === '/') return this.#readReplacement(name)
     return operator === ':'
       ? this.#readModifier(name, ':', this.#next())
@@ -154,7 +157,7 @@ class WordReader {
     const value = this.#lookUp(name)
     const isMissing = value === undefined || (colon === ':' && value === '')
     if (value === undefined && this.#lexing.keepUnset) return `\${${name}${colon}${operator}${word}}`
-    if (isPattern) return this.#trim(operator, word, value ?? this.#unsetText(name, ''))
+    if (isPattern) return this.#trim(operator, word, value ?? '')
     if (operator === '+') return isMissing ? '' : word
     if (!isMissing) return value
     if (operator === '-') return word
@@ -175,7 +178,7 @@ class WordReader {
     const pattern = this.#readUntil('/', true).value
     const replacement = this.#readUntil('}', true).value
     const value = this.#lookUp(name)
-    if (value === undefined) return this.#unsetText(name, `\${${name}/${pattern}/${replacement}}`)
+    if (value === undefined) return this.#unsetText(`\${${name}/${pattern}/${replacement}}`)
     this.#spend(pattern, value)
     const replaced = replacePattern(
       value,
@@ -197,11 +200,12 @@ class WordReader {
   }
 
   #lookUp(name: string): string | undefined {
-    return this.#env.get(name)
+    const value = this.#env.get(name)
+    if (value === undefined) this.#unset.add(name)
+    return value
   }
 
-  #unsetText(name: string, written: string): string {
-    this.#unset.add(name)
+  #unsetText(written: string): string {
     return this.#lexing.keepUnset ? written : ''
   }
 

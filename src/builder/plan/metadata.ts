@@ -5,6 +5,7 @@ import { lintPorts, parsePorts } from '../dockerfile/ports.ts'
 import { checkSignal } from '../dockerfile/signal.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import { commandText, healthcheckText, listText, pairsText } from './history.ts'
+import { lintCommand, lintSecrets } from './lint-stage.ts'
 import { type StageDraft, setEnv, withConfig, withHistory, withoutConfig } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
@@ -16,13 +17,19 @@ export function applyMetadata(
   scope: StageScope,
 ): StageDraft {
   const { span } = instruction
-  const word = (text: string): string => scope.expand.word(text, draft.env, span)
+  const word = (text: string): string => scope.expand.word(text, draft, span)
   const { config } = draft.image.config
   switch (instruction.kind) {
     case 'arg':
       return applyArg(draft, instruction.args, scope, span)
     case 'env': {
       const pairs = expandPairs(instruction.pairs, word)
+      const secrets = lintSecrets(
+        'env',
+        pairs.map(([name]) => name),
+        span,
+      )
+      for (const warning of secrets) scope.warn(warning)
       const env = new Map(draft.env)
       let list = config.Env ?? []
       for (const [name, value] of pairs) {
@@ -49,7 +56,7 @@ export function applyMetadata(
       return withHistory(withConfig(draft, { User }), `USER ${User}`)
     }
     case 'expose': {
-      const words = instruction.ports.flatMap(port => scope.expand.words(port, draft.env, span))
+      const words = instruction.ports.flatMap(port => scope.expand.words(port, draft, span))
       for (const warning of lintPorts(words, span)) scope.warn(warning)
       const ports = parsePorts(words, span)
       const ExposedPorts = sorted({ ...config.ExposedPorts, ...keySet(ports) })
@@ -63,11 +70,13 @@ export function applyMetadata(
     case 'shell':
       return withHistory(withConfig(draft, { Shell: instruction.args }), listText('SHELL', instruction.args))
     case 'cmd': {
+      for (const warning of lintCommand(draft, 'CMD', instruction.command, span)) scope.warn(warning)
       const Cmd = commandArgs(draft, instruction.command)
       const changed = withConfig({ ...draft, hasCmd: true }, { Cmd, ArgsEscaped: true })
       return withHistory(changed, commandText('CMD', Cmd))
     }
     case 'entrypoint': {
+      for (const warning of lintCommand(draft, 'ENTRYPOINT', instruction.command, span)) scope.warn(warning)
       const Entrypoint = commandArgs(draft, instruction.command)
       const changed = withConfig(draft.hasCmd ? draft : withoutConfig(draft, 'Cmd'), { Entrypoint })
       return withHistory(changed, commandText('ENTRYPOINT', Entrypoint))
@@ -115,11 +124,14 @@ function applyArg(
     scope.consumed.add(key)
     const value =
       scope.buildArgs.get(key) ??
-      (fallback === undefined ? scope.globals.values.get(key) : scope.expand.word(fallback, env, span))
+      (fallback === undefined
+        ? scope.globals.values.get(key)
+        : scope.expand.word(fallback, { env, args: [...draft.args, ...names] }, span))
     if (value !== undefined) env.set(key, value)
     names.push(key)
     texts.push(value === undefined ? key : `${key}=${value}`)
   }
+  for (const warning of lintSecrets('arg', names, span)) scope.warn(warning)
   return withHistory({ ...draft, env, args: [...draft.args, ...names] }, `ARG ${texts.join(' ')}`)
 }
 

@@ -10,6 +10,8 @@ export type Entitlement = (typeof ENTITLEMENTS)[number]
 export interface PlanOptions {
   readonly buildArgs: ReadonlyMap<string, string>
   readonly target?: string
+  /** Whether stages that the target does not need are planned as well, for what there is to warn of. */
+  readonly everyStage?: boolean
   readonly labels: ReadonlyMap<string, string>
   readonly noCache: boolean
   /** Names or indexes of stages whose steps run although they may be in the cache. */

@@ -3,6 +3,7 @@
  * target: one that nothing needs is never looked at again, and its base is not resolved (semantics 109). Nothing is
  * executed here; the only thing waited for is what base images say.
  */
+import type { IgnoreRules } from '../context/ignore.ts'
 import { isChecked, parseCheck } from '../dockerfile/check.ts'
 import type { Dockerfile, Warning } from '../dockerfile/instructions.ts'
 import type { ResolveImage } from '../images/base-image.ts'
@@ -22,6 +23,8 @@ export interface PlanDeps {
   readonly resolveImage: ResolveImage
   readonly resolveLayout: ResolveLayout
   readonly createOp: CreateOp
+  /** What the build context leaves out; asked when the Dockerfile wants to be told of it. */
+  readonly ignoreRules?: () => Promise<IgnoreRules | undefined>
   readonly signal: AbortSignal
 }
 
@@ -44,21 +47,25 @@ export async function planBuild(dockerfile: Dockerfile, options: PlanOptions, de
   const { buildArgs, hostPlatform } = options
   const stage = findTarget(dockerfile, options.target)
   const warnings: PlanWarning[] = []
-  const check = parseCheck(buildArgs.get('BUILDKIT_DOCKERFILE_CHECK') ?? dockerfile.directives.check)
+  const check = parseCheck(
+    buildArgs.get('BUILDKIT_DOCKERFILE_CHECK') ?? dockerfile.directives.check?.split(/\s/, 1)[0],
+  )
   const warn = (warning: Warning): void => {
     if (isChecked(warning, check)) warnings.push(warning)
   }
   for (const warning of dockerfile.warnings) warn(warning)
-  const expand = createExpand(dockerfile.directives, warn)
+  const expand = createExpand(dockerfile.directives)
   const platformValues = platformArguments(hostPlatform, options.platform ?? hostPlatform, options.target)
   const globals = globalArguments(dockerfile, buildArgs, platformValues, expand)
   const consumed = new Set(globals.declared)
 
-  for (const warning of lintBases(dockerfile, buildArgs, platformValues)) warn(warning)
+  for (const warning of lintBases(dockerfile, { globals, platformValues, hostPlatform, expand }))
+    warn(warning)
   const failed = new AbortController()
   const signal = AbortSignal.any([deps.signal, failed.signal])
   const { resolveImage, resolveLayout, createOp } = deps
   const images = createBaseImages({ resolveImage, signal, stageNames: stageNames(dockerfile), warn })
+  const ignored = isChecked({ rule: 'CopyIgnoredFile' }, check) ? await deps.ignoreRules?.() : undefined
   const planner = createPlanner(dockerfile, options, {
     expand,
     globals,
@@ -67,9 +74,11 @@ export async function planBuild(dockerfile: Dockerfile, options: PlanOptions, de
     resolveLayout,
     createOp,
     warn,
+    ...(ignored !== undefined && { ignored }),
   })
   try {
     const { root, image } = withOptions(await planner.draft(stage), options)
+    if (options.everyStage === true) for (const other of dockerfile.stages) await planner.draft(other)
     const unused = unconsumed(buildArgs, consumed)
     if (unused.length > 0) warnings.push({ message: `No ARG takes the build args ${unused.join(', ')}` })
     const unknown = options.noCacheStages.filter(word => findStage(dockerfile, word) === undefined)

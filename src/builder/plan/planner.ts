@@ -1,4 +1,5 @@
 import { formatPlatform, type Platform } from '../../oci/platform.ts'
+import type { IgnoreRules } from '../context/ignore.ts'
 import type { Dockerfile, Instruction, Stage, Warning } from '../dockerfile/instructions.ts'
 import { parseOnbuildTrigger } from '../dockerfile/onbuild.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
@@ -9,6 +10,7 @@ import type { Vertex } from '../solve/vertex.ts'
 import type { GlobalArguments } from './arguments.ts'
 import { type BaseImages, placed } from './base-images.ts'
 import { type Base, expandBase } from './expand-base.ts'
+import { lintStage } from './lint-stage.ts'
 import { applyMetadata } from './metadata.ts'
 import { createNamedContexts, type FoundContext } from './named-contexts.ts'
 import type { CreateOp } from './op-definition.ts'
@@ -25,7 +27,7 @@ import type { StageScope } from './stage-scope.ts'
 import { findBaseStage, findSourceStage, findStage, findTarget } from './stages.ts'
 import { applyRun, applyTransfer, applyWorkdir } from './steps.ts'
 import { createVertices } from './vertices.ts'
-import type { Expand } from './words.ts'
+import { type Expand, expandInStages } from './words.ts'
 
 export interface PlannerDeps {
   readonly expand: Expand
@@ -35,6 +37,8 @@ export interface PlannerDeps {
   readonly images: BaseImages
   readonly resolveLayout: ResolveLayout
   readonly createOp: CreateOp
+  /** What the build context leaves out, where there is to be a warning of copying it. */
+  readonly ignored?: IgnoreRules
   warn(warning: Warning): void
 }
 
@@ -113,8 +117,15 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
       ...stage.instructions,
     ]
     const scope = createScope(stage, base, start, instructions)
+    for (const warning of lintStage(stage)) deps.warn(warning)
     let draft = withoutConfig(start, 'OnBuild')
-    for (const instruction of instructions) draft = await apply(draft, instruction, scope)
+    // What a trigger names was written for another context.
+    for (const [index, instruction] of instructions.entries())
+      draft = await apply(
+        draft,
+        instruction,
+        index < triggers.length ? { ...scope, ignored: undefined } : scope,
+      )
     return draft
   }
 
@@ -206,8 +217,9 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     let step = isImage ? 1 : 0
     const total = step + countSteps(instructions)
     return {
-      expand,
+      expand: expandInStages(expand, deps.warn),
       warn: deps.warn,
+      ignored: deps.ignored,
       buildArgs,
       globals,
       consumed,

@@ -27,7 +27,7 @@ export async function planMounts(
   const planned: MountDefinition[] = []
   if (command.form === 'file')
     planned.push({ kind: 'script', target: scriptPath(command.name), content: command.content })
-  const expand = (text: string) => scope.expand.word(text, draft.env, span)
+  const expand = (text: string) => scope.expand.word(text, draft, span)
 
   async function inputOf(from: string, { source = '' }: RunMount): Promise<MountInput> {
     return { input: sources.push(await scope.findSource(from, span)), source: pathBelowRoot(source) }

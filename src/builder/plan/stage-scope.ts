@@ -1,14 +1,15 @@
+import type { IgnoreRules } from '../context/ignore.ts'
 import type { Warning } from '../dockerfile/instructions.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
 import type { NetworkMode } from '../exec/executor.ts'
 import type { ShellDefinition, Vertex } from '../solve/vertex.ts'
 import type { GlobalArguments } from './arguments.ts'
 import type { OpDefinition } from './op-definition.ts'
-import type { Expand } from './words.ts'
+import type { StageExpand } from './words.ts'
 
 /** What the instructions of one stage are planned with. */
 export interface StageScope {
-  readonly expand: Expand
+  readonly expand: StageExpand
   readonly buildArgs: ReadonlyMap<string, string>
   readonly globals: GlobalArguments
   /** Names of ARGs seen so far, in any stage. */
@@ -25,6 +26,8 @@ export interface StageScope {
   readonly createdAt: number
   /** The same in layers that do not depend on the base. */
   readonly linkedAt: number
+  /** What the build context leaves out, where there is to be a warning of copying it. */
+  readonly ignored: IgnoreRules | undefined
   warn(warning: Warning): void
   /** The root filesystem that `--from` names. */
   findSource(word: string, span: SourceSpan): Promise<Vertex>

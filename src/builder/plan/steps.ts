@@ -12,6 +12,7 @@ import { parseGitReference } from '../fetch/git-reference.ts'
 import type { CopySource, Unpacking } from '../ops/copy-spec.ts'
 import { proxyEnv } from './arguments.ts'
 import { runText, transferText } from './history.ts'
+import { lintSources } from './lint-stage.ts'
 import { commandArgs } from './metadata.ts'
 import type { RunDefinition, TransferDefinition } from './op-definition.ts'
 import { planMounts, scriptPath } from './run-mounts.ts'
@@ -69,7 +70,7 @@ export async function applyTransfer(
   const { kind, span, chown, chmod } = instruction
   // Semantics 46: --chmod wins.
   const link = instruction.link && chmod === undefined
-  const word = (text: string): string => scope.expand.word(text, draft.env, span)
+  const word = (text: string): string => scope.expand.word(text, draft, span)
   const named = kind === 'copy' ? instruction.from : undefined
   const context = named === undefined ? undefined : scope.findDirectory(named)
   const from = context === undefined ? named : undefined
@@ -101,7 +102,7 @@ export function applyWorkdir(
 ): StageDraft {
   const { span } = instruction
   const { WorkingDir = '', User = '' } = draft.image.config.config
-  const given = scope.expand.word(instruction.path, draft.env, span)
+  const given = scope.expand.word(instruction.path, draft, span)
   const path = posix.isAbsolute(given) ? given : posix.resolve('/', WorkingDir, given)
   if (!posix.isAbsolute(given) && !draft.hasWorkdir)
     scope.warn({
@@ -132,7 +133,7 @@ function expandSources(
   const keepGitDir = kind === 'add' ? instruction.keepGitDir : undefined
   const isAlone = sources.length === 1 && files.length === 0
   const paths = sources.map(source => {
-    const text = scope.expand.word(source, draft.env, span)
+    const text = scope.expand.word(source, draft, span)
     const remote = remoteSource(text, { checksum: isAlone ? checksum : '', keepGitDir })
     if (remote === undefined) return { kind: 'path', path: text } as const
     if (kind === 'add') return remote
@@ -144,11 +145,17 @@ function expandSources(
   })
   if (checksum !== '' && (!isAlone || paths[0]?.kind === 'path'))
     throw invalid('Cannot check --checksum: ADD needs one URL or Git repository as its only source', span)
+  const isOfContext = kind === 'add' || instruction.from === undefined
+  const { ignored } = scope
+  if (ignored !== undefined && isOfContext) {
+    const names = paths.flatMap(path => (path.kind === 'path' ? [path.path] : []))
+    for (const warning of lintSources(names, instruction, ignored)) scope.warn(warning)
+  }
   const heredocs = files.map(
     ({ name, content, expand }): CopySource => ({
       kind: 'heredoc',
       name,
-      content: expand ? scope.expand.body(content, draft.env, span) : content,
+      content: expand ? scope.expand.body(content, draft, span) : content,
     }),
   )
   return [...paths, ...heredocs]
@@ -165,7 +172,7 @@ function expandChecksum(
   scope: StageScope,
 ): string {
   if (instruction.kind === 'copy') return ''
-  return scope.expand.word(instruction.checksum ?? '', draft.env, instruction.span)
+  return scope.expand.word(instruction.checksum ?? '', draft, instruction.span)
 }
 
 interface RemoteFlags {

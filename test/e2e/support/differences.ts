@@ -85,6 +85,15 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }
 
+/** The names of the differences without which two images would not be the same. */
+export function differencesOf(ours: Comparable, theirs: Comparable, version: string): readonly string[] {
+  return DIFFERENCES.filter(difference => {
+    const others = DIFFERENCES.filter(other => other !== difference && other.isOf(version))
+    const left = (image: Comparable) => others.reduce((image, other) => other.without(image), image)
+    return difference.isOf(version) && !isDeepStrictEqual(left(ours), left(theirs))
+  }).map(({ name }) => name)
+}
+
 /** Go writes an empty list as null where we write nothing. */
 function withoutNulls(config: unknown): unknown {
   return Object.fromEntries(Object.entries(config as object).filter(([, value]) => value !== null))
@@ -106,6 +115,7 @@ function ofOldHistory(name: string, older: (createdBy: string) => string): Diffe
   }
 }
 
-function isOld(version: string): boolean {
+/** Whether the engine is one of before BuildKit was the default builder. */
+export function isOld(version: string): boolean {
   return Number.parseInt(version, 10) < 23
 }

@@ -197,7 +197,7 @@ COPY b /`
       message: /JSONArgsRecommended/,
     })
     assert.deepEqual(executed(workshop.events), [])
-    await workshop.build(`# check=skip=jsonargsrecommended;error=true\n${text}`)
+    await workshop.build(`# check=skip=JSONArgsRecommended;error=true\n${text}`)
   })
 
   it('explains why each step ran', async () => {

@@ -130,7 +130,7 @@ for (const [word, message] of REFUSED)
 test('semantics 10: what is unset is empty, and told', () => {
   const { value, unset } = expandWord('$A${B}$V${A}${C:-x}${D+x}', ENV, { escape: '\\' })
   assert.equal(value, 'valuex')
-  assert.deepEqual(unset, ['A', 'B'])
+  assert.deepEqual(unset, ['A', 'B', 'C', 'D'])
 })
 
 test('semantics 11: the escape may be a backtick', () => {

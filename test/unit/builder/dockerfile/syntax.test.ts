@@ -140,8 +140,8 @@ test('parseSyntax() gives each instruction all its lines', () => {
     ],
   )
   assert.deepEqual(
-    nodes.map(node => node.hasBlankContinuation),
-    [false, false, true, false],
+    nodes.map(node => node.blankContinuation?.startLine),
+    [undefined, undefined, 10, undefined],
   )
 })
 

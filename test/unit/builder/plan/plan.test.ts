@@ -325,7 +325,14 @@ describe('planBuild(): stages', () => {
   })
 
   for (const [rule, text, ...buildArgs] of [
+    ['JSONArgsRecommended', 'FROM base\nCMD b'],
+    ['JSONArgsRecommended', 'FROM base\nENTRYPOINT b'],
+    ['MultipleInstructionsDisallowed', 'FROM base\nCMD ["b"]\nCMD ["c"]'],
+    ['SecretsUsedInArgOrEnv', 'FROM base\nARG API_KEY'],
+    ['SecretsUsedInArgOrEnv', 'FROM base\nENV x=y db_password=z'],
+    ['UndefinedVar', `FROM base\nENV x=$\{UNSET:-y}`],
     ['UndefinedArgInFrom', 'ARG NAME=base\nFROM base$NMAE'],
+    ['UndefinedArgInFrom', `FROM $\{NAME:-base}`],
     ['InvalidDefaultArgInFrom', 'ARG TAG\nFROM base:$TAG', 'TAG=x'],
     ['RedundantTargetPlatform', 'FROM --platform=$TARGETPLATFORM base'],
     ['FromPlatformFlagConstDisallowed', 'FROM --platform=linux/amd64 base'],
@@ -342,10 +349,27 @@ describe('planBuild(): stages', () => {
         (await planText(given, options)).warnings.map(({ rule }) => rule)
       const rules = await rulesOf(text)
       assert.ok(rules.includes(rule), rules.join())
-      assert.ok(!(await rulesOf(`# check=skip=JSONArgsRecommended, ${rule}\n${text}`)).includes(rule))
+      assert.ok(!(await rulesOf(`# check=skip=JSONArgsRecommended,${rule}\n${text}`)).includes(rule))
       assert.deepEqual(await rulesOf(`# check=skip=all;error=true\n${text}`), [])
     })
   }
+
+  for (const text of [
+    'FROM base\nSHELL ["/bin/sh"]\nCMD b',
+    'FROM base AS a\nCMD b\nFROM base',
+    'FROM base AS a\nCMD ["b"]\nFROM a\nCMD ["c"]',
+    'FROM base\nARG N\nENV x=$N',
+    'FROM --platform=linux/amd64 base AS on-amd64',
+    '# c\nFROM base AS b\nCOPY f /',
+    '# check=skip=all;experimental=CopyIgnoredFile\n# c\nFROM base AS b\nCMD c',
+  ])
+    it(`has nothing to warn of: ${JSON.stringify(text)}`, async () =>
+      assert.deepEqual((await planText(text, {})).warnings, []))
+
+  for (const check of ['Skip=all', 'skip', 'skip=A;', 'skip =A', 'error=maybe'])
+    it(`refuses # check=${check}, as BuildKit does`, async () => {
+      await assert.rejects(planText(`# check=${check}\nFROM base`), { code: 'dockerfile-invalid' })
+    })
 
   it('a named context that names an image takes its place, whatever its tag', async () => {
     const namedContexts = new Map([['debian', { kind: 'image', name: 'base' } as const]])
