@@ -34,8 +34,8 @@ function readFlagWord(text: string): { word: string; end: number } {
   return { word, end: index }
 }
 
-/** `text` has one value, `texts` any number of them, `boolean` none or `=true`, `=false`. */
-export type FlagKind = 'text' | 'texts' | 'boolean'
+/** `text` has one value, `word` one that is not empty, `texts` any number, `boolean` none or `=true`, `=false`. */
+export type FlagKind = 'text' | 'word' | 'texts' | 'boolean'
 
 export type FlagValues<Spec extends Record<string, FlagKind>> = {
   readonly [Name in keyof Spec]: Spec[Name] extends 'texts'
@@ -80,7 +80,7 @@ function checkValue(
   span: SourceSpan,
 ): string {
   if (kind !== 'boolean') {
-    if (value === undefined)
+    if (value === undefined || (kind === 'word' && value === ''))
       throw invalid(`Cannot read ${instruction}: the flag --${name} needs a value`, span)
     return value
   }

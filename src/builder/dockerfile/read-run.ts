@@ -9,7 +9,7 @@ import { trim } from './space.ts'
 import { suggest } from './suggest.ts'
 import type { SyntaxNode } from './syntax.ts'
 
-const RUN_FLAGS = { mount: 'texts', network: 'text', security: 'text', device: 'texts' } as const
+const RUN_FLAGS = { mount: 'texts', network: 'word', security: 'word', device: 'texts' } as const
 const NETWORKS = ['default', 'none', 'host'] as const
 const SECURITIES = ['sandbox', 'insecure'] as const
 
@@ -60,8 +60,8 @@ function withHeredocs(node: SyntaxNode): string {
   return [node.rest, ...node.heredocs.map(heredoc => heredoc.content + heredoc.name)].join('\n')
 }
 
-/** A heredoc's delimiter as the name of a file. @throws BuildError for one that would lie elsewhere */
-export function checkFileName(heredoc: Heredoc, span: SourceSpan): string {
+/** A heredoc's delimiter as the name of a program. @throws BuildError for one that would lie elsewhere */
+function checkFileName(heredoc: Heredoc, span: SourceSpan): string {
   if (!/[/\0]/.test(heredoc.name) && heredoc.name !== '.' && heredoc.name !== '..') return heredoc.name
   throw invalid(
     `Cannot write the heredoc ${JSON.stringify(heredoc.name)}: that is not a name for a file`,

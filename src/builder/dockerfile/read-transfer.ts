@@ -3,7 +3,6 @@ import { heredocText, parseHeredocOpening } from './heredoc.ts'
 import type { AddInstruction, CopyInstruction, InlineFile } from './instructions.ts'
 import { invalid } from './invalid.ts'
 import { parseJsonForm } from './json-form.ts'
-import { checkFileName } from './read-run.ts'
 import type { SyntaxNode } from './syntax.ts'
 import { splitFields } from './words.ts'
 
@@ -93,5 +92,5 @@ function inlineFile(word: string, node: SyntaxNode): InlineFile | undefined {
   const heredoc = node.heredocs.findLast(({ name }) => name === opening?.name)
   if (opening === undefined || heredoc === undefined) return undefined
   const content = heredocText({ ...heredoc, isChomped: opening.isChomped })
-  return { name: checkFileName(heredoc, node.span), content, expand: opening.isExpanded }
+  return { name: heredoc.name, content, expand: opening.isExpanded }
 }

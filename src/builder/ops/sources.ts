@@ -113,7 +113,7 @@ function compileInclude(pattern: ByteString): Pattern {
 /** A delimiter is any word; the file is named by its last part. */
 function inlineName(delimiter: string): ByteString {
   const name = baseName(byteStringOf(pathBelowRoot(delimiter)))
-  if (name !== '') return name
+  if (name !== '' && !name.includes('\0')) return name
   throw new BuildError(
     'dockerfile-invalid',
     `Cannot copy heredoc ${JSON.stringify(delimiter)}: no file can have that name`,

@@ -1,6 +1,7 @@
 /** Instructions that change the image config only (semantics 73-80). */
 import type { Healthcheck } from '../../oci/config.ts'
 import type { Command, Instruction, KeyValue } from '../dockerfile/instructions.ts'
+import { invalid } from '../dockerfile/invalid.ts'
 import { lintPorts, parsePorts } from '../dockerfile/ports.ts'
 import { checkSignal } from '../dockerfile/signal.ts'
 import type { SourceSpan } from '../dockerfile/source.ts'
@@ -64,6 +65,7 @@ export function applyMetadata(
     }
     case 'volume': {
       const paths = instruction.paths.map(word)
+      if (paths.includes('')) throw invalid('Cannot declare a volume: its path is empty', span)
       const Volumes = sorted({ ...config.Volumes, ...keySet(paths) })
       return withHistory(withConfig(draft, { Volumes }), listText('VOLUME', paths))
     }

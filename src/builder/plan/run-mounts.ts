@@ -135,5 +135,7 @@ function sshOf(mount: RunMount, count: number, draft: StageDraft, span: SourceSp
 function targetOf({ target = '' }: RunMount, workdir: string, span: SourceSpan): string {
   const path = posix.resolve('/', workdir, target)
   if (path !== '/') return path
-  throw invalid(`Cannot mount over ${JSON.stringify(target)}: that is the root directory`, span)
+  throw target === ''
+    ? invalid('Cannot mount: it needs a target', span, 'say with "target" where to')
+    : invalid(`Cannot mount over ${JSON.stringify(target)}: that is the root directory`, span)
 }

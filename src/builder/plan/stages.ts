@@ -24,14 +24,18 @@ export function findSourceStage(
   const other = byNameOrIndex(dockerfile.stages, word)
   if (other !== undefined) {
     const problem = other === stage ? 'it is this very stage' : 'it comes later in the Dockerfile'
-    throw new BuildError('dockerfile-invalid', `Cannot copy from stage ${JSON.stringify(word)}: ${problem}`, {
-      span,
-    })
+    throw new BuildError(
+      'dockerfile-invalid',
+      `Cannot take files from stage ${JSON.stringify(word)}: ${problem}`,
+      {
+        span,
+      },
+    )
   }
-  if (!/^\d+$/.test(word)) return undefined
+  if (!/^-?\d+$/.test(word)) return undefined
   throw new BuildError(
     'dockerfile-invalid',
-    `Cannot copy from stage ${word}: there are only ${dockerfile.stages.length}, counted from 0`,
+    `Cannot take files from stage ${word}: there are only ${dockerfile.stages.length}, counted from 0`,
     { span },
   )
 }

@@ -67,10 +67,11 @@ export async function applyTransfer(
   instruction: CopyInstruction | AddInstruction,
   scope: StageScope,
 ): Promise<StageDraft> {
-  const { kind, span, chown, chmod } = instruction
-  // Semantics 46: --chmod wins.
-  const link = instruction.link && chmod === undefined
+  const { kind, span, chown } = instruction
   const word = (text: string): string => scope.expand.word(text, draft, span)
+  const chmod = instruction.chmod === undefined ? '' : word(instruction.chmod)
+  // Semantics 46: --chmod wins.
+  const link = instruction.link && chmod === ''
   const named = kind === 'copy' ? instruction.from : undefined
   const context = named === undefined ? undefined : scope.findDirectory(named)
   const from = context === undefined ? named : undefined
@@ -84,7 +85,7 @@ export async function applyTransfer(
     destination: word(instruction.destination),
     workdir: workingDirectory(draft),
     ...(chown !== undefined && { chown: word(chown) }),
-    ...(chmod !== undefined && { chmod: word(chmod) }),
+    ...(chmod !== '' && { chmod }),
     link,
     unpack: unpacking(instruction),
     createdAt: link ? scope.linkedAt : scope.createdAt,

@@ -219,6 +219,15 @@ describe('planBuild(): ARG', () => {
     assert.deepEqual(sibling.history, [`RUN ${RUN_TRUE}`])
   })
 
+  it('refuses a volume that expands to nothing', async () => {
+    await assert.rejects(planText('FROM base\nVOLUME $NONE'), /path is empty/)
+  })
+
+  it('semantics 46: a --chmod that expands to nothing is none, and --link holds', async () => {
+    const { history } = await planText('FROM base\nCOPY --link --chmod=$NONE a b')
+    assert.equal(history.at(-1), 'COPY a b # buildkit')
+  })
+
   it('semantics 8: the name of an ARG is what is written, the default expands', async () => {
     const { history } = await planText('FROM base\nENV N=x\nARG $N=$N "q"=1\nENV seen="$q."')
     assert.deepEqual(history.slice(-2), ['- ARG $N=x "q"=1', '- ENV seen=.'])
