@@ -7,11 +7,13 @@
  */
 import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { type Access, type ClientInfo, everyoneMay } from './access.ts'
+import { type Access, type ClientInfo, everyoneMay, type Principal } from './access.ts'
 import { drainUnread, watchClient } from './client-connection.ts'
 import { answerOf, isFault, RegistryError } from './errors.ts'
+import { type ContentEvent, createObservedStore } from './events/observed-store.ts'
 import type { Answer, Handlers } from './exchange.ts'
 import type { RegistryLog, RequestLine } from './log.ts'
+import { newRequestID, observeRequest, type RequestObserver } from './observation.ts'
 import type { RepositoryStore } from './repository-store.ts'
 import { parseTarget, type Target } from './route.ts'
 import { blobHandlers } from './routes/blobs.ts'
@@ -30,6 +32,18 @@ export interface RegistryAppDeps {
   readonly access?: Access
   /** Routes that are not below `/v2/`. */
   readonly extras?: readonly ((app: FastifyInstance) => void)[]
+  /** Is told of every request when it is over. */
+  readonly observe?: RequestObserver
+  /** Is told what requests did to manifests. */
+  readonly listen?: (event: ContentEvent, by: Requester) => void
+}
+
+/** Whose request it was. */
+export interface Requester {
+  readonly requestID: string
+  readonly principal: Principal
+  readonly client: ClientInfo
+  readonly method: string
 }
 
 /** A connection on which nothing moves for so long is given up; a slow one is not. */
@@ -39,19 +53,18 @@ export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
   const app = fastify({
     exposeHeadRoutes: false,
     requestTimeout: 0,
+    genReqId: newRequestID,
     connectionTimeout: IDLE_CONNECTION_MS,
     frameworkErrors: (error, request, reply) => {
+      begin(deps, request, reply)
       sendError(deps, new RegistryError('name-invalid', `Cannot read path: ${error.message}`), request, reply)
     },
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.decorateRequest('contentType', undefined)
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('Docker-Distribution-API-Version', 'registry/2.0')
-    reply.header('X-Content-Type-Options', 'nosniff')
-    hideContentType(request)
-  })
+  app.decorateRequest('trace')
+  app.addHook('onRequest', async (request, reply) => begin(deps, request, reply))
   app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply))
   // Other methods and other paths end up here, and are answered 405 or 404 by the same three steps.
   app.setNotFoundHandler((request, reply) => serve(deps, request, reply))
@@ -73,6 +86,14 @@ declare module 'fastify' {
   }
 }
 
+function begin(deps: RegistryAppDeps, request: FastifyRequest, reply: FastifyReply): void {
+  observeRequest(deps.observe, request, reply)
+  reply.header('Docker-Distribution-API-Version', 'registry/2.0')
+  reply.header('X-Content-Type-Options', 'nosniff')
+  reply.header('X-Request-Id', request.id)
+  hideContentType(request)
+}
+
 /** Fastify answers 415 to a `Content-Type` that it cannot read, before any handler is asked. */
 function hideContentType(request: FastifyRequest): void {
   request.contentType = request.raw.headers['content-type']
@@ -86,10 +107,12 @@ async function serve(
 ): Promise<FastifyReply> {
   const [path = '', ...search] = request.raw.url?.split('?') ?? []
   const target = parseTarget(path)
+  request.trace.target = target
   const query = new URLSearchParams(search.join('?'))
   const client = clientOf(request)
   const { principal, may } =
     (await deps.access?.authorize({ method: request.method, target, query, client })) ?? everyoneMay
+  request.trace.principal = principal
   const handlers = handlersOf(target)
   const handler = new Map(Object.entries(handlers)).get(request.method)
   if (handler === undefined) {
@@ -100,15 +123,22 @@ async function serve(
     )
   }
   const answer = await handler({
-    repositories: deps.repositories,
+    repositories: storeFor(deps, { requestID: request.id, principal, client, method: request.method }),
     principal,
     may,
     query,
     headers: request.headers,
     contentType: request.contentType,
-    ...watchClient(request.raw, reply.raw),
+    ...watchClient(request.raw, reply.raw, length => {
+      request.trace.bytesIn += length
+    }),
   })
   return send(deps, answer, request, reply)
+}
+
+function storeFor({ repositories, listen }: RegistryAppDeps, requester: Requester): RepositoryStore {
+  if (listen === undefined) return repositories
+  return createObservedStore(repositories, event => listen(event, requester))
 }
 
 export function clientOf(request: FastifyRequest): ClientInfo {

@@ -15,14 +15,29 @@ export interface ClientConnection {
   readonly signal: AbortSignal
 }
 
-export function watchClient(request: IncomingMessage, response: ServerResponse): ClientConnection {
+/** @param count is told the length of each part of the body that is read */
+export function watchClient(
+  request: IncomingMessage,
+  response: ServerResponse,
+  count: (length: number) => void,
+): ClientConnection {
   const gone = new AbortController()
   response.once('close', () => {
     if (!response.writableFinished) gone.abort()
   })
   return {
-    body: { [Symbol.asyncIterator]: () => request.iterator({ destroyOnReturn: false }) },
+    body: { [Symbol.asyncIterator]: () => counted(request.iterator({ destroyOnReturn: false }), count) },
     signal: gone.signal,
+  }
+}
+
+async function* counted(
+  body: AsyncIterable<Buffer>,
+  count: (length: number) => void,
+): AsyncGenerator<Buffer, void, void> {
+  for await (const chunk of body) {
+    count(chunk.length)
+    yield chunk
   }
 }
 
