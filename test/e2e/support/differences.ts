@@ -50,6 +50,26 @@ const DIFFERENCES: readonly Difference[] = [
       ),
     }),
   },
+  ofOldHistory('ports as a map in EXPOSE', createdBy =>
+    createdBy.replace(/^EXPOSE (?:map)?\[(.*)\]$/, (_, ports: string) => {
+      const names = ports.replaceAll(':{}', '').split(' ')
+      return `EXPOSE ${[...new Set(names)].sort().join(' ')}`
+    }),
+  ),
+  ofOldTree('links to names of layers below', tree =>
+    Object.fromEntries(
+      Object.entries(tree).map(([path, what]) => [
+        path,
+        what.replace(/ linked with [^\n]*?(?= of \d|$)/, ''),
+      ]),
+    ),
+  ),
+  ofOldTree('/etc left by RUN on scratch', ({ etc, ...tree }) =>
+    etc === undefined ||
+    (etc === 'directory 755 0:0' && !Object.keys(tree).some(path => path.startsWith('etc/')))
+      ? tree
+      : { etc, ...tree },
+  ),
 ]
 
 export function comparable({ config, layers, tree }: ImageContents): Comparable {
@@ -97,6 +117,16 @@ export function differencesOf(ours: Comparable, theirs: Comparable, version: str
 /** Go writes an empty list as null where we write nothing. */
 function withoutNulls(config: unknown): unknown {
   return Object.fromEntries(Object.entries(config as object).filter(([, value]) => value !== null))
+}
+
+/** Layers of the graph driver say of some files what those of containerd do not (semantics 64, 89). */
+function ofOldTree(name: string, older: (tree: Comparable['tree']) => Comparable['tree']): Difference {
+  return {
+    name,
+    reason: 'the engine of Debian 12 is of 2020',
+    isOf: isOld,
+    without: image => ({ ...image, tree: older(image.tree) }),
+  }
 }
 
 /** The engine of 2020 writes some lines of the history otherwise than those of today, which we follow (semantics 25, 81). */
