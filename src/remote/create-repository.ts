@@ -4,8 +4,9 @@ import type { Digest } from '../oci/digest.ts'
 import { isManifestDescriptor, readContent } from '../oci/graph.ts'
 import { RemoteError } from './errors.ts'
 import type { MirrorChoice } from './mirrors.ts'
-import { openBlob, openManifest, resolveManifest } from './pull.ts'
+import { openBlob, openManifest, readManifest, resolveManifest, statBlob } from './pull.ts'
 import { collect, hasContent, mountOrUpload, putManifest } from './push.ts'
+import { listReferrers } from './referrers.ts'
 import type { Endpoint } from './registry-config.ts'
 import type { RemoteRepository, RepositoryContext } from './repository.ts'
 import { listTags } from './tags.ts'
@@ -38,6 +39,11 @@ export function createRepository(deps: RepositoryDeps): RemoteRepository {
     open,
     resolve: tagOrDigest =>
       mirrorChoice.first(mirrors, own, endpoint => resolveManifest(deps, endpoint, tagOrDigest)),
+    readManifest: tagOrDigest =>
+      mirrorChoice.first(mirrors, own, endpoint => readManifest(deps, endpoint, tagOrDigest)),
+    statBlob: digest => mirrorChoice.first(mirrors, own, endpoint => statBlob(deps, endpoint, digest)),
+    listReferrers: async subject =>
+      (await mirrorChoice.first(mirrors, own, endpoint => listReferrers(deps, endpoint, subject))) ?? [],
     has: descriptor => hasContent(deps, own, descriptor),
     async write(descriptor, source, signal) {
       const context = { ...deps, signal: AbortSignal.any([deps.signal, signal]) }

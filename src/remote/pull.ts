@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import type { BlobInfo } from '../oci/content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestOf, isDigest } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
@@ -8,7 +9,7 @@ import type { Tag } from '../oci/reference.ts'
 import { ContentStream } from './content-stream.ts'
 import { isBrokenConnection, isStalled, RemoteError } from './errors.ts'
 import type { Endpoint } from './registry-config.ts'
-import type { RepositoryContext } from './repository.ts'
+import type { ReadManifest, RepositoryContext } from './repository.ts'
 import { contentLength, contentType, smallBody } from './response.ts'
 import { backoffMs, MAX_ATTEMPTS } from './retry.ts'
 import { pullScopes } from './scopes.ts'
@@ -33,15 +34,16 @@ export async function resolveManifest(
   const told = response.headers['docker-content-digest'] ?? (isDigest(tagOrDigest) ? tagOrDigest : undefined)
   const isComplete = response.status === 200 && mediaType !== undefined && size !== undefined && size > 0
   if (!isComplete || !isManifestType(mediaType) || typeof told !== 'string' || !isDigest(told))
-    return resolveByGet(context, endpoint, tagOrDigest)
+    return (await readManifest(context, endpoint, tagOrDigest))?.descriptor
   return { mediaType, digest: checked(told, tagOrDigest, endpoint), size }
 }
 
-async function resolveByGet(
+/** @throws OciError `digest-mismatch` for other bytes than the digest, or the registry's own header, promises */
+export async function readManifest(
   context: RepositoryContext,
   endpoint: Endpoint,
   tagOrDigest: Tag | Digest,
-): Promise<Descriptor | undefined> {
+): Promise<ReadManifest | undefined> {
   const response = await ask(context, endpoint, 'GET', `manifests/${tagOrDigest}`, [200, 404])
   if (response.status === 404) {
     response.drop()
@@ -50,8 +52,33 @@ async function resolveByGet(
   const bytes = await smallBody(response)
   const told = contentType(response)
   const { mediaType } = parseManifest(bytes, told !== undefined && isManifestType(told) ? told : undefined)
-  const digest = digestOf(bytes, isDigest(tagOrDigest) ? digestAlgorithm(tagOrDigest) : 'sha256')
-  return { mediaType, digest: checked(digest, tagOrDigest, endpoint), size: bytes.length }
+  const header = response.headers['docker-content-digest']
+  const promised = isDigest(tagOrDigest) ? tagOrDigest : header
+  const isPromise = typeof promised === 'string' && isDigest(promised)
+  const digest = digestOf(bytes, isPromise ? digestAlgorithm(promised) : 'sha256')
+  const descriptor = {
+    mediaType,
+    digest: checked(digest, isPromise ? promised : tagOrDigest, endpoint),
+    size: bytes.length,
+  }
+  return { descriptor, bytes }
+}
+
+/** @throws RemoteError `response-invalid` where the registry does not tell the size */
+export async function statBlob(
+  context: RepositoryContext,
+  endpoint: Endpoint,
+  digest: Digest,
+): Promise<BlobInfo | undefined> {
+  const response = await ask(context, endpoint, 'HEAD', `blobs/${digest}`, [200, 404])
+  response.drop()
+  if (response.status === 404) return undefined
+  const size = contentLength(response)
+  if (size !== undefined) return { digest, size }
+  throw new RemoteError(
+    'response-invalid',
+    `Cannot read ${digest} from ${endpoint.host}: it does not tell the size`,
+  )
 }
 
 /** Undefined when there is no such manifest. */

@@ -1,3 +1,4 @@
+import type { BlobInfo } from '../oci/content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { GraphSource, GraphTarget } from '../oci/graph.ts'
@@ -14,10 +15,22 @@ export interface RemoteRepository extends GraphSource, GraphTarget {
   readonly name: RepositoryName
   /** Undefined when there is no such manifest. */
   resolve(tagOrDigest: Tag | Digest): Promise<Descriptor | undefined>
+  /** The manifest itself, in one request, verified where a digest was asked for; undefined when there is none. */
+  readManifest(tagOrDigest: Tag | Digest): Promise<ReadManifest | undefined>
+  /** Undefined when there is no such blob. */
+  statBlob(digest: Digest): Promise<BlobInfo | undefined>
+  /** What refers to this manifest; empty too where the registry has no referrers API. */
+  listReferrers(subject: Digest): Promise<readonly Descriptor[]>
   /** Points the tag at a manifest that the repository has. */
   tag(descriptor: Descriptor, tag: Tag): Promise<void>
   /** Undefined when there is no such repository. */
   listTags(): Promise<readonly Tag[] | undefined>
+}
+
+/** A manifest as a registry sent it. */
+export interface ReadManifest {
+  readonly descriptor: Descriptor
+  readonly bytes: Buffer
 }
 
 /** What the calls of one repository share. */

@@ -72,13 +72,15 @@ const DELETE_DEAD_LINKS = `
     AND NOT EXISTS (SELECT 1 FROM manifest_references r JOIN manifests m ON m.id = r.manifest
                     WHERE r.digest = links.digest AND m.repository = ?1)`
 
-function sweepRepository(database: Database, id: number, cutoff: number): void {
+/** One repository of `sweepRepositories`; to be called in a transaction. */
+export function sweepRepository(database: Database, id: number, cutoff: number): void {
   database.run(DELETE_DEAD_MANIFESTS, id, cutoff)
   database.run(DELETE_DEAD_LINKS, id, cutoff)
   dropEmptyRepository(database, id)
 }
 
-function deleteUnneeded(database: Database, { digest }: BlobInfo, cutoff: number): boolean {
+/** True when nothing needed the blob, and its row is gone; to be called in a transaction. */
+export function deleteUnneeded(database: Database, { digest }: BlobInfo, cutoff: number): boolean {
   return (
     database.run(
       `DELETE FROM blobs WHERE digest = ?1 AND touched_at < ?2

@@ -26,6 +26,13 @@ export interface TagRecord {
   readonly updatedAt: number
 }
 
+/** What a tag's own registry said of it, when it was last asked. */
+export interface UpstreamTag {
+  readonly digest: Digest
+  /** Milliseconds since the epoch. */
+  readonly checkedAt: number
+}
+
 /** Where a list goes on: names after `after` in byte order, at most `limit` of them. */
 export interface Page {
   readonly after?: string
@@ -65,8 +72,8 @@ export interface Metadata {
   /** @throws never for absence: undefined for an unknown repository or tag */
   getTag(repository: RepositoryName, tag: Tag): TagRecord | undefined
   /**
-   * Adds a manifest whose bytes are already content, links what it references into the repository, and points the
-   * tags at it: all or nothing.
+   * Adds a manifest whose bytes are already content, links what it needs into the repository, and points the tags at
+   * it: all or nothing. What is optional is not linked: nobody has shown that this repository may read it.
    * @throws StoreError `content-missing` (detail: the digests) when a reference that is not optional is not stored
    */
   putManifest(repository: RepositoryName, manifest: ManifestRecord, tags: readonly Tag[]): void
@@ -82,6 +89,11 @@ export interface Metadata {
   listAllTags(): readonly TagRecord[]
   /** Manifests of the repository whose subject is this digest, oldest first. */
   listReferrers(repository: RepositoryName, subject: Digest): readonly ManifestRecord[]
+
+  /** Undefined for a tag that did not come from the registry of its repository: one that was made here. */
+  getUpstreamTag(repository: RepositoryName, tag: Tag): UpstreamTag | undefined
+  /** Notes that the registry of the repository says, now, that this tag of ours is this manifest. */
+  putUpstreamTag(repository: RepositoryName, tag: Tag, digest: Digest): void
 
   /** Makes a blob visible in a repository. @throws StoreError `content-missing` */
   linkBlob(repository: RepositoryName, digest: Digest): void

@@ -8,7 +8,8 @@
  * repositories ─┬─ manifests ─┬─ tags
  *               │             └─ manifest_references     (by digest; may be absent where optional)
  *               └─ links ─── blobs ─── layers ─── cache_records
- * uploads, ingest_locks: about files in ingest/          tocs: by diffID
+ * uploads, downloads, ingest_locks: about files in ingest/          tocs: by diffID
+ * upstream_tags: which tags are as their own registry had them, and when it was asked
  * ```
  * `touched_at` is when somebody last asked for the row: garbage collection spares what is younger than its grace.
  */
@@ -95,6 +96,17 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE ingest_locks (id TEXT PRIMARY KEY, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE upstream_tags (
+    repository INTEGER NOT NULL, tag TEXT NOT NULL, digest TEXT NOT NULL, checked_at INTEGER NOT NULL,
+    PRIMARY KEY (repository, tag),
+    FOREIGN KEY (repository, tag) REFERENCES tags(repository, tag) ON DELETE CASCADE
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE downloads (
+    digest TEXT PRIMARY KEY, ingest TEXT NOT NULL, size INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   `,
 ]
 

@@ -4,6 +4,7 @@ import type { Database } from './database.ts'
 import type { Metadata } from './metadata.ts'
 import { createLayerMetadata } from './sqlite-layers.ts'
 import { createRepositoryMetadata } from './sqlite-repositories.ts'
+import { createUpstreamMetadata } from './upstream-rows.ts'
 
 export interface SqliteMetadataDeps {
   /** Migrated. Closed by `close` of the metadata. */
@@ -18,6 +19,7 @@ export function createSqliteMetadata({ database, now }: SqliteMetadataDeps): Met
     ...createRepositoryMetadata(database, now),
     ...createLayerMetadata(database, now),
     ...createUploadMetadata(database, now),
+    ...createUpstreamMetadata(database, now),
     close: () => database.close(),
   }
 }

@@ -205,7 +205,7 @@ function isUnchanged(
     ) !== undefined
   const isLinkedOrAbsent = (digest: Digest): boolean =>
     findLink(database, repository, digest) !== undefined || findBlob(database, digest) === undefined
-  return tags.every(pointsHere) && manifest.references.every(isLinkedOrAbsent)
+  return tags.every(pointsHere) && neededBy(manifest).every(isLinkedOrAbsent)
 }
 
 /** The references without which the manifest is not whole. */
@@ -242,7 +242,7 @@ function insertManifest(
   )
   if (row === undefined) throw new Error('an upsert returns its row')
   putReferences(database, row.id, references, new Set(manifest.optional))
-  putLinks(database, repositoryRow, references, now)
+  putLinks(database, repositoryRow, neededBy(manifest), now)
   for (const tag of tags) putTag(database, repositoryRow, tag, row.id, now)
 }
 

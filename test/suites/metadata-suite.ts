@@ -72,6 +72,38 @@ export function metadataSuite(name: string, open: (t: TestContext) => OpenMetada
       assert.ok(!metadata.isBlobLinked(BASE, digestOf('layer')))
     })
 
+    it('links nothing that is optional: a manifest that names a digest is no right to read it', t => {
+      const { metadata, store } = open(t)
+      const secret = store('pushed to a repository of others')
+      const image = { ...manifestOf(store, 'image', ['layer']), optional: [secret] }
+      metadata.putManifest(APP, { ...image, references: [...image.references, secret] }, [tag('latest')])
+      assert.ok(!metadata.isBlobLinked(APP, secret))
+    })
+
+    it('knows which tags are as their own registry had them, until they go', t => {
+      const { metadata, store, clock } = open(t)
+      const [first, second] = [manifestOf(store, 'one', []), manifestOf(store, 'two', [])]
+      metadata.putUpstreamTag(BASE, tag('12'), first.digest)
+      assert.equal(metadata.getUpstreamTag(BASE, tag('12')), undefined, 'there is no such tag')
+      metadata.putManifest(BASE, first, [tag('12'), tag('13')])
+      metadata.putUpstreamTag(BASE, tag('12'), first.digest)
+      assert.deepEqual(metadata.getUpstreamTag(BASE, tag('12')), {
+        digest: first.digest,
+        checkedAt: clock.time,
+      })
+      assert.equal(metadata.getUpstreamTag(BASE, tag('13')), undefined)
+      clock.pass(HOUR_MS)
+      metadata.putManifest(BASE, second, [tag('12')])
+      assert.equal(metadata.getUpstreamTag(BASE, tag('12'))?.digest, first.digest)
+      metadata.putUpstreamTag(BASE, tag('12'), second.digest)
+      assert.deepEqual(metadata.getUpstreamTag(BASE, tag('12')), {
+        digest: second.digest,
+        checkedAt: clock.time,
+      })
+      metadata.deleteManifest(BASE, second.digest)
+      assert.equal(metadata.getUpstreamTag(BASE, tag('12')), undefined)
+    })
+
     it('moves a tag, and leaves its time when it already points there', t => {
       const { metadata, store, clock } = open(t)
       const [first, second] = [manifestOf(store, 'one', []), manifestOf(store, 'two', [])]

@@ -17,5 +17,7 @@ export async function keepImage(
   }
   const [root = image.manifest] = image.path
   const tags = reference.digest === undefined ? [reference.tag] : []
-  await nameImage(store, repositoryOf(reference), root.descriptor, tags)
+  const name = repositoryOf(reference)
+  await nameImage(store, name, root.descriptor, tags)
+  for (const tag of tags) store.metadata.putUpstreamTag(name, tag, root.descriptor.digest)
 }

@@ -62,13 +62,20 @@ async function findStored(
   if (root === undefined) return undefined
   const name = formatReference({ ...reference, digest: root.digest })
   try {
-    return baseImage(name, await selectImage(graphSource(store.content), root, platform, name))
+    const image = baseImage(name, await selectImage(graphSource(store.content), root, platform, name))
+    return reference.registry === undefined || (await hasLayers(store, image)) ? image : undefined
   } catch (error) {
     // An index whose other platforms were not pulled: the registry may have the one that is wanted now.
     if (error instanceof CodedError && error.code === 'content-missing' && reference.registry !== undefined)
       return undefined
     throw error
   }
+}
+
+/** A registry that pulls through has the layers that were asked for: a client may have stopped half way. */
+async function hasLayers({ content }: ResolveImageDeps['store'], { layers }: BaseImage): Promise<boolean> {
+  for (const { digest } of layers) if ((await content.stat(digest)) === undefined) return false
+  return true
 }
 
 function storedRoot(store: ResolveImageDeps['store'], reference: Tagged): Descriptor | undefined {

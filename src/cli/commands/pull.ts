@@ -1,4 +1,4 @@
-import { formatReference, onDockerHub, parseReference } from '../../oci/reference.ts'
+import { formatReference, LATEST, onDockerHub, parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { Command } from '../command.ts'
 import { openRemote } from '../registries.ts'
 import { openSession } from '../session.ts'
@@ -24,6 +24,12 @@ Dockerfile, 'FROM debian:12' finds it. Of an image for several platforms only on
     await using image = await openImage({ kind: 'registry', reference }, deps)
     const wanted = args.flag('all-platforms') ? undefined : wantedPlatform(args, session.hostPlatform)
     await copyToStore(image, [reference], deps, wanted)
+    if (reference.digest === undefined)
+      session.store.metadata.putUpstreamTag(
+        repositoryOf(reference),
+        reference.tag ?? LATEST,
+        image.root.digest,
+      )
     terminal.stdout.write(`${formatReference(reference)} ${image.root.digest}\n`)
   },
 }
