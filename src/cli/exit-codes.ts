@@ -66,6 +66,8 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'download-failed': FAILED,
   'export-failed': FAILED,
   'content-corrupt': FAILED,
+  'tag-immutable': FAILED,
+  'quota-exceeded': FAILED,
   'ingest-unknown': FAILED,
   'ingest-busy': FAILED,
   'store-invalid': FAILED,

@@ -63,7 +63,7 @@ export interface GraphTarget {
 }
 
 /** Content that is kept by digest alone, as the source of a graph. */
-export function graphSource(content: ContentProvider): GraphSource {
+export function graphSource(content: Pick<ContentProvider, 'open'>): GraphSource {
   return { open: descriptor => content.open(descriptor.digest) }
 }
 

@@ -111,6 +111,8 @@ const OCI_ROWS = {
 const STORE_ROWS = {
   'content-missing': [404, 'BLOB_UNKNOWN'],
   'content-corrupt': FAULT,
+  'tag-immutable': [403, 'DENIED'],
+  'quota-exceeded': [403, 'DENIED'],
   'ingest-unknown': [404, 'BLOB_UPLOAD_UNKNOWN'],
   'ingest-busy': [409, 'BLOB_UPLOAD_INVALID', 'Cannot go on with upload: another request is writing to it'],
   'store-invalid': FAULT,

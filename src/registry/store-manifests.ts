@@ -7,6 +7,7 @@ import { parseManifest } from '../oci/manifest.ts'
 import { isTag, type RepositoryName } from '../oci/reference.ts'
 import { StoreError } from '../store/errors.ts'
 import { manifestRecordOf } from '../store/images.ts'
+import { describeManifest } from '../store/manifest-details.ts'
 import type { ManifestRecord } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
 import type { RegistryStore } from './registry-store.ts'
@@ -42,7 +43,8 @@ export function createManifests(store: RegistryStore): Manifests {
       requireReferences(store, name, record)
       const descriptor = { mediaType: manifest.mediaType, digest, size: given.bytes.length }
       await graphTarget(content).write(descriptor, Readable.from([given.bytes]), new AbortController().signal)
-      putRecord(store, name, record, given)
+      const details = await describeManifest(content, manifest, descriptor)
+      putRecord(store, name, { ...record, details }, given)
       return { digest, ...(record.subject !== undefined && { subject: record.subject }) }
     },
     async listReferrers(name, subject) {

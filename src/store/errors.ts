@@ -5,6 +5,10 @@ export type StoreErrorCode =
   | 'content-missing'
   /** Content whose bytes on disk are not what was stored. */
   | 'content-corrupt'
+  /** A tag that the configuration keeps as it is would be moved or removed. */
+  | 'tag-immutable'
+  /** Content would take more than the configuration allows. Detail: prefix, limit, used, needed. */
+  | 'quota-exceeded'
   /** There is no ingest with this ID: committed, aborted, collected, or never begun. */
   | 'ingest-unknown'
   /** Another writer has this ingest open, or has moved it on. */

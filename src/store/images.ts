@@ -3,6 +3,7 @@ import { graphSource, isManifestDescriptor, readContent, successors } from '../o
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { isNonDistributable } from '../oci/media-type.ts'
 import type { RepositoryName, Tag } from '../oci/reference.ts'
+import { describeManifest } from './manifest-details.ts'
 import type { ManifestRecord } from './metadata.ts'
 import type { Store } from './store.ts'
 
@@ -46,11 +47,9 @@ export async function nameImage(
       else if (isManifestDescriptor(child)) await nameImage(store, repository, child, [])
     }
   }
-  store.metadata.putManifest(
-    repository,
-    manifestRecordOf(manifest, root, child => absent.has(child)),
-    tags,
-  )
+  const details = await describeManifest(store.content, manifest, root)
+  const record = manifestRecordOf(manifest, root, child => absent.has(child))
+  store.metadata.putManifest(repository, { ...record, details }, tags)
 }
 
 /** As the referrers API shows it (distribution-spec "Listing Referrers"): an image without one has its config's type. */

@@ -1,6 +1,7 @@
 import type { IngestID } from '../oci/content.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/reference.ts'
+import type { ManifestDetails } from './manifest-details.ts'
 
 /** A manifest as a repository holds it. Its bytes are content under `digest`. */
 export interface ManifestRecord {
@@ -15,6 +16,8 @@ export interface ManifestRecord {
   readonly references: readonly Digest[]
   /** Among `references`, those that need not be here (layers that are not to be distributed). */
   readonly optional?: readonly Digest[]
+  /** Given when it is put, for lists to show; not read back here. */
+  readonly details?: ManifestDetails
 }
 
 export interface TagRecord {
@@ -74,13 +77,17 @@ export interface Metadata {
   /**
    * Adds a manifest whose bytes are already content, links what it needs into the repository, and points the tags at
    * it: all or nothing. What is optional is not linked: nobody has shown that this repository may read it.
-   * @throws StoreError `content-missing` (detail: the digests) when a reference that is not optional is not stored
+   * @throws StoreError `content-missing` (detail: the digests) when a reference that is not optional is not stored;
+   * `tag-immutable`, `quota-exceeded`
    */
   putManifest(repository: RepositoryName, manifest: ManifestRecord, tags: readonly Tag[]): void
-  /** Removes the manifest and its tags from this repository. False when it was not there. */
+  /** Removes the manifest and its tags from this repository. False when it was not there. @throws StoreError `tag-immutable` */
   deleteManifest(repository: RepositoryName, digest: Digest): boolean
-  /** Removes a tag only. False when it was not there. */
-  deleteTag(repository: RepositoryName, tag: Tag): boolean
+  /**
+   * Removes a tag only. False when it was not there, or no more pointed at the digest that was expected.
+   * @throws StoreError `tag-immutable`
+   */
+  deleteTag(repository: RepositoryName, tag: Tag, expected?: Digest): boolean
   /** Sorted by bytes. Undefined for an unknown repository. */
   listTags(repository: RepositoryName, page?: Page): readonly TagRecord[] | undefined
   /** Names of repositories that hold anything, sorted by bytes. */
@@ -95,7 +102,7 @@ export interface Metadata {
   /** Notes that the registry of the repository says, now, that this tag of ours is this manifest. */
   putUpstreamTag(repository: RepositoryName, tag: Tag, digest: Digest): void
 
-  /** Makes a blob visible in a repository. @throws StoreError `content-missing` */
+  /** Makes a blob visible in a repository. @throws StoreError `content-missing`, `quota-exceeded` */
   linkBlob(repository: RepositoryName, digest: Digest): void
   isBlobLinked(repository: RepositoryName, digest: Digest): boolean
   /** False when it was not linked. */

@@ -9,7 +9,9 @@ import { makeFolderPath } from './folder-path.ts'
 import type { CollectableStore } from './gc.ts'
 import { createIngestHashes } from './ingest-hashes.ts'
 import { createIngestLocks } from './ingest-locks.ts'
+import { createInventory } from './inventory-rows.ts'
 import { createLayers } from './layers-on-disk.ts'
+import { NO_RULES, type StoreRules, startQuotas } from './rules.ts'
 import { migrate } from './schema.ts'
 import { createSqliteMetadata } from './sqlite-metadata.ts'
 import { nodeStoreFiles, type StoreFiles } from './store-files.ts'
@@ -22,6 +24,8 @@ export interface OpenStoreOptions {
   readonly now: () => number
   /** For tests that inject faults. */
   readonly files?: StoreFiles
+  /** What may not be stored or removed; without them all may. */
+  readonly rules?: StoreRules
 }
 
 /** The store on disk, with what garbage collection needs to know of it. */
@@ -37,7 +41,12 @@ export interface DiskStore extends CollectableStore {
  * is killed on the way leaves an empty database, and the next one goes on.
  * @throws StoreError `store-invalid` for a folder that holds something else or belongs to a newer version
  */
-export async function openStore({ root, now, files = nodeStoreFiles }: OpenStoreOptions): Promise<DiskStore> {
+export async function openStore({
+  root,
+  now,
+  files = nodeStoreFiles,
+  rules = NO_RULES,
+}: OpenStoreOptions): Promise<DiskStore> {
   const layout = storeLayout(resolve(root))
   let database: Database | undefined
   try {
@@ -45,23 +54,31 @@ export async function openStore({ root, now, files = nodeStoreFiles }: OpenStore
     database = new Database(layout.database)
     await startWriteAheadLog(database)
     migrate(database, () => makeFolders(layout, files))
+    startQuotas(database, rules)
   } catch (error) {
     database?.close()
     throw storeErrorFrom(error, `Cannot open store ${layout.root}`)
   }
-  return assemble(layout, database, files, now)
+  return assemble(layout, database, files, now, rules)
 }
 
-function assemble(layout: StoreLayout, database: Database, files: StoreFiles, now: () => number): DiskStore {
+function assemble(
+  layout: StoreLayout,
+  database: Database,
+  files: StoreFiles,
+  now: () => number,
+  rules: StoreRules,
+): DiskStore {
   const locks = createIngestLocks(database)
   const hashes = createIngestHashes({ files, layout })
   const disk = { database, files, layout, now, locks }
   const content = createDiskContent({ ...disk, hashes })
-  const metadata = createSqliteMetadata({ database, now })
+  const metadata = createSqliteMetadata({ database, now, rules })
   return {
     root: layout.root,
     content,
     metadata,
+    inventory: createInventory(database),
     layers: createLayers({ content, metadata }),
     disk,
     [Symbol.dispose]: () => database.close(),

@@ -15,6 +15,7 @@
  */
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
+import { INVENTORY_MIGRATION } from './inventory-schema.ts'
 
 /** `SLPW`: tells our databases from others (`file` shows it). */
 const APPLICATION_ID = 0x534c5057
@@ -108,6 +109,7 @@ const MIGRATIONS: readonly string[] = [
     digest TEXT PRIMARY KEY, ingest TEXT NOT NULL, size INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  INVENTORY_MIGRATION,
 ]
 
 /**

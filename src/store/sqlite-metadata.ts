@@ -2,6 +2,7 @@ import type { IngestID } from '../oci/content.ts'
 import type { RepositoryName } from '../oci/reference.ts'
 import type { Database } from './database.ts'
 import type { Metadata } from './metadata.ts'
+import type { StoreRules } from './rules.ts'
 import { createLayerMetadata } from './sqlite-layers.ts'
 import { createRepositoryMetadata } from './sqlite-repositories.ts'
 import { createUpstreamMetadata } from './upstream-rows.ts'
@@ -11,12 +12,13 @@ export interface SqliteMetadataDeps {
   readonly database: Database
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  readonly rules?: StoreRules
 }
 
 /** @throws every method StoreError `store-full`, `store-denied`, `store-busy` or `store-failed` */
-export function createSqliteMetadata({ database, now }: SqliteMetadataDeps): Metadata {
+export function createSqliteMetadata({ database, now, rules }: SqliteMetadataDeps): Metadata {
   return {
-    ...createRepositoryMetadata(database, now),
+    ...createRepositoryMetadata(database, now, rules),
     ...createLayerMetadata(database, now),
     ...createUploadMetadata(database, now),
     ...createUpstreamMetadata(database, now),

@@ -2,6 +2,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/reference.ts'
 import { findBlob, requireBlobs } from './blob-rows.ts'
 import type { Database } from './database.ts'
+import { putDetails } from './detail-rows.ts'
 import type { ManifestRecord, Metadata, Page, TagRecord } from './metadata.ts'
 import {
   addRepository,
@@ -11,6 +12,14 @@ import {
   putLinks,
   repositoryID,
 } from './repository-rows.ts'
+import {
+  findTagged,
+  NO_RULES,
+  requireNoImmutableTag,
+  requireTagFree,
+  type StoreRules,
+  withinQuotas,
+} from './rules.ts'
 import { isTouchDue, writeIfPossible } from './touch.ts'
 
 /** The part of `Metadata` that is about repositories: manifests, tags, referrers, linked blobs. */
@@ -52,7 +61,11 @@ const MANIFEST_COLUMNS = `m.id, m.digest, m.media_type AS mediaType, m.size, m.a
 const TAGS = `SELECT r.name AS repository, t.tag, m.digest, m.media_type AS mediaType, t.updated_at AS updatedAt
   FROM tags t JOIN manifests m ON m.id = t.manifest JOIN repositories r ON r.id = t.repository`
 
-export function createRepositoryMetadata(database: Database, now: () => number): RepositoryMetadata {
+export function createRepositoryMetadata(
+  database: Database,
+  now: () => number,
+  rules: StoreRules = NO_RULES,
+): RepositoryMetadata {
   return {
     getManifest(repository, digest) {
       const row = findManifest(database, repository, digest)
@@ -66,7 +79,12 @@ export function createRepositoryMetadata(database: Database, now: () => number):
 
     putManifest(repository, manifest, tags) {
       if (isUnchanged(database, repository, manifest, tags)) return
-      database.write(() => insertManifest(database, repository, manifest, tags, now()))
+      database.write(() => {
+        for (const tag of tags) requireTagFree(database, rules, repository, tag, manifest.digest)
+        withinQuotas(database, rules, repository, () =>
+          insertManifest(database, repository, manifest, tags, now()),
+        )
+      })
     },
 
     deleteManifest: (repository, digest) =>
@@ -75,14 +93,22 @@ export function createRepositoryMetadata(database: Database, now: () => number):
         repository,
         'DELETE FROM manifests WHERE digest = ?1 AND repository = (SELECT id FROM repositories WHERE name = ?2)',
         digest,
+        () => {
+          requireNoImmutableTag(database, rules, repository, digest)
+          return true
+        },
       ),
 
-    deleteTag: (repository, tag) =>
+    deleteTag: (repository, tag, expected) =>
       deleteFrom(
         database,
         repository,
         'DELETE FROM tags WHERE tag = ?1 AND repository = (SELECT id FROM repositories WHERE name = ?2)',
         tag,
+        () => {
+          requireTagFree(database, rules, repository, tag)
+          return expected === undefined || findTagged(database, repository, tag) === expected
+        },
       ),
 
     listTags(repository, page = {}) {
@@ -118,7 +144,9 @@ export function createRepositoryMetadata(database: Database, now: () => number):
       if (isLinked(database, repository, digest, now())) return
       database.write(() => {
         requireBlobs(database, [digest], `Cannot link content into ${repository}`)
-        putLinks(database, addRepository(database, repository), [digest], now())
+        withinQuotas(database, rules, repository, () =>
+          putLinks(database, addRepository(database, repository), [digest], now()),
+        )
       })
     },
 
@@ -139,11 +167,20 @@ function cursor(page: Page): [after: string, limit: number] {
   return [page.after ?? '', page.limit ?? -1]
 }
 
-/** @param sql takes the item and the repository's name */
-function deleteFrom(database: Database, repository: RepositoryName, sql: string, item: string): boolean {
+/**
+ * @param sql takes the item and the repository's name
+ * @param mayDelete throws where it must not be deleted; false leaves it there in silence
+ */
+function deleteFrom(
+  database: Database,
+  repository: RepositoryName,
+  sql: string,
+  item: string,
+  mayDelete: () => boolean = () => true,
+): boolean {
   return database.write(() => {
     const id = repositoryID(database, repository)
-    if (id === undefined || database.run(sql, item, repository) === 0) return false
+    if (id === undefined || !mayDelete() || database.run(sql, item, repository) === 0) return false
     dropEmptyRepository(database, id)
     return true
   })
@@ -243,6 +280,8 @@ function insertManifest(
   if (row === undefined) throw new Error('an upsert returns its row')
   putReferences(database, row.id, references, new Set(manifest.optional))
   putLinks(database, repositoryRow, neededBy(manifest), now)
+  if (manifest.details !== undefined)
+    putDetails(database, { id: row.id, repository: repositoryRow, digest }, manifest.details)
   for (const tag of tags) putTag(database, repositoryRow, tag, row.id, now)
 }
 

@@ -1,4 +1,5 @@
 import type { ContentIngester, ContentManager, ContentProvider } from '../oci/content.ts'
+import type { Inventory } from './inventory.ts'
 import type { Layers } from './layers.ts'
 import type { Metadata } from './metadata.ts'
 
@@ -17,5 +18,6 @@ export interface Store extends Disposable {
   readonly root: string
   readonly content: ContentProvider & ContentIngester & ContentManager
   readonly metadata: Metadata
+  readonly inventory: Inventory
   readonly layers: Layers
 }
