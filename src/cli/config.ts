@@ -23,6 +23,7 @@ import { suggest } from '../builder/dockerfile/suggest.ts'
 import { isErrno } from '../oci/errors.ts'
 import type { RegistryConfig } from '../remote/registry-config.ts'
 import type { Arguments } from './arguments.ts'
+import { SERVE_SHAPE, type ServeConfig } from './config-serve.ts'
 import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
@@ -32,6 +33,10 @@ export interface Settings {
   readonly root: string
   /** `HOST:PORT` of `serve`. */
   readonly listen: string
+  /** The rest of `[serve]`, as the file has it. */
+  readonly serve: ServeConfig
+  /** Of the configuration file: where its relative paths start. */
+  readonly configDirectory: string
   /** The OCI runtime to use, where one is named. */
   readonly runtime?: string
   readonly registries: RegistryConfig
@@ -50,6 +55,8 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
       args.value('root') ?? nonEmpty(env.SLIPWAY_ROOT) ?? file.root ?? defaultRoot(terminal),
     ),
     listen: args.value('listen') ?? nonEmpty(env.SLIPWAY_LISTEN) ?? file.serve?.listen ?? '127.0.0.1:5000',
+    serve: file.serve ?? {},
+    configDirectory: file.directory ?? terminal.workingDirectory,
     ...(runtime !== undefined && { runtime }),
     registries: file.registry ?? {},
     dockerConfigDirectory: nonEmpty(env.DOCKER_CONFIG) ?? join(homeDirectory, '.docker'),
@@ -58,18 +65,19 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
 
 interface ConfigFile {
   readonly root?: string
-  readonly serve?: { readonly listen?: string }
+  readonly serve?: ServeConfig
   readonly build?: { readonly runtime?: string }
   readonly registry?: RegistryConfig
 }
 
-/** What a key holds: a scalar, a list, a table with known keys, or a table with any keys. */
+/** What a key holds: a scalar, a list, a table with known keys, a table with any keys, or a list of tables. */
 type Shape =
   | 'string'
   | 'boolean'
   | 'strings'
   | { readonly keys: Readonly<Record<string, Shape>> }
   | { readonly each: Shape }
+  | { readonly list: Shape }
 
 const SHAPE_NAMES = {
   string: 'a string that is not empty',
@@ -80,19 +88,23 @@ const SHAPE_NAMES = {
 const SHAPE: Shape = {
   keys: {
     root: 'string',
-    serve: { keys: { listen: 'string' } },
+    serve: SERVE_SHAPE,
     build: { keys: { runtime: 'string' } },
     registry: { each: { keys: { mirrors: 'strings', http: 'boolean', insecure: 'boolean' } } },
   },
 }
 
-async function loadFile(named: string | undefined, terminal: Terminal): Promise<ConfigFile> {
+async function loadFile(
+  named: string | undefined,
+  terminal: Terminal,
+): Promise<ConfigFile & { readonly directory?: string }> {
   const paths = named === undefined ? defaultFiles(terminal) : [resolve(terminal.workingDirectory, named)]
   for (const path of paths) {
     const text = await readConfig(path, named !== undefined)
     if (text === undefined) continue
     const file = await parseConfig(text, path)
-    return file.root === undefined ? file : { ...file, root: resolve(dirname(path), file.root) }
+    const directory = dirname(path)
+    return { ...file, directory, ...(file.root !== undefined && { root: resolve(directory, file.root) }) }
   }
   return {}
 }
@@ -147,6 +159,11 @@ function checkShape(
         ? Array.isArray(value) && value.every(item => typeof item === 'string')
         : typeof value === shape && value !== ''
     if (!fits) throw invalid(place, text, path, `must be ${SHAPE_NAMES[shape]}`)
+    return
+  }
+  if ('list' in shape) {
+    if (!Array.isArray(value)) throw invalid(place, text, path, `must be a list: [[${place.join('.')}]]`)
+    for (const item of value) checkShape(item, shape.list, place, text, path)
     return
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))

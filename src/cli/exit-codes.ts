@@ -77,6 +77,7 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'store-failed': FAILED,
   'registry-unreachable': FAILED,
   'tls-failed': FAILED,
+  'tls-invalid': USAGE,
   unauthorized: FAILED,
   denied: FAILED,
   'rate-limited': FAILED,

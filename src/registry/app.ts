@@ -31,12 +31,14 @@ export interface RegistryAppDeps {
   /** Who may do what; without it everyone may do everything. */
   readonly access?: Access
   /** Routes that are not below `/v2/`. */
-  readonly extras?: readonly ((app: FastifyInstance) => void)[]
+  readonly extras?: readonly AppExtra[]
   /** Is told of every request when it is over. */
   readonly observe?: RequestObserver
   /** Is told what requests did to manifests. */
   readonly listen?: (event: ContentEvent, by: Requester) => void
 }
+
+export type AppExtra = (app: FastifyInstance) => void
 
 /** Whose request it was. */
 export interface Requester {

@@ -29,6 +29,7 @@ export type RegistryErrorCode =
   | 'content-corrupt'
   | 'address-in-use'
   | 'address-invalid'
+  | 'tls-invalid'
 
 /** A request that the registry refuses, or a registry that cannot be served. */
 export class RegistryError extends CodedError<RegistryErrorCode> {
@@ -90,6 +91,7 @@ const REGISTRY_ROWS = {
   'content-corrupt': FAULT,
   'address-in-use': FAULT,
   'address-invalid': FAULT,
+  'tls-invalid': FAULT,
 } as const satisfies Record<RegistryErrorCode, Row>
 
 const OCI_ROWS = {

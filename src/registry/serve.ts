@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { isErrno } from '../oci/errors.ts'
 import type { createRegistryApp } from './app.ts'
 import { RegistryError } from './errors.ts'
+import { type KeptCertificate, keepCertificate } from './tls/kept-certificate.ts'
 
 export interface StartDeps {
   readonly app: ReturnType<typeof createRegistryApp>
@@ -11,6 +12,8 @@ export interface StartDeps {
   readonly port: number
   /** How long `close` lets transfers go on. */
   readonly drainMs?: number
+  /** Without it, plain HTTP. */
+  readonly tls?: KeptCertificate
 }
 
 export interface RunningRegistry {
@@ -22,16 +25,20 @@ export interface RunningRegistry {
 
 const REAP_MS = 50
 
-/** @throws RegistryError `address-in-use`, `address-invalid` */
+/** @throws RegistryError `address-in-use`, `address-invalid`, `tls-invalid` */
 export async function startRegistry({
   app,
   host,
   port,
   drainMs = 10_000,
+  tls,
 }: StartDeps): Promise<RunningRegistry> {
+  const kept = tls && (await keepCertificate(app.server, tls))
   try {
-    await app.listen({ host, port })
+    // For `localhost`, Fastify would make a second server, which knows nothing of TLS.
+    await app.listen({ host: tls !== undefined && host === 'localhost' ? '127.0.0.1' : host, port })
   } catch (error) {
+    kept?.[Symbol.dispose]()
     throw listenError(error, `${host}:${port}`)
   }
   const { server } = app
@@ -44,6 +51,7 @@ export async function startRegistry({
       try {
         await app.close()
       } finally {
+        kept?.[Symbol.dispose]()
         clearInterval(reap)
         clearTimeout(cut)
       }

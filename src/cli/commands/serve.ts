@@ -1,32 +1,47 @@
 import { once } from 'node:events'
-import { networkInterfaces } from 'node:os'
+import { isIPv4 } from 'node:net'
 import { parseReference } from '../../oci/reference.ts'
 import type { Command } from '../command.ts'
+import { SERVE_OPTIONS, serveSettings } from '../config-serve.ts'
+import { hostAddresses } from '../host-names.ts'
 import { type Address, formatAddress, isEveryAddress, localAddress, parseListen } from '../listen.ts'
+import { createNotices } from '../notices.ts'
 import { wireRegistry } from '../registry-wiring.ts'
+import { type WiredTls, wireTls } from '../serve-tls.ts'
 import { openSession, type Session } from '../session.ts'
+import { trustInstructions } from '../trust-instructions.ts'
 
 export const command: Command = {
   name: 'serve',
   summary: 'Serve the images of the store as a registry',
   usage: '[OPTIONS]',
   details: `Every image of the store can be pulled, and what is pushed is in the store. Several processes may serve one store.
-There is no login and no TLS yet: listen only where everyone may read, write and delete.`,
-  options: {
-    listen: {
-      value: 'HOST:PORT',
-      help: 'Where to listen (default 127.0.0.1:5000; 0.0.0.0:5000 for the whole network)',
-    },
-  },
+There is no login yet: listen only where everyone may read, write and delete.
+With --tls auto, clients trust this server once they have its authority's certificate; the lines to run there are printed.`,
+  options: SERVE_OPTIONS,
   positionals: { min: 0, max: 0 },
   async run(args, terminal) {
     using session = await openSession(args, terminal)
-    const { host, port } = parseListen(session.settings.listen)
+    const { settings } = session
+    const { host, port } = parseListen(settings.listen)
+    const {
+      tls: tlsSettings,
+      log,
+      drainMs,
+    } = serveSettings({
+      args,
+      terminal,
+      config: settings.serve,
+      directory: settings.configDirectory,
+    })
+    const notices = createNotices(terminal, log)
+    const tls = await wireTls({ settings: tlsSettings, root: session.store.root, host, notices, terminal })
     const { createRegistryApp } = await import('../../registry/app.ts')
     const { startRegistry } = await import('../../registry/serve.ts')
-    const app = createRegistryApp(await wireRegistry(session, terminal))
-    const registry = await startRegistry({ app, host, port })
-    terminal.stdout.write(greeting(registry.address, session))
+    const wired = await wireRegistry(session, terminal)
+    const app = createRegistryApp({ ...wired, extras: [...(tls?.extras ?? []), ...(wired.extras ?? [])] })
+    const registry = await startRegistry({ app, host, port, drainMs, ...(tls && { tls: tls.kept }) })
+    terminal.stdout.write(greeting(registry.address, session, tls))
     if (!terminal.signal.aborted) await once(terminal.signal, 'abort')
     const notice = setTimeout(() => terminal.stdout.write(CLOSING), NOTICE_AFTER_MS)
     try {
@@ -39,26 +54,32 @@ There is no login and no TLS yet: listen only where everyone may read, write and
 
 /** Without transfers under way, closing takes less. */
 const NOTICE_AFTER_MS = 200
-const CLOSING = 'closing: transfers under way may end, for some seconds\n'
+const CLOSING = 'closing: transfers under way may end; a second signal cuts them\n'
 
-function greeting(address: Address, { store }: Session): string {
+function greeting(address: Address, { store }: Session, tls: WiredTls | undefined): string {
   const { host, port } = address
   const example = exampleName(store)
   const pull = (from: string): string => `docker pull ${formatAddress({ host: from, port })}/${example}`
   const local = localAddress(address)
   const others = isEveryAddress(host) ? lanAddresses() : isLoopback(host) ? [] : [host]
   const lines = [
-    `serving ${store.root} on http://${formatAddress(local)}`,
+    `serving ${store.root} on ${tls === undefined ? 'http' : 'https'}://${formatAddress(local)}`,
     ...(isEveryAddress(host) || isLoopback(host) ? [`  from this machine:    ${pull(local.host)}`] : []),
     ...others.map(other => `  from another machine: ${pull(other)}`),
   ]
   const [other] = others
-  lines.push(
-    other === undefined
-      ? `  from another machine: not reachable; serve with --listen 0.0.0.0:${port}`
-      : `  (its engine needs "insecure-registries": ["${formatAddress({ host: other, port })}"] in daemon.json, for this is plain HTTP)`,
-  )
-  return `${lines.join('\n')}\n`
+  if (other === undefined)
+    lines.push(`  from another machine: not reachable; serve with --listen 0.0.0.0:${port}`)
+  else if (tls === undefined)
+    lines.push(
+      `  This is plain HTTP, which engines elsewhere refuse: serve with --tls auto, or give each of them`,
+      `  "insecure-registries": ["${formatAddress({ host: other, port })}"] in daemon.json`,
+    )
+  const trust =
+    tls?.authority === undefined
+      ? ''
+      : trustInstructions(tls.authority, formatAddress({ host: other ?? local.host, port }))
+  return `${lines.join('\n')}\n${trust}`
 }
 
 /** An image of our own to show in the line, if there is one. */
@@ -70,10 +91,7 @@ function exampleName({ metadata }: Session['store']): string {
 }
 
 function lanAddresses(): readonly string[] {
-  return Object.values(networkInterfaces())
-    .flatMap(addresses => addresses ?? [])
-    .filter(({ internal, family }) => !internal && family === 'IPv4')
-    .map(({ address }) => address)
+  return hostAddresses().filter(address => isIPv4(address) && !isLoopback(address))
 }
 
 function isLoopback(host: string): boolean {
