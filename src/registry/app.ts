@@ -51,12 +51,16 @@ export interface Requester {
 /** A connection on which nothing moves for so long is given up; a slow one is not. */
 const IDLE_CONNECTION_MS = 5 * 60 * 1000
 
+/** What waits in memory of every connection, each way: transfers by the hundred must not need hundreds of megabytes. */
+const CONNECTION_BUFFER_BYTES = 16 * 1024
+
 export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
   const app = fastify({
     exposeHeadRoutes: false,
     requestTimeout: 0,
     genReqId: newRequestID,
     connectionTimeout: IDLE_CONNECTION_MS,
+    http: { highWaterMark: CONNECTION_BUFFER_BYTES },
     frameworkErrors: (error, request, reply) => {
       begin(deps, request, reply)
       sendError(deps, new RegistryError('name-invalid', `Cannot read path: ${error.message}`), request, reply)

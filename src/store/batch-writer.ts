@@ -1,5 +1,4 @@
-/** Network chunks are small, and each write costs a trip to another thread; but every upload under way holds two. */
-const BATCH_BYTES = 256 * 1024
+import type { BufferPool } from './buffer-pool.ts'
 
 /** What is made durable along the way, the commit of a large layer need not wait for. */
 const SYNC_BYTES = 16 * 1024 * 1024
@@ -13,21 +12,25 @@ export interface BatchFile {
 }
 
 /**
- * Appends chunks to a file, in order, a batch at a time; while one batch is written the next is gathered, so that
- * hashing and writing overlap. Holds at most two batches. Chunks must not change after they were added.
+ * Appends chunks to a file, in order. Network chunks are small, and each write costs a trip to another thread, so
+ * they are gathered in buffers of the pool; while one is written the next is filled, so that hashing and writing
+ * overlap. Chunks are copied: what they lie in is free again at once, however slow the rest of an upload is. With
+ * very many uploads under way the pool is empty, and a chunk is written by itself: memory stays bounded.
  */
 export class BatchWriter {
   readonly #file: BatchFile
+  readonly #pool: BufferPool
   #position: number
   #syncedTo: number
   #syncing: Promise<void> = Promise.resolve()
-  #batch: Uint8Array[] = []
-  #batchBytes = 0
+  #buffer: Buffer | undefined
+  #filled = 0
   #writing: Promise<void> = Promise.resolve()
   #failed = false
 
-  constructor(file: BatchFile, position: number) {
+  constructor(file: BatchFile, position: number, pool: BufferPool) {
     this.#file = file
+    this.#pool = pool
     this.#position = position
     this.#syncedTo = position
   }
@@ -37,30 +40,54 @@ export class BatchWriter {
     return this.#failed
   }
 
-  /** @throws what an earlier write threw */
+  /** The chunk is the caller's again when this returns. @throws what an earlier write threw */
   async add(chunk: Uint8Array): Promise<void> {
-    this.#batch.push(chunk)
-    this.#batchBytes += chunk.length
-    if (this.#batchBytes >= BATCH_BYTES) await this.#startWrite()
+    for (let rest = chunk; rest.length > 0; ) {
+      this.#buffer ??= this.#pool.take()
+      if (this.#buffer === undefined) {
+        await this.#startWrite(rest)
+        return this.#writing
+      }
+      const taken = rest.subarray(0, this.#buffer.length - this.#filled)
+      this.#buffer.set(taken, this.#filled)
+      this.#filled += taken.length
+      rest = rest.subarray(taken.length)
+      if (this.#filled === this.#buffer.length) await this.#writeBuffer()
+    }
   }
 
-  /** Returns when everything added is written (most of it durable), and the file is at rest. */
+  /** Returns when everything added is written (most of it durable), and the file is at rest. To be called in any case. */
   async finish(): Promise<void> {
     try {
-      if (this.#batchBytes > 0 && !this.#failed) await this.#startWrite()
+      if (this.#filled > 0 && !this.#failed) await this.#writeBuffer()
       await this.#writing
     } finally {
+      this.#release()
       await this.#syncing
     }
   }
 
-  async #startWrite(): Promise<void> {
+  async #writeBuffer(): Promise<void> {
+    const buffer = this.#buffer
+    if (buffer === undefined) return
+    await this.#startWrite(buffer.subarray(0, this.#filled))
+    this.#buffer = undefined
+    this.#filled = 0
+    const give = (): void => this.#pool.give(buffer)
+    this.#writing.then(give, give)
+  }
+
+  #release(): void {
+    if (this.#buffer !== undefined) this.#pool.give(this.#buffer)
+    this.#buffer = undefined
+    this.#filled = 0
+  }
+
+  async #startWrite(bytes: Uint8Array): Promise<void> {
     await this.#writing
     if (this.#position - this.#syncedTo >= SYNC_BYTES) await this.#startSync()
-    this.#writing = this.#noting(this.#file.write(this.#batch, this.#position))
-    this.#position += this.#batchBytes
-    this.#batch = []
-    this.#batchBytes = 0
+    this.#writing = this.#noting(this.#file.write([bytes], this.#position))
+    this.#position += bytes.length
   }
 
   /** The kernel tells once that it lost bytes, so no failure may go by unseen. */

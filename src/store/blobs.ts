@@ -1,6 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { close as closeFile, closeSync, fstat, open as openFile, openSync, readSync } from 'node:fs'
 import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
 import type {
   BlobInfo,
   ByteRange,
@@ -12,6 +12,7 @@ import type {
 import type { Digest } from '../oci/digest.ts'
 import { isErrno } from '../oci/errors.ts'
 import { deleteBlob, findBlob, listBlobs, touchBlob } from './blob-rows.ts'
+import { type BlobStreams, createBlobStreams } from './blob-stream.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
 import { beginIngest, type DiskIngest, type IngestDeps, resumeIngest } from './ingest.ts'
 import { findWholeBlob, removeBytes } from './publish.ts'
@@ -29,6 +30,7 @@ export interface DiskContent extends ContentProvider, ContentManager, ContentIng
  */
 export function createDiskContent(deps: IngestDeps): DiskContent {
   const { database, layout, now } = deps
+  const streams = createBlobStreams()
   return {
     async stat(digest) {
       const row = findWholeBlob(deps, digest)
@@ -43,7 +45,7 @@ export function createDiskContent(deps: IngestDeps): DiskContent {
         throw new StoreError('content-missing', `Cannot open content ${digest}: it is not stored`, {
           detail: [digest],
         })
-      return openFile(layout.blob(digest), row, range)
+      return openBlob(streams, layout.blob(digest), row, range)
     },
 
     begin: () => beginIngest(deps),
@@ -68,32 +70,32 @@ export function createDiskContent(deps: IngestDeps): DiskContent {
 
 const LIST_PAGE = 1000
 
-/** Larger chunks mean fewer trips between threads; but every download under way holds two or three. */
-const CHUNK_BYTES = 256 * 1024
-
 /** Manifests and configs: reading these takes less time than asking another thread to. */
 const SMALL_BYTES = 64 * 1024
 
-async function openFile(path: string, blob: BlobInfo, range: ByteRange | undefined): Promise<Readable> {
+async function openBlob(
+  streams: BlobStreams,
+  path: string,
+  blob: BlobInfo,
+  range: ByteRange | undefined,
+): Promise<Readable> {
   const start = range?.start ?? 0
   const end = Math.min(range?.end ?? Number.POSITIVE_INFINITY, blob.size - 1)
   try {
     if (blob.size <= SMALL_BYTES) return readableOf(readSmall(path, blob).subarray(start, end + 1))
     const file = await openWhole(path, blob)
-    if (start <= end) return file.createReadStream({ start, end, highWaterMark: CHUNK_BYTES })
-    await file.close()
-    return readableOf(Buffer.alloc(0))
+    return streams.open(file, { start, end })
   } catch (error) {
     if (isErrno(error, 'ENOENT')) throw corrupt(blob, 'its file is missing', error)
     throw storeErrorFrom(error, `Cannot open content ${blob.digest}`)
   }
 }
 
-async function openWhole(path: string, blob: BlobInfo): Promise<FileHandle> {
-  const file = await open(path, 'r')
-  const { size } = await file.stat()
+async function openWhole(path: string, blob: BlobInfo): Promise<number> {
+  const file = await promisify(openFile)(path, 'r')
+  const { size } = await promisify(fstat)(file)
   if (size === blob.size) return file
-  await file.close()
+  await promisify(closeFile)(file)
   throw corrupt(blob, `want ${blob.size} bytes, got ${size}`)
 }
 

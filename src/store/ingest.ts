@@ -17,6 +17,7 @@ import { type Digest, Digester, digestAlgorithm } from '../oci/digest.ts'
 import { isErrno, OciError } from '../oci/errors.ts'
 import { untilAborted } from './abortable.ts'
 import { BatchWriter } from './batch-writer.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
 import { catchUp, type IngestHashes } from './ingest-hashes.ts'
 import type { IngestLocks } from './ingest-locks.ts'
@@ -29,6 +30,8 @@ import { writeIfPossible } from './touch.ts'
 export interface IngestDeps extends PublishDeps {
   readonly hashes: IngestHashes
   readonly locks: IngestLocks
+  /** For bytes on their way to the disk. */
+  readonly buffers: BufferPool
 }
 
 /** An ingest that can tell the digest of its bytes, for content whose digest nobody knows beforehand. */
@@ -165,6 +168,7 @@ class FileIngest implements DiskIngest {
         sync: () => named(id, () => file.sync()),
       },
       start,
+      this.#deps.buffers,
     )
     try {
       for await (const chunk of untilAborted(source, signal)) {

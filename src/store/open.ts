@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isErrno } from '../oci/errors.ts'
 import { createDiskContent, type DiskContent } from './blobs.ts'
+import { createBufferPool } from './buffer-pool.ts'
 import { Database } from './database.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
 import { makeFolderPath } from './folder-path.ts'
@@ -62,6 +63,9 @@ export async function openStore({
   return assemble(layout, database, files, now, rules)
 }
 
+/** A process with four uploads under way writes all of them in large pieces. */
+const UPLOAD_BUFFERS = { bufferBytes: 256 * 1024, count: 8 }
+
 function assemble(
   layout: StoreLayout,
   database: Database,
@@ -72,7 +76,7 @@ function assemble(
   const locks = createIngestLocks(database)
   const hashes = createIngestHashes({ files, layout })
   const disk = { database, files, layout, now, locks }
-  const content = createDiskContent({ ...disk, hashes })
+  const content = createDiskContent({ ...disk, hashes, buffers: createBufferPool(UPLOAD_BUFFERS) })
   const metadata = createSqliteMetadata({ database, now, rules })
   return {
     root: layout.root,

@@ -70,7 +70,7 @@ function chunkOf({ headers, body }: Call): Chunk {
   const contentLength = headers['content-length']
   const sent = contentLength === undefined ? undefined : Number(contentLength)
   const contentRange = headers['content-range']
-  if (contentRange === undefined) return { source: body, ...(sent !== undefined && { length: sent }) }
+  if (contentRange === undefined) return { source: freed(body), ...(sent !== undefined && { length: sent }) }
   const { start, length } = parseContentRange(contentRange)
   if (sent !== undefined && sent !== length) {
     throw new RegistryError(
@@ -78,7 +78,19 @@ function chunkOf({ headers, body }: Call): Chunk {
       `Cannot append chunk: Content-Range has ${length} bytes, Content-Length ${sent}`,
     )
   }
-  return { source: body, start, length }
+  return { source: freed(body), start, length }
+}
+
+/**
+ * Gives back the memory of every chunk as soon as the next one is asked for, when a store is done with it. The collector
+ * does not hurry for what lies outside of its heap, and uploads by the hundred would hold hundreds of megabytes.
+ */
+async function* freed(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    yield chunk
+    const { buffer } = chunk
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0)
+  }
 }
 
 function hasBody({ headers }: Call): boolean {
