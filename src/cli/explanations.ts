@@ -64,23 +64,42 @@ function changeLines({ before, after, parent }: Extract<Reason, { kind: 'changed
       name === 'parent' ? parentLine(parent, old, now) : `${name}: ${wasIs(old, now, quoted)}`,
     )
   })
-  lines.push(...fileLines(oldParts.files, newParts.files))
+  lines.push(...sourceLines(oldParts.sources, newParts.sources))
   return lines.length > 0 ? lines : ['the same files and words come in another order']
 }
 
 type Values = ReadonlyMap<string, readonly string[]>
 
-/** What the instruction says, and the files that it reads: those come last, each source with a heading. */
-function splitParts(parts: Parts): { readonly definition: Values; readonly files: Values } {
-  const at = parts.findIndex(([name]) => name === 'source')
-  const end = at < 0 ? parts.length : at
-  return {
-    definition: byName(parts.slice(0, end)),
-    files: byName(parts.slice(end).filter(([name, value]) => name !== 'source' || !HEADING.test(value))),
+/** What the instruction says, and what it reads. */
+function splitParts(parts: Parts): { readonly definition: Values; readonly sources: Values } {
+  const definition: Part[] = []
+  const sources: Part[] = []
+  let heading: string | undefined
+  let mount: string | undefined
+  for (const [name, value] of parts) {
+    const [, target] = (name === 'mount' && MOUNT.exec(value)) || []
+    if (target !== undefined) mount = target
+    if (name === 'source' && HEADING.test(value)) heading = value
+    else if (heading === undefined || target !== undefined) definition.push([name, value])
+    else sources.push([sourceName(name, heading, mount), value])
   }
+  return { definition: byName(definition), sources: byName(sources) }
 }
 
-const HEADING = /^(file|heredoc|directory of \d+)$/
+type Part = Parts[number]
+
+/** Before the parts of a source. A file may be called like a part, but what is said of it is never one of these. */
+const HEADING = /^(file|heredoc|directory of \d+|URL|archive of a URL|Git repository)$/
+const MOUNT = /^(?:bind|cache) r[ow] (.*)$/s
+
+function sourceName(name: string, heading: string, mount: string | undefined): string {
+  if (heading === 'Git repository') return `${name} (Git repository)`
+  const kind = heading.endsWith('URL') ? 'file of a URL' : 'file'
+  if (mount === undefined) return `${kind} ${JSON.stringify(name)}`
+  return name === ''
+    ? `mount ${JSON.stringify(mount)}`
+    : `file ${JSON.stringify(name)} of mount ${JSON.stringify(mount)}`
+}
 
 function byName(parts: Parts): Values {
   const found = new Map<string, string[]>()
@@ -134,27 +153,41 @@ function variables(items: readonly string[]): ReadonlyMap<string, string> {
   )
 }
 
-function fileLines(was: Values, is: Values): readonly string[] {
+function sourceLines(was: Values, is: Values): readonly string[] {
   return [...new Set([...was.keys(), ...is.keys()])].flatMap(name =>
-    pairs(was.get(name) ?? [], is.get(name) ?? []).map(
-      ([old, now]) => `file ${JSON.stringify(name)}: ${fileChange(old, now)}`,
-    ),
+    pairs(was.get(name) ?? [], is.get(name) ?? []).map(([old, now]) => `${name}: ${sourceChange(old, now)}`),
   )
 }
 
-/** `file 0644 0:0 12 sha256:...`, or one digest for what was folded together. */
-function fileChange(old: string | undefined, now: string | undefined): string {
+/** `file 0644 0:0 12 sha256:...`, `sha256:... 1700000000` of a URL, or one digest for what was folded together. */
+function sourceChange(old: string | undefined, now: string | undefined): string {
   if (old === undefined) return 'is new'
   if (now === undefined) return 'is gone'
   const [was, is] = [old.split(' '), now.split(' ')]
-  const isFile = was[0] === 'file' && is[0] === 'file'
-  const changes = [...FIELDS, ...(isFile ? FILE_FIELDS : [])]
+  const changes = fieldsOf(was, is)
     .map((field, index) => [field, was[index], is[index]] as const)
     .filter(([, before, after]) => before !== after && was.length > 1 && is.length > 1)
-    .map(([field, before, after]) => `${field} ${wasIs(before, after, shortened)}`)
+    .map(([field, before, after]) => `${field} ${wasIs(before, after, shownField(field))}`)
   return changes.length > 0 ? changes.join(', ') : wasIs(old, now, shortened)
 }
 
+function fieldsOf([was = '']: readonly string[], [is = '']: readonly string[]): readonly string[] {
+  if (was.startsWith('sha256:') && is.startsWith('sha256:')) return DOWNLOAD_FIELDS
+  return was === 'file' && is === 'file' ? [...FIELDS, ...FILE_FIELDS] : FIELDS
+}
+
+function shownField(field: string): (value: string) => string {
+  return field === LAST_MODIFIED ? shownTime : shortened
+}
+
+/** Seconds since the epoch, or `no time`. A cache of another machine may say anything. */
+function shownTime(text: string): string {
+  if (text === 'no') return 'not told'
+  return /^\d{1,11}$/.test(text) ? new Date(Number(text) * 1000).toISOString().replace('.000Z', 'Z') : text
+}
+
+const LAST_MODIFIED = 'Last-Modified'
+const DOWNLOAD_FIELDS = ['content', LAST_MODIFIED]
 const FIELDS = ['type', 'mode', 'owner']
 const FILE_FIELDS = ['size', 'content']
 

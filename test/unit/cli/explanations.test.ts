@@ -100,6 +100,78 @@ describe('formatExplanations()', () => {
     ])
   })
 
+  it('tells what is at a URL now, and when the server says that it changed', () => {
+    const before: Parts = [
+      ['source', 'URL'],
+      ['plain', `${A} 1700000000`],
+    ]
+    assert.deepEqual(
+      changed(before, [
+        ['source', 'URL'],
+        ['plain', `${B} 1700000001`],
+      ]),
+      [
+        `file of a URL "plain": content was ${shortA}, is ${shortB}, ` +
+          'Last-Modified was 2023-11-14T22:13:20Z, is 2023-11-14T22:13:21Z',
+      ],
+    )
+    assert.deepEqual(
+      changed(before, [
+        ['source', 'archive of a URL'],
+        ['plain', `${A} no time`],
+      ]),
+      ['file of a URL "plain": Last-Modified was 2023-11-14T22:13:20Z, is not told'],
+    )
+    assert.deepEqual(
+      changed(before, [
+        ['source', 'URL'],
+        ['plain', B],
+      ]),
+      [`file of a URL "plain": was ${shortA} 1700000000, is ${shortB}`],
+    )
+    assert.deepEqual(
+      changed(before, [
+        ['source', 'URL'],
+        ['plain', `${A} ${'9'.repeat(30)}`],
+      ]),
+      [`file of a URL "plain": Last-Modified was 2023-11-14T22:13:20Z, is ${'9'.repeat(30)}`],
+    )
+  })
+
+  it('tells the commit of a repository', () => {
+    const repository = (commit: string): Parts => [
+      ['source', 'Git repository'],
+      ['commit', commit],
+    ]
+    assert.deepEqual(changed(repository('aaa'), repository('bbb')), [
+      'commit (Git repository): was aaa, is bbb',
+    ])
+  })
+
+  it('names the mount that a file is in, also where a file is called like one', () => {
+    const before: Parts = [
+      ['mount', 'bind ro /a'],
+      ['source', 'file'],
+      ['', `file 0644 0:0 1 ${A}`],
+      ['mount', 'bind ro /b'],
+      ['source', 'directory of 1'],
+      ['mount', `file 0644 0:0 1 ${A}`],
+    ]
+    const after: Parts = [
+      ['mount', 'bind ro /a'],
+      ['source', 'file'],
+      ['', `file 0644 0:0 1 ${B}`],
+      ['mount', 'bind rw /b'],
+      ['source', 'directory of 1'],
+      ['mount', `file 0755 0:0 1 ${A}`],
+    ]
+    assert.deepEqual(changed(before, after), [
+      'mount: was "bind ro /b", is "bind rw /b"',
+      `mount "/a": content was ${shortA}, is ${shortB}`,
+      'file "mount" of mount "/b": mode was 0644, is 0755',
+    ])
+  })
+
   it('is bounded, and safe to print', () => {
     const files = Array.from({ length: 50 }, (_, index): [string, string] => [
       `f${index}`,
