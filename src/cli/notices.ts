@@ -6,7 +6,7 @@ import type { Terminal } from './terminal.ts'
 export interface Notices {
   /** @param subject one word: what it is about */
   info(subject: string, message: string): void
-  /** @param consequence what happens now because of it */
+  /** Written even where requests are not logged. @param consequence what happens now because of it */
   problem(subject: string, consequence: string, error: unknown): void
 }
 

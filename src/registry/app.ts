@@ -206,6 +206,6 @@ function sendError(
   return reply.code(status).header('Content-Type', 'application/json').send(body)
 }
 
-function requestLine({ method, url }: FastifyRequest): RequestLine {
-  return { method, url }
+function requestLine({ id, method, url }: FastifyRequest): RequestLine {
+  return { id, method, url }
 }

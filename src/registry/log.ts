@@ -5,6 +5,8 @@ export interface RegistryLog {
 }
 
 export interface RequestLine {
+  /** The client has it too, in `X-Request-Id`. */
+  readonly id: string
   readonly method: string
   /** Path and query, escaped as they came. */
   readonly url: string

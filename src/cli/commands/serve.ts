@@ -6,6 +6,7 @@ import { SERVE_OPTIONS, serveSettings } from '../config-serve.ts'
 import { hostAddresses } from '../host-names.ts'
 import { type Address, formatAddress, isEveryAddress, localAddress, parseListen } from '../listen.ts'
 import { createNotices } from '../notices.ts'
+import { wireOperations } from '../operations-wiring.ts'
 import { wireRegistry } from '../registry-wiring.ts'
 import { type WiredTls, wireTls } from '../serve-tls.ts'
 import { openSession, type Session } from '../session.ts'
@@ -38,8 +39,10 @@ With --tls auto, clients trust this server once they have its authority's certif
     const tls = await wireTls({ settings: tlsSettings, root: session.store.root, host, notices, terminal })
     const { createRegistryApp } = await import('../../registry/app.ts')
     const { startRegistry } = await import('../../registry/serve.ts')
-    const wired = await wireRegistry(session, terminal)
-    const app = createRegistryApp({ ...wired, extras: [...(tls?.extras ?? []), ...(wired.extras ?? [])] })
+    const wired = await wireRegistry(session, notices)
+    const operations = wireOperations(session, terminal, { log })
+    const extras = [tls?.extras, wired.extras, operations.extras].flatMap(some => some ?? [])
+    const app = createRegistryApp({ ...wired, ...operations, extras })
     const registry = await startRegistry({ app, host, port, drainMs, ...(tls && { tls: tls.kept }) })
     terminal.stdout.write(greeting(registry.address, session, tls))
     if (!terminal.signal.aborted) await once(terminal.signal, 'abort')
