@@ -35,6 +35,7 @@ export async function buildImage(
   const wanted = wantedCompression(settings)
   const latest = settings.rewriteTimestamp ? sourceDateEpoch : undefined
   const assembled: AssembledLayer[] = []
+  const rewritten = new Map<Digest, ResultLayer>()
   for (const [index, layer] of layers.entries()) {
     if (index < inherited) {
       assembled.push(forceCompression ? await variants.get(layer, wanted, context) : layer)
@@ -43,11 +44,21 @@ export async function buildImage(
     const times = latest === undefined ? {} : { latestTime: latest }
     const made = await variants.get(layer, { ...wanted, ...times }, context)
     assembled.push(latest === undefined ? made : { ...made, annotations: { [REWRITTEN]: String(latest) } })
+    if (made.diffID !== layer.diffID) rewritten.set(layer.diffID, made)
   }
   const annotations = annotationsOf(settings.annotations, 'manifest', draft.config)
   return assembleImage(draft, assembled, solutions, sourceDateEpoch, {
     mediaTypes,
-    ...(inlineSteps !== undefined && { inlineSteps }),
+    ...(inlineSteps !== undefined && { inlineSteps: inlineSteps.map(step => asWritten(step, rewritten)) }),
     ...(annotations !== undefined && { annotations }),
   })
+}
+
+/**
+ * The step with the layer that the image has. Only times differ, so what stands on it has the same key: as long as it
+ * is known what the layer is without them.
+ */
+function asWritten(step: DocumentedStep, rewritten: ReadonlyMap<Digest, ResultLayer>): DocumentedStep {
+  const layer = step.content === undefined ? undefined : rewritten.get(step.layer.diffID)
+  return layer === undefined ? step : { ...step, layer }
 }

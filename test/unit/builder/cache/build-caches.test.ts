@@ -91,6 +91,27 @@ describe('caches of other machines', () => {
     assert.deepEqual((await first.config(child)).unknown, {}, 'what is built on it says nothing of its build')
   })
 
+  it('within an image whose times were held back do the same, and the next machine passes it on', async () => {
+    const registry = createRegistry()
+    using first = await machine(registry)
+    using second = await machine(registry)
+    using third = await machine(registry)
+    const deps = { sourceDateEpoch: 1_000_000_000 }
+    const options = { cacheTo: [{ type: 'inline' } as const] }
+    const made = await first.build(DOCKERFILE, options, deps)
+    const [diffID] = (await first.config(made)).rootfs.diff_ids
+    const inBuild = await first.config(await first.build(DOCKERFILE))
+    assert.notEqual(inBuild.rootfs.diff_ids[0], diffID, 'the layers were rewritten')
+    let last = { machine: first, image: made }
+    for (const next of [second, third]) {
+      await push(last.machine, registry, last.image.descriptor)
+      const image = await next.build(DOCKERFILE, { ...options, cacheFrom: [REGISTRY] }, deps)
+      assert.deepEqual(executed(next.events), [])
+      assert.equal(image.digest, made.digest)
+      last = { machine: next, image }
+    }
+  })
+
   it('with layers compressed otherwise give the same image', async () => {
     const registry = createRegistry()
     using first = await machine(registry)
