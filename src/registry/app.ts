@@ -8,10 +8,11 @@
 import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { type Access, type ClientInfo, everyoneMay, type Principal } from './access.ts'
-import { drainUnread, watchClient } from './client-connection.ts'
+import { type ClientConnections, createClientConnections } from './client-connection.ts'
 import { answerOf, isFault, RegistryError } from './errors.ts'
 import { type ContentEvent, createObservedStore } from './events/observed-store.ts'
 import type { Answer, Handlers } from './exchange.ts'
+import { httpOptions, type Patience } from './http-options.ts'
 import type { RegistryLog, RequestLine } from './log.ts'
 import { newRequestID, observeRequest, type RequestObserver } from './observation.ts'
 import type { RepositoryStore } from './repository-store.ts'
@@ -30,6 +31,7 @@ export interface RegistryAppDeps {
   readonly log?: RegistryLog
   /** Who may do what; without it everyone may do everything. */
   readonly access?: Access
+  readonly patience?: Patience
   /** Routes that are not below `/v2/`. */
   readonly extras?: readonly AppExtra[]
   /** Is told of every request when it is over. */
@@ -48,41 +50,52 @@ export interface Requester {
   readonly method: string
 }
 
-/** A connection on which nothing moves for so long is given up; a slow one is not. */
-const IDLE_CONNECTION_MS = 5 * 60 * 1000
-
-/** What waits in memory of every connection, each way: transfers by the hundred must not need hundreds of megabytes. */
-const CONNECTION_BUFFER_BYTES = 16 * 1024
+/** What every request of one app shares. */
+interface Context extends RegistryAppDeps {
+  readonly connections: ClientConnections
+}
 
 export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
+  const connections = createClientConnections()
+  const context: Context = { ...deps, connections }
   const app = fastify({
     exposeHeadRoutes: false,
-    requestTimeout: 0,
     genReqId: newRequestID,
-    connectionTimeout: IDLE_CONNECTION_MS,
-    http: { highWaterMark: CONNECTION_BUFFER_BYTES },
+    ...httpOptions(connections, deps.patience),
     frameworkErrors: (error, request, reply) => {
       begin(deps, request, reply)
-      sendError(deps, new RegistryError('name-invalid', `Cannot read path: ${error.message}`), request, reply)
+      const refusal = new RegistryError('name-invalid', `Cannot read path: ${error.message}`)
+      sendError(context, refusal, request, reply)
     },
   })
+  connections.attach(app.server)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.decorateRequest('contentType', undefined)
   app.decorateRequest('trace')
-  app.addHook('onRequest', async (request, reply) => begin(deps, request, reply))
-  app.setErrorHandler((error, request, reply) => sendError(deps, error, request, reply))
+  app.addHook('onRequest', async (request, reply) => {
+    await connections.begin(request.raw, reply.raw)
+    begin(deps, request, reply)
+    requireHost(request)
+  })
+  app.setErrorHandler((error, request, reply) => sendError(context, error, request, reply))
   // Other methods and other paths end up here, and are answered 405 or 404 by the same three steps.
-  app.setNotFoundHandler((request, reply) => serve(deps, request, reply))
+  app.setNotFoundHandler((request, reply) => serve(context, request, reply))
   for (const url of ['/v2', '/v2/*']) {
     app.route({
       method: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
       url,
-      handler: (request, reply) => serve(deps, request, reply),
+      handler: (request, reply) => serve(context, request, reply),
     })
   }
-  for (const extra of deps.extras ?? []) extra(app)
+  for (const extra of context.extras ?? []) extra(app)
   return app
+}
+
+/** Node would refuse it without a body. Nothing here needs the header, but to go on is forbidden (RFC 9112 section 3.2). */
+function requireHost({ raw }: FastifyRequest): void {
+  if (raw.httpVersion !== '1.1' || raw.headers.host !== undefined) return
+  throw new RegistryError('request-invalid', 'Cannot read request: it has no Host header')
 }
 
 declare module 'fastify' {
@@ -106,18 +119,14 @@ function hideContentType(request: FastifyRequest): void {
   delete request.raw.headers['content-type']
 }
 
-async function serve(
-  deps: RegistryAppDeps,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
+async function serve(context: Context, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const [path = '', ...search] = request.raw.url?.split('?') ?? []
   const target = parseTarget(path)
   request.trace.target = target
   const query = new URLSearchParams(search.join('?'))
   const client = clientOf(request)
   const { principal, may } =
-    (await deps.access?.authorize({ method: request.method, target, query, client })) ?? everyoneMay
+    (await context.access?.authorize({ method: request.method, target, query, client })) ?? everyoneMay
   request.trace.principal = principal
   const handlers = handlersOf(target)
   const handler = new Map(Object.entries(handlers)).get(request.method)
@@ -129,17 +138,17 @@ async function serve(
     )
   }
   const answer = await handler({
-    repositories: storeFor(deps, { requestID: request.id, principal, client, method: request.method }),
+    repositories: storeFor(context, { requestID: request.id, principal, client, method: request.method }),
     principal,
     may,
     query,
     headers: request.headers,
     contentType: request.contentType,
-    ...watchClient(request.raw, reply.raw, length => {
+    ...context.connections.watch(request.raw, reply.raw, length => {
       request.trace.bytesIn += length
     }),
   })
-  return send(deps, answer, request, reply)
+  return send(context, answer, request, reply)
 }
 
 function storeFor({ repositories, listen }: RegistryAppDeps, requester: Requester): RepositoryStore {
@@ -175,35 +184,32 @@ function handlersOf(target: Target): Handlers {
   }
 }
 
-function send(
-  deps: RegistryAppDeps,
-  answer: Answer,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
+function send(context: Context, answer: Answer, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, headers, body } = answer
   reply.code(status)
   for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
   // The headers are out by then, so a body that fails can only be cut; the client sees the missing bytes.
-  if (body instanceof Readable) body.once('error', error => deps.log?.failed(requestLine(request), error))
-  drainUnread(request.raw)
+  if (body instanceof Readable) body.once('error', error => context.log?.failed(requestLine(request), error))
+  endReading(context, request, reply)
   return reply.send(body)
 }
 
 function sendError(
-  deps: RegistryAppDeps,
+  context: Context,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
   // A client that went away makes its upload fail; that is nobody's fault.
-  if (isFault(error) && !request.raw.socket.destroyed) deps.log?.failed(requestLine(request), error)
-  if (error instanceof RegistryError && error.code === 'range-unsatisfiable')
-    reply.header('Content-Range', error.detail)
+  if (isFault(error) && !request.raw.socket.destroyed) context.log?.failed(requestLine(request), error)
   if (error instanceof RegistryError) reply.headers(error.headers)
-  drainUnread(request.raw)
+  endReading(context, request, reply)
   const { status, body } = answerOf(error)
   return reply.code(status).header('Content-Type', 'application/json').send(body)
+}
+
+function endReading({ connections }: Context, request: FastifyRequest, reply: FastifyReply): void {
+  if (!connections.endReading(request.raw, reply.raw)) reply.header('Connection', 'close')
 }
 
 function requestLine({ id, method, url }: FastifyRequest): RequestLine {

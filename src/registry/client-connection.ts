@@ -4,7 +4,9 @@
  * unread bytes in front of the next request. So a body is left open when its reader stops, and what nobody read is
  * drained.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { clientErrorAnswer } from './client-errors.ts'
 
 /** A client that goes on sending for longer after a refusal loses its connection. */
 const MAX_DRAINED_BYTES = 16 * 1024 * 1024
@@ -15,18 +17,75 @@ export interface ClientConnection {
   readonly signal: AbortSignal
 }
 
-/** @param count is told the length of each part of the body that is read */
-export function watchClient(
-  request: IncomingMessage,
-  response: ServerResponse,
-  count: (length: number) => void,
-): ClientConnection {
+export interface ClientConnections {
+  attach(server: Server): void
+  /**
+   * To be called as a request begins; returns when the one before it on the same connection is answered. Node reads
+   * ahead, and a client that sends a PATCH and the closing PUT without waiting means them one after the other.
+   */
+  begin(request: IncomingMessage, response: ServerResponse): Promise<void>
+  /** @param count is told the length of each part of the body that is read */
+  watch(request: IncomingMessage, response: ServerResponse, count: (length: number) => void): ClientConnection
+  /**
+   * To be called with the answer: reads away what is still to come of the body, so that the connection can serve the
+   * next request. What has all arrived, Node drops by itself. False when the connection must be closed instead: a
+   * client that was not told to go on may send its body or not, and nobody knows where its next request begins.
+   */
+  endReading(request: IncomingMessage, response: ServerResponse): boolean
+  /** The handler of the server's `clientError`: what came is no HTTP. */
+  refuse(error: Error, socket: Socket): void
+}
+
+/**
+ * `Expect: 100-continue`: leave is given when a handler begins to read, so that a client whose push is refused (no such
+ * upload, no right to push) has not sent its layer in vain.
+ */
+export function createClientConnections(): ClientConnections {
+  const waiting = new WeakSet<ServerResponse>()
+  const current = new WeakMap<Socket, ServerResponse>()
+  return {
+    attach(server) {
+      server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+        waiting.add(response)
+        server.emit('request', request, response)
+      })
+    },
+    async begin({ httpVersionMajor, socket }, response) {
+      // In HTTP/2 requests of one connection have nothing to do with each other.
+      if (httpVersionMajor !== 1) return
+      const before = current.get(socket)
+      current.set(socket, response)
+      if (before !== undefined && !before.closed)
+        await new Promise<void>(resolve => before.once('close', resolve))
+    },
+    watch: (request, response, count) =>
+      watchClient(response, () => {
+        if (waiting.delete(response)) response.writeContinue()
+        return counted(request.iterator({ destroyOnReturn: false }), count)
+      }),
+    endReading(request, response) {
+      if (waiting.has(response)) return false
+      drainUnread(request)
+      return true
+    },
+    refuse(error, socket) {
+      const response = current.get(socket)
+      // An answer is on its way: whatever were written now would be taken for a part of it.
+      const isAnswering = response?.headersSent === true && !response.writableFinished
+      const answer = isAnswering ? undefined : clientErrorAnswer(error)
+      if (socket.writable && answer !== undefined) socket.write(answer)
+      socket.destroySoon()
+    },
+  }
+}
+
+function watchClient(response: ServerResponse, read: () => AsyncIterator<Uint8Array>): ClientConnection {
   const gone = new AbortController()
   response.once('close', () => {
     if (!response.writableFinished) gone.abort()
   })
   return {
-    body: { [Symbol.asyncIterator]: () => counted(request.iterator({ destroyOnReturn: false }), count) },
+    body: { [Symbol.asyncIterator]: read },
     signal: gone.signal,
   }
 }
@@ -41,10 +100,7 @@ async function* counted(
   }
 }
 
-/**
- * To be called with the answer: reads away what is still to come of the body, so that the connection can serve the
- * next request. What has all arrived, Node drops by itself.
- */
+/** Reads away what is still to come of a body that nobody wants. */
 export function drainUnread(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return
   let drained = 0

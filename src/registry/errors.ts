@@ -7,12 +7,16 @@ import { CodedError, type ErrorDetails, OciError, type OciErrorCode } from '../o
 import { StoreError, type StoreErrorCode } from '../store/errors.ts'
 
 export type RegistryErrorCode =
+  | 'request-invalid'
+  | 'request-too-slow'
+  | 'header-too-large'
   | 'endpoint-unknown'
   | 'method-unsupported'
   | 'name-invalid'
   | 'name-unknown'
   | 'digest-invalid'
   | 'blob-unknown'
+  | 'blob-in-use'
   | 'range-unsatisfiable'
   | 'upload-unknown'
   | 'upload-invalid'
@@ -69,12 +73,16 @@ type Row = readonly [status: number, code: SpecCode, publicMessage?: string]
 const FAULT: Row = [500, 'UNKNOWN', 'The registry failed; its log has the cause']
 
 const REGISTRY_ROWS = {
+  'request-invalid': [400, 'UNSUPPORTED'],
+  'request-too-slow': [408, 'UNSUPPORTED'],
+  'header-too-large': [431, 'SIZE_INVALID'],
   'endpoint-unknown': [404, 'UNSUPPORTED'],
   'method-unsupported': [405, 'UNSUPPORTED'],
   'name-invalid': [400, 'NAME_INVALID'],
   'name-unknown': [404, 'NAME_UNKNOWN'],
   'digest-invalid': [400, 'DIGEST_INVALID'],
   'blob-unknown': [404, 'BLOB_UNKNOWN'],
+  'blob-in-use': [405, 'DENIED'],
   'range-unsatisfiable': [416, 'SIZE_INVALID'],
   'upload-unknown': [404, 'BLOB_UPLOAD_UNKNOWN'],
   'upload-invalid': [400, 'BLOB_UPLOAD_INVALID'],
@@ -112,6 +120,7 @@ const OCI_ROWS = {
 /** A full disk is 507: clients print the status or try again later, and reads go on. The specification has no code. */
 const STORE_ROWS = {
   'content-missing': [404, 'BLOB_UNKNOWN'],
+  'content-in-use': [405, 'DENIED'],
   'content-corrupt': FAULT,
   'tag-immutable': [403, 'DENIED'],
   'quota-exceeded': [403, 'DENIED'],

@@ -28,6 +28,8 @@ export interface RepositoryStore {
   listTags(name: RepositoryName, page: NamePage): Promise<readonly Tag[] | undefined>
   /** Manifests whose subject is this digest, oldest first, with artifact type and annotations. */
   listReferrers(name: RepositoryName, subject: Digest): Promise<readonly Descriptor[]>
+  /** Repositories that have the blob, at most `limit`, in no order. */
+  listRepositoriesWithBlob(digest: Digest, limit: number): Promise<readonly RepositoryName[]>
   /** Sorted by bytes. */
   listRepositories(page: NamePage): Promise<readonly RepositoryName[]>
   blobs(name: RepositoryName): RepositoryBlobs
@@ -72,7 +74,7 @@ export interface RepositoryBlobs {
   stat(digest: Digest): Promise<BlobInfo | undefined>
   /** The caller reads it to the end or destroys it. @throws RegistryError `blob-unknown` */
   open(digest: Digest, range?: ByteRange): Promise<Readable>
-  /** @throws RegistryError `blob-unknown` */
+  /** @throws RegistryError `blob-unknown`; `blob-in-use` while a manifest here references it */
   delete(digest: Digest): Promise<void>
   /** Makes a blob of another repository visible here. False when that one does not have it. */
   mount(digest: Digest, from: RepositoryName): Promise<boolean>

@@ -1,4 +1,6 @@
+import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/reference.ts'
+import { StoreError } from '../store/errors.ts'
 import { RegistryError } from './errors.ts'
 import type { RegistryStore, RequireOurs } from './registry-store.ts'
 import type { RepositoryBlobs } from './repository-store.ts'
@@ -12,6 +14,16 @@ export function createRepositoryBlobs(
   name: RepositoryName,
   requireOurs: RequireOurs,
 ): RepositoryBlobs {
+  const unlink = (name: RepositoryName, digest: Digest): boolean => {
+    try {
+      return metadata.unlinkBlob(name, digest)
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'content-in-use')) throw error
+      const { message, detail } = error
+      throw new RegistryError('blob-in-use', message, { detail, headers: { Allow: 'GET, HEAD' } })
+    }
+  }
+
   return {
     stat: async digest => (metadata.isBlobLinked(name, digest) ? content.stat(digest) : undefined),
 
@@ -22,7 +34,7 @@ export function createRepositoryBlobs(
 
     async delete(digest) {
       requireOurs('delete from')
-      if (metadata.unlinkBlob(name, digest)) return
+      if (unlink(name, digest)) return
       throw new RegistryError('blob-unknown', `Cannot delete ${digest}: ${name} has no such blob`)
     },
 

@@ -24,17 +24,13 @@ interface Manifests {
 export function createManifests(store: RegistryStore): Manifests {
   const { content, metadata } = store
 
-  const find = (name: RepositoryName, reference: ManifestReference): ManifestRecord | undefined => {
-    const digest = 'digest' in reference ? reference.digest : metadata.getTag(name, reference.tag)?.digest
-    return digest === undefined ? undefined : metadata.getManifest(name, digest)
-  }
-  const get: Manifests['get'] = async (name, reference) => {
-    const record = find(name, reference)
-    return record && { ...record, bytes: await readManifest(store, record) }
-  }
+  const find = (name: RepositoryName, reference: ManifestReference) =>
+    resolve(store, name, reference, async record => record)
+  const get: Manifests['get'] = (name, reference) =>
+    resolve(store, name, reference, async record => ({ ...record, bytes: await readManifest(store, record) }))
 
   return {
-    stat: async (name, reference) => find(name, reference),
+    stat: find,
     get,
     async put(name, given) {
       const digest = verifyDigest(given)
@@ -54,6 +50,40 @@ export function createManifests(store: RegistryStore): Manifests {
       return [...listed, ...fallbackReferrers(tagged?.bytes).filter(({ digest }) => !known.has(digest))]
     },
   }
+}
+
+/**
+ * Reads the manifest of a reference. Another process may push a tag again, and delete what it meant, between reading the
+ * tag and reading the manifest: a tag that has moved is read anew, or a tag that was never gone would seem to be.
+ */
+async function resolve<Found>(
+  { metadata }: RegistryStore,
+  name: RepositoryName,
+  reference: ManifestReference,
+  read: (record: ManifestRecord) => Promise<Found>,
+): Promise<Found | undefined> {
+  const digestNow = (): Digest | undefined =>
+    'digest' in reference ? reference.digest : metadata.getTag(name, reference.tag)?.digest
+  let digest = digestNow()
+  for (let attempt = 1; digest !== undefined; attempt++) {
+    const record = metadata.getManifest(name, digest)
+    try {
+      if (record !== undefined) return await read(record)
+    } catch (error) {
+      if (!isMissing(error) || metadata.getManifest(name, digest) !== undefined) throw error
+    }
+    const moved = digestNow()
+    if (moved === digest || attempt === MAX_MOVES) return undefined
+    digest = moved
+  }
+  return undefined
+}
+
+/** A tag that moves more often while it is read is given up. */
+const MAX_MOVES = 10
+
+function isMissing(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'content-missing'
 }
 
 function verifyDigest({ bytes, digest }: NewManifest): Digest {

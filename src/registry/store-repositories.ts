@@ -33,6 +33,7 @@ export function createRepositoryStore(deps: { readonly store: RegistryStore }): 
       throw new RegistryError('manifest-unknown', `Cannot delete tag ${tag}: ${name} has no such tag`)
     },
     listTags: async (name, page) => metadata.listTags(name, page)?.map(record => record.tag),
+    listRepositoriesWithBlob: async (digest, limit) => metadata.listRepositoriesWithBlob(digest, limit),
     listRepositories: async page => listServable(store, page),
     blobs: name => createRepositoryBlobs(store, name, action => requireOurs(name, action)),
     uploads: name => createRepositoryUploads(store, name, action => requireOurs(name, action)),

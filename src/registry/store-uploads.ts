@@ -2,6 +2,7 @@ import type { Ingest, IngestID } from '../oci/content.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/reference.ts'
 import { RegistryError } from './errors.ts'
+import { formatUploadRange } from './http-range.ts'
 import type { RegistryStore, RequireOurs } from './registry-store.ts'
 import type { Chunk, RepositoryUploads } from './repository-store.ts'
 
@@ -39,7 +40,10 @@ export function createRepositoryUploads(
         throw new RegistryError(
           'upload-out-of-order',
           `Cannot append to upload ${id}: the chunk starts at ${chunk.start}, the upload is at ${ingest.offset}`,
-          { detail: { offset: ingest.offset } },
+          {
+            detail: { offset: ingest.offset },
+            headers: { Location: `/v2/${name}/blobs/uploads/${id}`, Range: formatUploadRange(ingest.offset) },
+          },
         )
       }
       return { id, offset: await ingest.append(promised(chunk), signal) }

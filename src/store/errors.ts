@@ -3,6 +3,8 @@ import { CodedError, isErrno } from '../oci/errors.ts'
 export type StoreErrorCode =
   /** Content that was asked for, or that a manifest needs, is not stored. Detail: the digests. */
   | 'content-missing'
+  /** Content that is to be taken away, and that a manifest needs. Detail: the manifest's digest. */
+  | 'content-in-use'
   /** Content whose bytes on disk are not what was stored. */
   | 'content-corrupt'
   /** A tag that the configuration keeps as it is would be moved or removed. */

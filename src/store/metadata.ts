@@ -105,7 +105,12 @@ export interface Metadata {
   /** Makes a blob visible in a repository. @throws StoreError `content-missing`, `quota-exceeded` */
   linkBlob(repository: RepositoryName, digest: Digest): void
   isBlobLinked(repository: RepositoryName, digest: Digest): boolean
-  /** False when it was not linked. */
+  /** Repositories in which the blob is visible, at most `limit` of them. */
+  listRepositoriesWithBlob(digest: Digest, limit: number): readonly RepositoryName[]
+  /**
+   * False when it was not linked.
+   * @throws StoreError `content-in-use` (detail: a manifest) when a manifest of the repository references it
+   */
   unlinkBlob(repository: RepositoryName, digest: Digest): boolean
 
   /** Binds an ingest to the repository that it uploads to. */

@@ -3,6 +3,7 @@ import type { RepositoryName, Tag } from '../oci/reference.ts'
 import { findBlob, requireBlobs } from './blob-rows.ts'
 import type { Database } from './database.ts'
 import { putDetails } from './detail-rows.ts'
+import { StoreError } from './errors.ts'
 import type { ManifestRecord, Metadata, Page, TagRecord } from './metadata.ts'
 import {
   addRepository,
@@ -36,6 +37,7 @@ export type RepositoryMetadata = Pick<
   | 'listReferrers'
   | 'linkBlob'
   | 'isBlobLinked'
+  | 'listRepositoriesWithBlob'
   | 'unlinkBlob'
 >
 
@@ -152,12 +154,22 @@ export function createRepositoryMetadata(
 
     isBlobLinked: (repository, digest) => isLinked(database, repository, digest, now()),
 
+    listRepositoriesWithBlob: (digest, limit) =>
+      database
+        .all<{ name: RepositoryName }>(
+          'SELECT r.name FROM links l JOIN repositories r ON r.id = l.repository WHERE l.digest = ? LIMIT ?',
+          digest,
+          limit,
+        )
+        .map(row => row.name),
+
     unlinkBlob: (repository, digest) =>
       deleteFrom(
         database,
         repository,
         'DELETE FROM links WHERE digest = ?1 AND repository = (SELECT id FROM repositories WHERE name = ?2)',
         digest,
+        () => requireUnused(database, repository, digest),
       ),
   }
 }
@@ -184,6 +196,22 @@ function deleteFrom(
     dropEmptyRepository(database, id)
     return true
   })
+}
+
+/** An image that is still listed must be whole for whoever pulls it. */
+function requireUnused(database: Database, repository: RepositoryName, digest: Digest): true {
+  const user = database.one<{ digest: Digest }>(
+    `SELECT m.digest FROM manifest_references u JOIN manifests m ON m.id = u.manifest
+     JOIN repositories r ON r.id = m.repository WHERE u.digest = ? AND r.name = ? LIMIT 1`,
+    digest,
+    repository,
+  )
+  if (user === undefined) return true
+  throw new StoreError(
+    'content-in-use',
+    `Cannot delete ${digest}: manifest ${user.digest} of ${repository} needs it; delete that first`,
+    { detail: { manifest: user.digest } },
+  )
 }
 
 function findManifest(

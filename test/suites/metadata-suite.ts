@@ -206,6 +206,29 @@ export function metadataSuite(name: string, open: (t: TestContext) => OpenMetada
       assert.ok(!metadata.isBlobLinked(APP, digest))
     })
 
+    it('does not unlink what a manifest of the repository needs', t => {
+      const { metadata, store } = open(t)
+      const image = manifestOf(store, 'image', ['layer'])
+      metadata.putManifest(APP, image, [])
+      metadata.linkBlob(BASE, digestOf('layer'))
+      assert.throws(() => metadata.unlinkBlob(APP, digestOf('layer')), {
+        code: 'content-in-use',
+        detail: { manifest: image.digest },
+      })
+      assert.equal(metadata.unlinkBlob(BASE, digestOf('layer')), true, 'nothing there needs it')
+      metadata.deleteManifest(APP, image.digest)
+      assert.equal(metadata.unlinkBlob(APP, digestOf('layer')), true)
+    })
+
+    it('knows the repositories that have a blob', t => {
+      const { metadata, store } = open(t)
+      const digest = store('blob')
+      for (const name of ['a', 'b', 'c']) metadata.linkBlob(repository(name), digest)
+      assert.deepEqual([...metadata.listRepositoriesWithBlob(digest, 10)].sort(), ['a', 'b', 'c'])
+      assert.equal(metadata.listRepositoriesWithBlob(digest, 2).length, 2)
+      assert.deepEqual(metadata.listRepositoriesWithBlob(digestOf('absent'), 10), [])
+    })
+
     it('binds an upload to its repository', t => {
       const { metadata } = open(t)
       const id = 'an-upload' as IngestID

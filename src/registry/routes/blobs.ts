@@ -39,7 +39,7 @@ async function readBlob(call: Call, name: RepositoryName, { digest, size }: Blob
     throw new RegistryError(
       'range-unsatisfiable',
       `Cannot read range ${JSON.stringify(call.headers.range)} of ${digest}: it has ${size} bytes`,
-      { detail: `bytes */${size}` },
+      { headers: { 'Content-Range': `bytes */${size}` } },
     )
   }
   const headers = headersOf(digest)

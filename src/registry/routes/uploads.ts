@@ -6,19 +6,18 @@ import type { Answer, Call, Handlers } from '../exchange.ts'
 import { formatUploadRange, parseContentRange } from '../http-range.ts'
 import type { Chunk, Upload } from '../repository-store.ts'
 
+/** How many repositories are tried for one that the client may pull from: everyone's empty layer is in all of them. */
+const MAX_MOUNT_SOURCES = 100
+
 /** Begins uploads: end-4a (in parts), end-4b (in one), end-4c (naming the algorithm), end-11 (no upload: a mount) */
 export function uploadsHandlers(name: RepositoryName): Handlers {
   return {
     async POST(call) {
       const { repositories, query } = call
       const mount = query.get('mount')
-      const from = query.get('from')
-      if (mount !== null && from !== null) {
+      if (mount !== null) {
         const digest = parseDigest(mount)
-        const source = parseRepositoryName(from)
-        // Who may not pull there learns nothing: as where the source has no such blob, an upload begins.
-        if (call.may('pull', source) && (await repositories.blobs(name).mount(digest, source)))
-          return blobCreated(name, digest)
+        if (await mountBlob(call, name, digest)) return blobCreated(name, digest)
       }
       const digest = query.get('digest')
       if (digest !== null) return uploadWhole(call, name, parseDigest(digest))
@@ -50,6 +49,23 @@ export function uploadHandlers(name: RepositoryName, id: IngestID): Handlers {
       return { status: 204 }
     },
   }
+}
+
+/**
+ * Without `from` the blob may come from anywhere ("automatic content discovery"). Who may not pull at the source learns
+ * nothing: as where nobody has such a blob, an upload begins.
+ */
+async function mountBlob(call: Call, name: RepositoryName, digest: Digest): Promise<boolean> {
+  const { repositories, query } = call
+  const blobs = repositories.blobs(name)
+  const from = query.get('from')
+  const sources =
+    from === null
+      ? await repositories.listRepositoriesWithBlob(digest, MAX_MOUNT_SOURCES)
+      : [parseRepositoryName(from)]
+  for (const source of sources)
+    if (call.may('pull', source) && (await blobs.mount(digest, source))) return true
+  return false
 }
 
 async function uploadWhole(call: Call, name: RepositoryName, digest: Digest): Promise<Answer> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '../../../../src/oci/digest.ts'
-import { binary, isError, openRegistry, pushBlob } from '../client.ts'
+import { binary, isError, openRegistry, pushBlob, pushImage } from '../client.ts'
 
 describe('blobs', async () => {
   const registry = await openRegistry()
@@ -114,6 +114,21 @@ describe('blobs', async () => {
     await http.delete(`/v2/team/app/blobs/${gone}`).expect(404).expect(isError('BLOB_UNKNOWN'))
     await http.get(`/v2/other/blobs/${gone}`).expect(200)
     await http.delete('/v2/team/app/blobs/sha256:x').expect(400).expect(isError('DIGEST_INVALID'))
+  })
+
+  it('end-10: DELETE refuses what an image of the repository needs, and says which', async () => {
+    const image = await pushImage(registry, 'in-use', 'v1')
+    for (const needed of [image.config, image.layer]) {
+      const response = await http
+        .delete(`/v2/in-use/blobs/${needed}`)
+        .expect(405)
+        .expect('Allow', 'GET, HEAD')
+        .expect(isError('DENIED'))
+      assert.deepEqual(response.body.errors[0].detail, { manifest: image.digest })
+    }
+    await http.get(`/v2/in-use/blobs/${image.layer}`).expect(200)
+    await http.delete(`/v2/in-use/manifests/${image.digest}`).expect(202)
+    await http.delete(`/v2/in-use/blobs/${image.layer}`).expect(202)
   })
 
   it('answers 404, not 500, when the content of a link is gone', async () => {

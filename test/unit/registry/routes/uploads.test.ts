@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '../../../../src/oci/digest.ts'
+import type { Access } from '../../../../src/registry/access.ts'
 import { binary, isError, openRegistry, pushBlob } from '../client.ts'
 
 describe('uploads', async () => {
@@ -198,7 +199,7 @@ describe('uploads', async () => {
     for (const query of [
       `mount=${digest}&from=empty`,
       `mount=${digestOf('?')}&from=source`,
-      `mount=${digest}`,
+      `mount=${digestOf('nowhere')}`,
     ]) {
       const response = await mount(query).expect(202)
       assert.match(response.headers.location ?? '', /^\/v2\/target\/blobs\/uploads\/./)
@@ -206,6 +207,32 @@ describe('uploads', async () => {
     await http.head(`/v2/target/blobs/${digest}`).expect(404)
     await mount('mount=sha256:x&from=source').expect(400).expect(isError('DIGEST_INVALID'))
     await mount(`mount=${digest}&from=..%2Fetc`).expect(400).expect(isError('NAME_INVALID'))
+  })
+
+  it('end-11: mounts from anywhere when no source is named', async () => {
+    const digest = await pushBlob(registry, 'source', 'somewhere')
+    await http
+      .post(`/v2/anonymous/blobs/uploads/?mount=${digest}`)
+      .expect(201)
+      .expect('Location', `/v2/anonymous/blobs/${digest}`)
+      .expect('Docker-Content-Digest', digest)
+    await http.get(`/v2/anonymous/blobs/${digest}`).expect(200)
+  })
+
+  it('end-11: mounts only what the client may pull, and tells others nothing', async () => {
+    const access: Access = {
+      authorize: async () => ({ principal: { kind: 'anonymous' }, may: (_action, name) => name === 'open' }),
+    }
+    const guarded = await openRegistry({ disk, app: { access } })
+    const secret = await pushBlob(registry, 'secret', 'of one team')
+    const shared = await pushBlob(registry, 'secret', 'of everyone')
+    await pushBlob(registry, 'open', 'of everyone')
+    const mount = (query: string) => guarded.http.post(`/v2/mine/blobs/uploads/?${query}`)
+    await mount(`mount=${secret}`).expect(202)
+    await mount(`mount=${secret}&from=secret`).expect(202)
+    await mount(`mount=${shared}&from=secret`).expect(202)
+    await guarded.http.head(`/v2/mine/blobs/${secret}`).expect(404)
+    await mount(`mount=${shared}`).expect(201)
   })
 
   it('end-13: GET tells how much has arrived', async () => {
