@@ -23,6 +23,7 @@ import { suggest } from '../builder/dockerfile/suggest.ts'
 import { isErrno } from '../oci/errors.ts'
 import type { RegistryConfig } from '../remote/registry-config.ts'
 import type { Arguments } from './arguments.ts'
+import { GC_SHAPE, type GcConfig } from './config-gc.ts'
 import { SERVE_SHAPE, type ServeConfig } from './config-serve.ts'
 import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
@@ -35,6 +36,8 @@ export interface Settings {
   readonly listen: string
   /** The rest of `[serve]`, as the file has it. */
   readonly serve: ServeConfig
+  /** `[gc]`, as the file has it. */
+  readonly gc: GcConfig
   /** Of the configuration file: where its relative paths start. */
   readonly configDirectory: string
   /** The OCI runtime to use, where one is named. */
@@ -56,6 +59,7 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
     ),
     listen: args.value('listen') ?? nonEmpty(env.SLIPWAY_LISTEN) ?? file.serve?.listen ?? '127.0.0.1:5000',
     serve: file.serve ?? {},
+    gc: file.gc ?? {},
     configDirectory: file.directory ?? terminal.workingDirectory,
     ...(runtime !== undefined && { runtime }),
     registries: file.registry ?? {},
@@ -66,6 +70,7 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
 interface ConfigFile {
   readonly root?: string
   readonly serve?: ServeConfig
+  readonly gc?: GcConfig
   readonly build?: { readonly runtime?: string }
   readonly registry?: RegistryConfig
 }
@@ -89,6 +94,7 @@ const SHAPE: Shape = {
   keys: {
     root: 'string',
     serve: SERVE_SHAPE,
+    gc: GC_SHAPE,
     build: { keys: { runtime: 'string' } },
     registry: { each: { keys: { mirrors: 'strings', http: 'boolean', insecure: 'boolean' } } },
   },

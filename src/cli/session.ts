@@ -12,9 +12,14 @@ export interface Session extends Disposable {
   readonly hostPlatform: Platform
 }
 
-export async function openSession(args: Arguments, terminal: Terminal): Promise<Session> {
+/** @param options `freesSpace`: the command may use the room that is kept on a full disk */
+export async function openSession(
+  args: Arguments,
+  terminal: Terminal,
+  options: { readonly freesSpace?: boolean } = {},
+): Promise<Session> {
   const settings = await loadSettings(args, terminal)
-  const store = await openStore({ root: settings.root, now: terminal.now })
+  const store = await openStore({ root: settings.root, now: terminal.now, ...options })
   return {
     settings,
     store,

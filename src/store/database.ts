@@ -51,12 +51,7 @@ export class Database {
   /** One transaction that holds the write lock from its start, so that what it reads stays true until it ends. */
   write<T>(action: () => T, durability: Durability = 'durable'): T {
     this.#setDurability(durability)
-    return this.#transaction(action, 'COMMIT')
-  }
-
-  /** Does the action and takes it back: what it returns is what would have happened. */
-  rehearse<T>(action: () => T): T {
-    return this.#transaction(action, 'ROLLBACK')
+    return this.#transaction(action)
   }
 
   get isInTransaction(): boolean {
@@ -69,11 +64,11 @@ export class Database {
     this.#statements.clear()
   }
 
-  #transaction<T>(action: () => T, end: 'COMMIT' | 'ROLLBACK'): T {
+  #transaction<T>(action: () => T): T {
     this.exec('BEGIN IMMEDIATE')
     try {
       const result = action()
-      this.exec(end)
+      this.exec('COMMIT')
       return result
     } catch (error) {
       // SQLite has already rolled back after some errors (a full disk among them).

@@ -10,7 +10,7 @@ import { dropEmptyRepository } from './repository-rows.ts'
 export function* sweepRepositories(database: Database, cutoff: number): Generator<void> {
   const ids = database.all<{ id: number }>('SELECT id FROM repositories ORDER BY id')
   for (const { id } of ids) {
-    transact(database, () => sweepRepository(database, id, cutoff))
+    database.write(() => sweepRepository(database, id, cutoff))
     yield
   }
 }
@@ -28,7 +28,7 @@ export function* sweepBlobs(database: Database, cutoff: number): Generator<reado
     const last = window.at(-1)
     if (last === undefined) return
     after = last.digest
-    yield transact(database, () => window.filter(blob => deleteUnneeded(database, blob, cutoff)))
+    yield database.write(() => window.filter(blob => deleteUnneeded(database, blob, cutoff)))
   }
 }
 
@@ -43,16 +43,12 @@ export function sweepTocs(database: Database): void {
 
 const WINDOW = 256
 
-/** In a rehearsal everything is one transaction already. */
-function transact<T>(database: Database, action: () => T): T {
-  return database.isInTransaction ? action() : database.write(action)
-}
-
 /**
  * A manifest lives when it is tagged or was touched, and so do its children and its referrers, and theirs. (A
- * referrer keeps nothing alive but its own children: its subject may go, and then it goes too.)
+ * referrer keeps nothing alive but its own children: its subject may go, and then it goes too.) ?1 is the repository,
+ * ?2 the cutoff.
  */
-const DELETE_DEAD_MANIFESTS = `
+export const LIVE_MANIFESTS = `
   WITH RECURSIVE live(id) AS (
     SELECT id FROM manifests m WHERE m.repository = ?1
       AND (m.touched_at >= ?2 OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest = m.id))
@@ -64,7 +60,9 @@ const DELETE_DEAD_MANIFESTS = `
     SELECT referrer.id FROM live
       JOIN manifests subject ON subject.id = live.id
       JOIN manifests referrer ON referrer.repository = ?1 AND referrer.subject = subject.digest
-  )
+  )`
+
+const DELETE_DEAD_MANIFESTS = `${LIVE_MANIFESTS}
   DELETE FROM manifests WHERE repository = ?1 AND id NOT IN live`
 
 const DELETE_DEAD_LINKS = `

@@ -16,6 +16,7 @@ import type { Digest } from '../oci/digest.ts'
 import { isErrno } from '../oci/errors.ts'
 import { findBlob } from './blob-rows.ts'
 import { storeErrorFrom } from './errors.ts'
+import { previewSweep } from './gc-preview.ts'
 import { sweepBlobs, sweepRepositories, sweepTocs } from './gc-rows.ts'
 import type { IngestLocks } from './ingest-locks.ts'
 import { type PublishDeps, removeBytes } from './publish.ts'
@@ -59,9 +60,10 @@ export async function collectGarbage(
   try {
     // On a full disk this makes the room that the database needs.
     const ingests = await sweepIngests(disk, cutoff, options)
-    const swept = dryRun ? rehearseRows(disk, cutoff) : await sweepRows(disk, cutoff, signal)
+    const swept = dryRun
+      ? await previewSweep(disk.layout.database, cutoff, signal)
+      : await sweepRows(disk, cutoff, signal)
     const digests = swept.map(blob => blob.digest)
-    if (!dryRun) await removeBytes(disk, digests)
     const orphans = await sweepOrphans(disk, cutoff, new Set(digests), options)
     return {
       digests,
@@ -81,25 +83,16 @@ async function sweepRows(disk: PublishDeps, cutoff: number, signal: AbortSignal)
   }
   for (const blobs of sweepBlobs(disk.database, cutoff)) {
     swept.push(...blobs)
-    // Bytes whose rows are gone would otherwise wait for the next run.
-    if (signal.aborted)
-      await removeBytes(
-        disk,
-        swept.map(blob => blob.digest),
-      )
+    // A window at a time: a full disk has room again for what the rest writes to the database.
+    await removeBytes(
+      disk,
+      blobs.map(blob => blob.digest),
+    )
     signal.throwIfAborted()
     await nextTurn()
   }
   sweepTocs(disk.database)
   return swept
-}
-
-/** The same statements, taken back: a dry run cannot tell anything else than what a run would do. */
-function rehearseRows({ database }: PublishDeps, cutoff: number): BlobInfo[] {
-  return database.rehearse(() => {
-    for (const _ of sweepRepositories(database, cutoff));
-    return [...sweepBlobs(database, cutoff)].flat()
-  })
 }
 
 /** Files without a row, left by a process that was killed between a rename and its commit. Returns their bytes. */

@@ -12,6 +12,7 @@ import { createIngestHashes } from './ingest-hashes.ts'
 import { createIngestLocks } from './ingest-locks.ts'
 import { createInventory } from './inventory-rows.ts'
 import { createLayers } from './layers-on-disk.ts'
+import { makeReserve, withReserve } from './reserve.ts'
 import { NO_RULES, type StoreRules, startQuotas } from './rules.ts'
 import { migrate } from './schema.ts'
 import { createSqliteMetadata } from './sqlite-metadata.ts'
@@ -25,6 +26,8 @@ export interface OpenStoreOptions {
   readonly now: () => number
   /** For tests that inject faults. */
   readonly files?: StoreFiles
+  /** For commands that free space: they may use the room that is kept for them on a full disk. */
+  readonly freesSpace?: boolean
   /** What may not be stored or removed; without them all may. */
   readonly rules?: StoreRules
 }
@@ -42,13 +45,19 @@ export interface DiskStore extends CollectableStore {
  * is killed on the way leaves an empty database, and the next one goes on.
  * @throws StoreError `store-invalid` for a folder that holds something else or belongs to a newer version
  */
-export async function openStore({
-  root,
-  now,
-  files = nodeStoreFiles,
-  rules = NO_RULES,
-}: OpenStoreOptions): Promise<DiskStore> {
-  const layout = storeLayout(resolve(root))
+export async function openStore(options: OpenStoreOptions): Promise<DiskStore> {
+  const layout = storeLayout(resolve(options.root))
+  const store = options.freesSpace
+    ? await withReserve(layout, () => openLayout(layout, options))
+    : await openLayout(layout, options)
+  makeReserve(layout)
+  return store
+}
+
+async function openLayout(
+  layout: StoreLayout,
+  { now, files = nodeStoreFiles, rules = NO_RULES }: OpenStoreOptions,
+): Promise<DiskStore> {
   let database: Database | undefined
   try {
     makeRoot(layout, files)

@@ -110,6 +110,7 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   `,
   INVENTORY_MIGRATION,
+  'CREATE TABLE collections (id INTEGER PRIMARY KEY, ended_at INTEGER NOT NULL) STRICT',
 ]
 
 /**

@@ -10,6 +10,8 @@ export interface StoreLayout {
   readonly root: string
   readonly database: string
   readonly ingests: string
+  /** See `reserve.ts`. */
+  readonly reserve: string
   blob(digest: Digest): string
   ingest(id: IngestID): string
   /** The hash state that lets another process go on with an ingest. */
@@ -33,6 +35,7 @@ export function storeLayout(root: string): StoreLayout {
     root,
     database: join(root, 'metadata.db'),
     ingests,
+    reserve: join(root, 'reserve'),
     blob(digest) {
       const hex = digestHex(digest)
       return join(algorithmFolder(digestAlgorithm(digest)), hex.slice(0, PREFIX_DIGITS), hex)

@@ -25,14 +25,14 @@ build under way loses nothing. Builds, pushes and pulls go on meanwhile.`,
     if (olderThanMs === undefined)
       throw usage(command, `--grace is a duration such as 30m or 24h, not ${JSON.stringify(given)}`)
     const dryRun = args.flag('dry-run')
-    using session = await openSession(args, terminal)
+    using session = await openSession(args, terminal, { freesSpace: true })
     const { collectGarbage } = await import('../../store/gc.ts')
-    const report = await collectGarbage(session.store, {
-      olderThanMs,
-      dryRun,
-      now: terminal.now,
-      signal: terminal.signal,
-    })
+    const { withReserve } = await import('../../store/reserve.ts')
+    const { store } = session
+    const { now, signal } = terminal
+    const report = await withReserve(store.disk.layout, () =>
+      collectGarbage(store, { olderThanMs, dryRun, now, signal }),
+    )
     const verb = dryRun ? 'would delete' : 'deleted'
     if (dryRun) terminal.stdout.write(report.digests.map(digest => `${digest}\n`).join(''))
     terminal.stdout.write(

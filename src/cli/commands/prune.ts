@@ -22,7 +22,7 @@ needs them.`,
     const unusedMs = given === undefined ? undefined : parseDuration(given)
     if (given !== undefined && unusedMs === undefined)
       throw usage(command, `--unused is a duration such as 7d, not ${JSON.stringify(given)}`)
-    using session = await openSession(args, terminal)
+    using session = await openSession(args, terminal, { freesSpace: true })
     const { store } = session
     const now = terminal.now()
     const before = unusedMs === undefined ? undefined : now - unusedMs

@@ -14,7 +14,7 @@ An image ID will do for an image with one name. Content that nothing needs any m
   positionals: { min: 1 },
   async run(args, terminal) {
     const json = wantsJson(command, args)
-    using session = await openSession(args, terminal)
+    using session = await openSession(args, terminal, { freesSpace: true })
     const { metadata } = session.store
     // All names are looked up before any is removed: a typing mistake removes nothing.
     const images = args.positionals.map(name => findOne(session.store, name))

@@ -8,6 +8,7 @@ import { type Address, formatAddress, isEveryAddress, localAddress, parseListen 
 import { createNotices } from '../notices.ts'
 import { wireOperations } from '../operations-wiring.ts'
 import { wireRegistry } from '../registry-wiring.ts'
+import { startCollection } from '../serve-collection.ts'
 import { type WiredTls, wireTls } from '../serve-tls.ts'
 import { openSession, type Session } from '../session.ts'
 import { trustInstructions } from '../trust-instructions.ts'
@@ -45,6 +46,7 @@ With --tls auto, clients trust this server once they have its authority's certif
     const app = createRegistryApp({ ...wired, ...operations, extras })
     const registry = await startRegistry({ app, host, port, drainMs, ...(tls && { tls: tls.kept }) })
     terminal.stdout.write(greeting(registry.address, session, tls))
+    await using _collection = await startCollection(session, notices, terminal)
     if (!terminal.signal.aborted) await once(terminal.signal, 'abort')
     const notice = setTimeout(() => terminal.stdout.write(CLOSING), NOTICE_AFTER_MS)
     try {

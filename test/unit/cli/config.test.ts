@@ -152,12 +152,12 @@ localhost = { http = false }
     [
       'a key like none',
       'zzzzzzzzzz = 1',
-      'f:1: zzzzzzzzzz is not a known key; known are root, serve, build, registry',
+      'f:1: zzzzzzzzzz is not a known key; known are root, serve, gc, build, registry',
     ],
     [
       "a name of Object's own",
       'constructor = 1',
-      'f:1: constructor is not a known key; known are root, serve, build, registry',
+      'f:1: constructor is not a known key; known are root, serve, gc, build, registry',
     ],
     ['a number for a string', 'root = 5', 'f:1: root must be a string that is not empty'],
     ['an empty string', 'root = ""', 'f:1: root must be a string that is not empty'],

@@ -233,6 +233,30 @@ describe('collectGarbage()', () => {
     assert.deepEqual(filesOnDisk(test.root).blobs.length, await countContent(store))
   })
 
+  it('lets others write during a dry run, and tells what a run after it takes', async t => {
+    const test = await temporaryStore(t)
+    const { store, clock, reopen } = test
+    const collector = await reopen()
+    for (let index = 0; index < 20; index++)
+      await putImage(store, `image ${index}`, { needs: ['shared', `${index}`] })
+    await putImage(store, 'index', { needs: [digestOf('image 3')], tags: ['kept'] })
+    store.metadata.linkBlob(repository('other'), digestOf('7'))
+    clock.pass(2 * HOUR_MS)
+    let isDone = false
+    const preview = collectOld({ ...test, store: collector }, { dryRun: true }).finally(() => {
+      isDone = true
+    })
+    let written = 0
+    while (!isDone) {
+      store.metadata.putUpload(APP, `upload-${written++}` as IngestID)
+      await nextTurn()
+    }
+    assert.ok(written > 1, 'somebody wrote meanwhile')
+    const wouldGo = await preview
+    assert.equal(wouldGo.digests.length, 2 * 19)
+    assert.deepEqual(await collectOld(test), wouldGo)
+  })
+
   it('never takes content from pushes at the same time, even without any grace', async t => {
     const { store, reopen } = await temporaryStore(t)
     const collector = await reopen()

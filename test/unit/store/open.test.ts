@@ -18,7 +18,7 @@ describe('openStore()', () => {
       await putContent(store.content, 'hello')
     }
     assert.equal(statSync(root).mode & 0o777, 0o700)
-    assert.deepEqual(readdirSync(root).sort(), ['blobs', 'ingest', 'metadata.db'])
+    assert.deepEqual(readdirSync(root).sort(), ['blobs', 'ingest', 'metadata.db', 'reserve'])
     using store = await openStore({ root, now })
     assert.ok(await store.content.stat(digestOf('hello')))
   })

@@ -115,9 +115,8 @@ describe('metadata in SQLite', () => {
     assert.throws(() => database.write(action), /on purpose/)
     assert.deepEqual(database.all('SELECT digest FROM blobs'), [{ digest }])
     assert.equal(
-      database.rehearse(() => database.run('DELETE FROM blobs')),
+      database.write(() => database.run('DELETE FROM blobs')),
       1,
     )
-    assert.deepEqual(database.all('SELECT digest FROM blobs'), [{ digest }])
   })
 })

@@ -1,0 +1,39 @@
+/** `[gc]` of the configuration file: how `serve` collects garbage by itself. */
+import { parseDuration } from './duration.ts'
+import { CliError } from './errors.ts'
+
+/** As the file has it. */
+export interface GcConfig {
+  readonly every?: string
+  readonly grace?: string
+}
+
+export const GC_SHAPE = { keys: { every: 'string', grace: 'string' } } as const
+
+export interface GcSettings {
+  /** Undefined when `serve` is to leave it to `slipway gc`. */
+  readonly everyMs: number | undefined
+  readonly graceMs: number
+}
+
+const DEFAULT_EVERY = '1h'
+
+/** Longer than that of `slipway gc`: nobody asked for this collection, and may still want what has lost its tag. */
+const DEFAULT_GRACE = '24h'
+
+/** @throws CliError `config-invalid-file` */
+export function gcSettings({ every = DEFAULT_EVERY, grace = DEFAULT_GRACE }: GcConfig): GcSettings {
+  return {
+    everyMs: every === 'off' ? undefined : durationOf('every', every, 'a time such as 1h, or off'),
+    graceMs: durationOf('grace', grace, 'a time such as 24h'),
+  }
+}
+
+function durationOf(key: string, text: string, wanted: string): number {
+  const ms = parseDuration(text)
+  if (ms !== undefined && (ms > 0 || key === 'grace')) return ms
+  throw new CliError(
+    'config-invalid-file',
+    `Cannot read [gc]: ${key} is ${wanted}, not ${JSON.stringify(text)}`,
+  )
+}
