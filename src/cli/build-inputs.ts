@@ -30,10 +30,13 @@ export interface FoundDockerfile {
   readonly path?: string
 }
 
+/** What `--file` says, or the Dockerfile itself where it has been got from elsewhere. */
+export type NamedDockerfile = string | FoundDockerfile | undefined
+
 /** A directory with its Dockerfile. @throws CliError `usage`; BuildError `dockerfile-missing` */
 export async function findInput(
   context: string,
-  dockerfile: string | undefined,
+  dockerfile: NamedDockerfile,
   terminal: Terminal,
 ): Promise<BuildInput> {
   const directory = await findContext(context, terminal)
@@ -49,7 +52,7 @@ export async function findInput(
  * @throws CliError `usage`; BuildError `dockerfile-missing`, `context-invalid`
  */
 export async function readStandardInput(
-  dockerfile: string | undefined,
+  dockerfile: NamedDockerfile,
   terminal: Terminal,
   temporaryDirectory: string,
 ): Promise<BuildInput> {
@@ -73,7 +76,10 @@ export async function readStandardInput(
     }
   }
   if (dockerfile !== undefined)
-    throw new CliError('usage', 'build: --file names a file of a tar, and standard input is none')
+    throw new CliError(
+      'usage',
+      'build: there are two Dockerfiles: standard input, which is no tar, and that of --file',
+    )
   const tree = emptyContext(temporaryDirectory)
   return {
     context: tree,
@@ -85,9 +91,10 @@ export async function readStandardInput(
 /** @throws BuildError `dockerfile-missing` */
 export async function findInTree(
   tree: FileTree,
-  named: string | undefined,
+  named: NamedDockerfile,
   place: string,
 ): Promise<FoundDockerfile> {
+  if (typeof named === 'object') return named
   const names = named === undefined ? ['Dockerfile', 'dockerfile'] : [pathBelowRoot(named)]
   for (const name of names) {
     const path = await resolvePath(tree, byteStringOf(name))
@@ -105,7 +112,8 @@ export async function findInTree(
 
 const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
 
-async function boundedText(source: AsyncIterable<Uint8Array>): Promise<string> {
+/** @throws BuildError `dockerfile-invalid` for more than any Dockerfile has */
+export async function boundedText(source: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of source) {
@@ -144,9 +152,10 @@ export async function findContext(named: string, terminal: Terminal): Promise<st
  */
 export async function findDockerfile(
   context: string,
-  named: string | undefined,
+  named: NamedDockerfile,
   terminal: Terminal,
 ): Promise<FoundDockerfile> {
+  if (typeof named === 'object') return named
   if (named === '-') {
     const stdin = addAbortSignal(terminal.signal, terminal.stdin)
     return { source: { name: '-', text: await text(stdin) } }

@@ -1,40 +1,100 @@
+import { isAbsolute } from 'node:path'
+import { Readable } from 'node:stream'
 import type { BuildOptions } from '../builder/build.ts'
+import { BuildError } from '../builder/errors.ts'
 import { displayContext } from '../builder/fetch/git-reference.ts'
 import type { Sources } from '../builder/fetch/sources.ts'
 import { withProgress } from '../builder/solve/progress.ts'
-import { type BuildInput, type FoundDockerfile, findDockerfile, findInTree } from './build-inputs.ts'
+import {
+  type BuildInput,
+  boundedText,
+  type FoundDockerfile,
+  findDockerfile,
+  findInput,
+  findInTree,
+  isElsewhere,
+  type NamedDockerfile,
+  readStandardInput,
+} from './build-inputs.ts'
 import type { ProgressRenderer } from './progress/renderer.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface RemoteInputDeps {
-  readonly sources: Sources
+  readonly sources: Pick<Sources, 'git' | 'downloads'>
   readonly temporaryDirectory: string
   readonly terminal: Terminal
   readonly progress: ProgressRenderer
 }
 
+type Flags = Pick<BuildOptions, 'buildArgs'>
+
+/** Whether it takes a session to read context and Dockerfile. */
+export function isInputElsewhere(
+  context: string,
+  dockerfile: string | undefined,
+  terminal: Terminal,
+): boolean {
+  return context === '-' || isElsewhere(context, terminal) || isUrl(dockerfile)
+}
+
 /**
- * A context that is elsewhere, with its Dockerfile: `--file` is a path in it, or `-`.
+ * Context and Dockerfile, wherever they are.
+ * @param named by `--file`: a URL, `-`, or a path
+ * @throws BuildError `dockerfile-missing`, `context-invalid`; CliError `usage`; what fetching throws
+ */
+export async function readInput(
+  context: string,
+  named: string | undefined,
+  flags: Flags,
+  deps: RemoteInputDeps,
+): Promise<BuildInput> {
+  const { terminal, temporaryDirectory } = deps
+  const dockerfile = isUrl(named) ? await downloadDockerfile(named, deps) : named
+  if (context === '-') return readStandardInput(dockerfile, terminal, temporaryDirectory)
+  if (!isElsewhere(context, terminal)) return findInput(context, dockerfile, terminal)
+  return readRemoteInput(context, dockerfile, flags, deps)
+}
+
+function isUrl(named: string | undefined): named is string {
+  return named !== undefined && /^https?:\/\//i.test(named)
+}
+
+async function downloadDockerfile(location: string, deps: RemoteInputDeps): Promise<FoundDockerfile> {
+  const { sources, terminal } = deps
+  const url = URL.parse(location)
+  if (url === null)
+    throw new BuildError(
+      'dockerfile-missing',
+      `Cannot read Dockerfile: ${JSON.stringify(displayContext(location))} is not a URL`,
+    )
+  return withLoading(location, deps, async () => {
+    const download = await sources.downloads.get(url, 'sha256', terminal.signal)
+    const content = await download.open()
+    const text = await boundedText(content instanceof Uint8Array ? Readable.from([content]) : content)
+    return { source: { name: displayContext(location), text } }
+  })
+}
+
+/**
+ * A context that is elsewhere, with its Dockerfile: a relative path is one in it.
  * @throws BuildError `dockerfile-missing`, `context-invalid`, and what fetching throws
  */
-export async function readRemoteInput(
+async function readRemoteInput(
   location: string,
-  dockerfile: string | undefined,
-  { buildArgs }: Pick<BuildOptions, 'buildArgs'>,
-  { sources, temporaryDirectory, terminal, progress }: RemoteInputDeps,
+  dockerfile: NamedDockerfile,
+  { buildArgs }: Flags,
+  deps: RemoteInputDeps,
 ): Promise<BuildInput> {
   const { openRemoteContext } = await import('../builder/fetch/remote-context.ts')
-  const { signal, monotonicMs: monotonicNow } = terminal
+  const { sources, temporaryDirectory, terminal } = deps
+  const { signal } = terminal
   const keepGitDir = /^(?:1|t|true)$/i.test(buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '')
-  const title = `[internal] load ${displayContext(location)}`
-  const context = await withProgress(title, { progress: progress.sink, monotonicNow, signal }, () =>
+  const context = await withLoading(location, deps, () =>
     openRemoteContext(location, { sources, temporaryDirectory, signal, keepGitDir }),
-  ).catch((error: unknown) => {
-    progress.finish()
-    throw error
-  })
+  )
   const find = async (): Promise<FoundDockerfile> => {
-    if (dockerfile === '-') return findDockerfile('', '-', terminal)
+    const isLocal = typeof dockerfile === 'string' && (dockerfile === '-' || isAbsolute(dockerfile))
+    if (isLocal) return findDockerfile('', dockerfile, terminal)
     return findInTree(context.tree, context.file ?? dockerfile, displayContext(location))
   }
   try {
@@ -47,4 +107,19 @@ export async function readRemoteInput(
     await context[Symbol.asyncDispose]()
     throw error
   }
+}
+
+function withLoading<T>(
+  location: string,
+  { terminal, progress }: RemoteInputDeps,
+  task: () => Promise<T>,
+): Promise<T> {
+  const { signal, monotonicMs: monotonicNow } = terminal
+  const title = `[internal] load ${displayContext(location)}`
+  return withProgress(title, { progress: progress.sink, monotonicNow, signal }, task).catch(
+    (error: unknown) => {
+      progress.finish()
+      throw error
+    },
+  )
 }

@@ -9,7 +9,7 @@ export const INPUT_OPTIONS: OptionSpecs = {
   file: {
     value: 'FILE',
     short: 'f',
-    help: 'The Dockerfile (default PATH/Dockerfile; - for standard input)',
+    help: 'The Dockerfile (default PATH/Dockerfile; - for standard input; or a URL)',
   },
   'build-arg': {
     value: 'NAME[=VALUE]',

@@ -17,13 +17,7 @@ import {
 } from '../build/output-options.ts'
 import { ACCEPTED_OPTIONS, REFUSED_OPTIONS } from '../build/refused-options.ts'
 import { readStepOptions, STEP_OPTIONS } from '../build/step-options.ts'
-import {
-  type BuildInput,
-  findInput,
-  isElsewhere,
-  parseBuildContexts,
-  readStandardInput,
-} from '../build-inputs.ts'
+import { type BuildInput, findInput, parseBuildContexts } from '../build-inputs.ts'
 import { formatSummary, formatWarnings } from '../build-summary.ts'
 import { buildDeps, openSources } from '../build-wiring.ts'
 import { type Command, usage } from '../command.ts'
@@ -31,7 +25,7 @@ import { formatExplanations } from '../explanations.ts'
 import { failedRunOf } from '../failed-run.ts'
 import { createProgress } from '../progress/create-progress.ts'
 import { openRemote } from '../registries.ts'
-import { readRemoteInput } from '../remote-input.ts'
+import { isInputElsewhere, readInput } from '../remote-input.ts'
 import { openSession } from '../session.ts'
 import { parseSsh } from '../ssh.ts'
 import type { Terminal } from '../terminal.ts'
@@ -104,19 +98,18 @@ dest=- is standard output. Images (store, oci, docker) also take:
     const [context = ''] = args.positionals
     const dockerfile = args.value('file')
     // Files are looked for when all that was typed makes sense: standard input may be slow to come.
-    const isRemote = isElsewhere(context, terminal)
-    const found = context === '-' || isRemote ? undefined : await findInput(context, dockerfile, terminal)
+    const found = isInputElsewhere(context, dockerfile, terminal)
+      ? undefined
+      : await findInput(context, dockerfile, terminal)
     const ssh = parseSsh(args.values('ssh'), terminal)
     const namedContexts = await parseBuildContexts(args.values('build-context'), terminal)
     using session = await openSession(args, terminal)
     const temporaryDirectory = join(session.store.root, 'tmp')
     await using sources = await openSources({ ...flags, ssh }, session, terminal)
     const progress = createProgress(mode, terminal)
-    const readInput = () =>
-      isRemote
-        ? readRemoteInput(context, dockerfile, flags, { sources, temporaryDirectory, terminal, progress })
-        : readStandardInput(dockerfile, terminal, temporaryDirectory)
-    await using input = found ?? (await readInput())
+    await using input =
+      found ??
+      (await readInput(context, dockerfile, flags, { sources, temporaryDirectory, terminal, progress }))
     const options = { ...withInput(flags, input), namedContexts }
     using remote = openRemote(session, terminal)
     const deps = buildDeps(options, session, remote, sources, terminal, progress.sink)
