@@ -11,6 +11,7 @@ import type { LayerRecord } from '../../store/metadata.ts'
 import type { Store } from '../../store/store.ts'
 import type { ImageLayers } from '../images/image-layers.ts'
 import { createCacheKey } from '../ops/cache-key.ts'
+import { tellingSize } from '../ops/store-layer.ts'
 import type { OpContext, ResultLayer } from '../solve/vertex.ts'
 
 export interface LayerVariant {
@@ -53,12 +54,13 @@ export function createLayerVariants({ store, layers, now }: LayerVariantsDeps): 
       ])
       const known = await find(key)
       if (known !== undefined) return known
-      context.status(`${layer.digest.slice(0, 19)} ${describe(variant)}`)
+      const title = `${layer.digest.slice(0, 19)} ${describe(variant)}`
+      context.status(title)
       const [record] = await layers.require([layer], context)
       if (record === undefined) throw new Error(`Cannot convert layer ${layer.digest}: it was not found`)
       const tar = await store.layers.openTar(record)
       const made = await store.layers.ingest(
-        latestTime === undefined ? tar : clamped(tar, latestTime),
+        tellingSize(latestTime === undefined ? tar : clamped(tar, latestTime), `${title}:`, context.status),
         compression,
         context.signal,
         level,

@@ -16,7 +16,30 @@ export interface StoreLayerDeps {
 export function storeLayer(
   tar: AsyncIterable<Uint8Array>,
   { layers, compression }: StoreLayerDeps,
-  { signal, isPassing }: Pick<OpContext, 'signal' | 'isPassing'>,
+  { signal, isPassing, status }: Pick<OpContext, 'signal' | 'isPassing' | 'status'>,
 ): Promise<LayerRecord> {
-  return layers.ingest(tar, isPassing === true && compression !== 'none' ? 'zstd' : compression, signal)
+  const kept = isPassing === true && compression !== 'none' ? 'zstd' : compression
+  return layers.ingest(tellingSize(tar, 'writing layer', status), kept, signal)
+}
+
+const FIRST_BYTES = 16 * 1024 * 1024
+/** From one message to the next: a few lines for a layer of any size, and never long without one. */
+const GROWTH = 1.5
+
+/** The same bytes. Of many it is told how many there were, such as `writing layer 120 MB`. */
+export async function* tellingSize(
+  source: AsyncIterable<Uint8Array>,
+  what: string,
+  tell: (text: string) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let size = 0
+  let next = FIRST_BYTES
+  for await (const chunk of source) {
+    size += chunk.length
+    if (size >= next) {
+      tell(`${what} ${(size / 1e6).toFixed(1)} MB`)
+      next *= GROWTH
+    }
+    yield chunk
+  }
 }
