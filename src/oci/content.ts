@@ -6,7 +6,7 @@
  * visible under it at once and whole. Before the commit nobody sees them; after it the ingest is gone.
  */
 import type { Readable } from 'node:stream'
-import type { Digest } from './digest.ts'
+import type { Digest, DigestAlgorithm } from './digest.ts'
 
 declare const ingestIDBrand: unique symbol
 
@@ -33,7 +33,8 @@ export interface ContentProvider {
 }
 
 export interface ContentIngester {
-  begin(): Promise<Ingest>
+  /** @param algorithm of the digest that is to be expected, where it is known: then the bytes are hashed as they come */
+  begin(algorithm?: DigestAlgorithm): Promise<Ingest>
   /** Goes on with an ingest that was closed without commit, perhaps by another process. @throws code `ingest-unknown` */
   resume(id: IngestID): Promise<Ingest>
 }
@@ -49,8 +50,11 @@ export interface Ingest extends AsyncDisposable {
   readonly id: IngestID
   /** Bytes received so far. */
   readonly offset: number
-  /** Appends all of the source and tells the new offset. When the source fails, what came before stays. */
-  append(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number>
+  /**
+   * Appends all of the source and tells the new offset. When the source fails, what came before stays. A chunk of it is
+   * done with when the next one is asked for. @param algorithm as for `begin`; of use for the first bytes only
+   */
+  append(source: AsyncIterable<Uint8Array>, signal: AbortSignal, algorithm?: DigestAlgorithm): Promise<number>
   /**
    * Makes the bytes durable and visible under the digest. Content that is already there is success.
    * @throws OciError `digest-mismatch` or `size-mismatch`; the ingest is then still there, to be aborted

@@ -8,7 +8,7 @@
 import type { Readable } from 'node:stream'
 import type { BlobInfo, ByteRange, IngestID } from '../oci/content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import type { Digest } from '../oci/digest.ts'
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/reference.ts'
 
 export interface RepositoryStore {
@@ -82,7 +82,8 @@ export interface RepositoryBlobs {
 
 /** Uploads of one repository. They outlive connections and restarts; any process can go on with one. */
 export interface RepositoryUploads {
-  begin(): Promise<Upload>
+  /** @param algorithm of the digest that the client will name, where it says so: the bytes are then hashed as they come */
+  begin(algorithm?: DigestAlgorithm): Promise<Upload>
   /** @throws RegistryError `upload-unknown` */
   status(id: IngestID): Promise<Upload>
   /**
@@ -110,6 +111,8 @@ export interface Chunk {
   readonly source: AsyncIterable<Uint8Array>
   /** Where the client thinks it goes on; without it, at the end. */
   readonly start?: number
+  /** Of the digest that will be named, where it is known. */
+  readonly algorithm?: DigestAlgorithm
   /** How many bytes the client promises. More are refused at the first too many. */
   readonly length?: number
 }

@@ -22,9 +22,9 @@ export function createRepositoryUploads(
   }
 
   return {
-    async begin() {
+    async begin(algorithm) {
       requireOurs('push to')
-      await using ingest = await content.begin()
+      await using ingest = await content.begin(algorithm)
       metadata.putUpload(name, ingest.id)
       return { id: ingest.id, offset: ingest.offset }
     },
@@ -46,7 +46,7 @@ export function createRepositoryUploads(
           },
         )
       }
-      return { id, offset: await ingest.append(promised(chunk), signal) }
+      return { id, offset: await ingest.append(promised(chunk), signal, chunk.algorithm) }
     },
 
     async commit(id, digest) {

@@ -9,7 +9,7 @@ import type {
   ContentProvider,
   IngestID,
 } from '../oci/content.ts'
-import type { Digest } from '../oci/digest.ts'
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import { isErrno } from '../oci/errors.ts'
 import { deleteBlob, findBlob, listBlobs, touchBlob } from './blob-rows.ts'
 import { type BlobStreams, createBlobStreams } from './blob-stream.ts'
@@ -19,7 +19,7 @@ import { findWholeBlob, removeBytes } from './publish.ts'
 
 /** Content on disk. Its ingests can tell their own digest. */
 export interface DiskContent extends ContentProvider, ContentManager, ContentIngester {
-  begin(): Promise<DiskIngest>
+  begin(algorithm?: DigestAlgorithm): Promise<DiskIngest>
   resume(id: IngestID): Promise<DiskIngest>
 }
 
@@ -48,7 +48,7 @@ export function createDiskContent(deps: IngestDeps): DiskContent {
       return openBlob(streams, layout.blob(digest), row, range)
     },
 
-    begin: () => beginIngest(deps),
+    begin: algorithm => beginIngest(deps, algorithm),
     resume: id => resumeIngest(deps, id),
 
     async *list() {

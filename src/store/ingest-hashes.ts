@@ -5,14 +5,15 @@
  * stays in one process is hashed at full speed and never read. When an ingest is closed, `<id>.state` keeps the
  * digest of what is there so far: another process can commit it, though not go on. A process that must go on with an
  * ingest that it has no live hash for reads the file once, with the portable hash, and saves that one's state from
- * then on: however often the ingest then moves, nothing is read twice.
+ * then on: however often the ingest then moves, nothing is read twice. (SHA-512 has no portable hash: each move costs
+ * a read.) Which algorithm runs along, the state tells too; a digest of another one costs a read at the commit.
  *
  * The state belongs to one boot of the machine: the bytes it speaks of were not synced, and after a power failure
  * they are read instead of trusted.
  */
 import { readFile } from 'node:fs/promises'
 import type { IngestID } from '../oci/content.ts'
-import type { Digest } from '../oci/digest.ts'
+import { type Digest, type DigestAlgorithm, digestAlgorithm } from '../oci/digest.ts'
 import { isErrno } from '../oci/errors.ts'
 import { parseJson } from '../oci/json.ts'
 import { bootID } from './process-identity.ts'
@@ -21,10 +22,19 @@ import type { StoreFile, StoreFiles } from './store-files.ts'
 import type { StoreLayout } from './store-layout.ts'
 
 export interface IngestHashes {
-  /** The hash of the file's first `offset` bytes, ready to go on. */
-  forAppend(id: IngestID, file: StoreFile, offset: number, signal: AbortSignal): Promise<RunningHash>
-  /** The SHA-256 of the file's first `offset` bytes. */
-  digest(id: IngestID, file: StoreFile, offset: number): Promise<Digest>
+  /**
+   * The hash of the file's first `offset` bytes, ready to go on.
+   * @param hint the algorithm for a file that is empty yet, where it is known
+   */
+  forAppend(
+    id: IngestID,
+    file: StoreFile,
+    offset: number,
+    signal: AbortSignal,
+    hint?: DigestAlgorithm,
+  ): Promise<RunningHash>
+  /** The digest of the file's first `offset` bytes. */
+  digest(id: IngestID, file: StoreFile, offset: number, algorithm: DigestAlgorithm): Promise<Digest>
   /** Keeps the hash for the next request, here or in another process. */
   keep(id: IngestID, hash: RunningHash): Promise<void>
   forget(id: IngestID): Promise<void>
@@ -55,22 +65,24 @@ export function createIngestHashes({ files, layout, maxLive = 256 }: IngestHashe
   }
 
   return {
-    async forAppend(id, file, offset, signal) {
+    async forAppend(id, file, offset, signal, hint) {
       const known = takeLive(id, offset)
-      if (known !== undefined) return known
-      if (offset === 0) return nativeHash()
+      if (known !== undefined && (offset > 0 || hint === undefined || hint === known.algorithm)) return known
       const saved = await readState(id, offset)
-      const hash = (saved && portableHash(saved)) ?? portableHash()
+      const algorithm = saved === undefined ? 'sha256' : digestAlgorithm(saved.digest)
+      if (offset === 0) return nativeHash(hint ?? algorithm)
+      const hash =
+        algorithm === 'sha256' ? ((saved && portableHash(saved)) ?? portableHash()) : nativeHash(algorithm)
       await catchUp(hash, file, offset, signal)
       return hash
     },
 
-    async digest(id, file, offset) {
+    async digest(id, file, offset, algorithm) {
       const known = takeLive(id, offset)
-      if (known !== undefined) return known.digest()
+      if (known?.algorithm === algorithm) return known.digest()
       const saved = await readState(id, offset)
-      if (saved?.offset === offset) return saved.digest
-      const hash = nativeHash()
+      if (saved?.offset === offset && digestAlgorithm(saved.digest) === algorithm) return saved.digest
+      const hash = nativeHash(algorithm)
       await catchUp(hash, file, offset)
       return hash.digest()
     },

@@ -13,16 +13,16 @@
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { BlobInfo, Ingest, IngestID } from '../oci/content.ts'
-import { type Digest, Digester, digestAlgorithm } from '../oci/digest.ts'
+import { type Digest, type DigestAlgorithm, digestAlgorithm } from '../oci/digest.ts'
 import { isErrno, OciError } from '../oci/errors.ts'
 import { untilAborted } from './abortable.ts'
 import { BatchWriter } from './batch-writer.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
-import { catchUp, type IngestHashes } from './ingest-hashes.ts'
+import type { IngestHashes } from './ingest-hashes.ts'
 import type { IngestLocks } from './ingest-locks.ts'
 import { type PublishDeps, publish } from './publish.ts'
-import type { RunningHash } from './running-hash.ts'
+import { nativeHash, type RunningHash } from './running-hash.ts'
 import type { StoreFile } from './store-files.ts'
 import { isIngestID } from './store-layout.ts'
 import { writeIfPossible } from './touch.ts'
@@ -40,10 +40,13 @@ export interface DiskIngest extends Ingest {
   digest(): Promise<Digest>
 }
 
-export async function beginIngest(deps: IngestDeps): Promise<DiskIngest> {
+export async function beginIngest(
+  deps: IngestDeps,
+  algorithm: DigestAlgorithm = 'sha256',
+): Promise<DiskIngest> {
   const id = randomUUID() as string as IngestID
   const ingest = new FileIngest(deps, id, 0)
-  await named(id, () => ingest.create())
+  await named(id, () => ingest.create(algorithm))
   return ingest
 }
 
@@ -71,8 +74,10 @@ class FileIngest implements DiskIngest {
   }
 
   /** Makes the file. Locked before it is there, so that garbage collection never sees it without its owner. */
-  async create(): Promise<void> {
+  async create(algorithm: DigestAlgorithm): Promise<void> {
     this.#takeLock()
+    // SHA-256 is what is taken for granted, and costs no file to say so.
+    if (algorithm !== 'sha256') this.#hash = nativeHash(algorithm)
     try {
       this.#file = await this.#deps.files.create(this.#deps.layout.ingest(this.id))
     } catch (error) {
@@ -85,11 +90,18 @@ class FileIngest implements DiskIngest {
     return this.#offset
   }
 
-  async append(source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+  async append(
+    source: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+    algorithm?: DigestAlgorithm,
+  ): Promise<number> {
     const file = await named(this.id, () => this.#lock())
     this.#state = 'appending'
     try {
-      await this.#write(file, source, signal)
+      this.#hash ??= await named(this.id, () =>
+        this.#deps.hashes.forAppend(this.id, file, this.#offset, signal, algorithm),
+      )
+      await this.#write(file, this.#hash, source, signal)
     } finally {
       // An abort of the same handle may have ended it meanwhile.
       if (this.#state === 'appending') this.#state = 'locked'
@@ -98,7 +110,7 @@ class FileIngest implements DiskIngest {
   }
 
   digest(): Promise<Digest> {
-    return named(this.id, async () => this.#sha256(await this.#lock()))
+    return named(this.id, async () => this.#digestOf(await this.#lock(), 'sha256'))
   }
 
   commit(expected: { readonly digest: Digest; readonly size?: number }): Promise<BlobInfo> {
@@ -107,7 +119,7 @@ class FileIngest implements DiskIngest {
       const blob = { digest: expected.digest, size: this.#offset }
       if (expected.size !== undefined && expected.size !== blob.size)
         throw mismatch('size-mismatch', `want ${expected.size} bytes, got ${blob.size}`)
-      const got = await this.#digestLike(file, expected.digest)
+      const got = await this.#digestOf(file, digestAlgorithm(expected.digest))
       if (got !== expected.digest) throw mismatch('digest-mismatch', `want ${expected.digest}, got ${got}`)
       await publish(this.#deps, { id: this.id, file }, blob)
       await this.#tidy()
@@ -156,11 +168,14 @@ class FileIngest implements DiskIngest {
     this.#hasLock = true
   }
 
-  async #write(file: StoreFile, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  async #write(
+    file: StoreFile,
+    hash: RunningHash,
+    source: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { id } = this
     signal.throwIfAborted()
-    this.#hash ??= await named(id, () => this.#deps.hashes.forAppend(id, file, this.#offset, signal))
-    const hash = this.#hash
     const start = this.#offset
     const writer = new BatchWriter(
       {
@@ -198,23 +213,10 @@ class FileIngest implements DiskIngest {
     }
   }
 
-  async #sha256(file: StoreFile): Promise<Digest> {
-    return this.#hash?.digest() ?? this.#deps.hashes.digest(this.id, file, this.#offset)
-  }
-
-  /** SHA-256 ran along; for any other algorithm the file is read once more. */
-  async #digestLike(file: StoreFile, digest: Digest): Promise<Digest> {
-    const algorithm = digestAlgorithm(digest)
-    if (algorithm === 'sha256') return this.#sha256(file)
-    const digester = new Digester(algorithm)
-    const position = {
-      get offset() {
-        return digester.size
-      },
-      update: (chunk: Uint8Array) => digester.update(chunk),
-    }
-    await catchUp(position, file, this.#offset)
-    return digester.digest()
+  /** The hash that ran along knows; for another algorithm the file is read once more. */
+  async #digestOf(file: StoreFile, algorithm: DigestAlgorithm): Promise<Digest> {
+    if (this.#hash?.algorithm === algorithm) return this.#hash.digest()
+    return this.#deps.hashes.digest(this.id, file, this.#offset, algorithm)
   }
 
   /** The content is there: what a failing disk leaves behind now is garbage, and no reason to tell of a failure. */

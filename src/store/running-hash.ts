@@ -1,5 +1,5 @@
 /**
- * The SHA-256 of an ingest while it grows. Two forms:
+ * The hash of an ingest while it grows. Two forms, the second for SHA-256 only:
  *
  * - **native** (`node:crypto`): fast, but its state cannot leave the process.
  * - **portable** (`sha256-uint8array`): a quarter of the speed, and its state is 32 bytes and a started block, so
@@ -8,9 +8,10 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import { createHash as createPortableHash } from 'sha256-uint8array'
-import { type Digest, isDigest } from '../oci/digest.ts'
+import { type Digest, type DigestAlgorithm, isDigest } from '../oci/digest.ts'
 
 export interface RunningHash {
+  readonly algorithm: DigestAlgorithm
   /** Bytes seen so far. */
   readonly offset: number
   update(chunk: Uint8Array): void
@@ -27,8 +28,8 @@ export interface SavedHash {
   readonly state?: { readonly words: readonly number[]; readonly block: string }
 }
 
-export function nativeHash(): RunningHash {
-  return new NativeHash()
+export function nativeHash(algorithm: DigestAlgorithm = 'sha256'): RunningHash {
+  return new NativeHash(algorithm)
 }
 
 /** @param saved where to go on; a new hash without it. Undefined when `saved` has no state */
@@ -59,8 +60,14 @@ export function parseSavedHash(value: unknown): SavedHash | undefined {
 }
 
 class NativeHash implements RunningHash {
-  readonly #hash: Hash = createHash('sha256')
+  readonly algorithm: DigestAlgorithm
+  readonly #hash: Hash
   offset = 0
+
+  constructor(algorithm: DigestAlgorithm) {
+    this.algorithm = algorithm
+    this.#hash = createHash(algorithm)
+  }
 
   update(chunk: Uint8Array): void {
     this.#hash.update(chunk)
@@ -68,7 +75,7 @@ class NativeHash implements RunningHash {
   }
 
   digest(): Digest {
-    return sha256(this.#hash.copy().digest('hex'))
+    return digestOfHex(this.algorithm, this.#hash.copy().digest('hex'))
   }
 
   save(): SavedHash {
@@ -84,6 +91,7 @@ type HashFields = ReturnType<typeof createPortableHash> &
   Record<(typeof WORDS)[number], number> & { _size: number; readonly _byte: Uint8Array }
 
 class PortableHash implements RunningHash {
+  readonly algorithm = 'sha256'
   readonly #hash: HashFields
   offset: number
 
@@ -100,7 +108,7 @@ class PortableHash implements RunningHash {
   digest(): Digest {
     const copy = fieldsOf(createPortableHash())
     restore(copy, this.offset, this.#state())
-    return sha256(copy.digest('hex'))
+    return digestOfHex('sha256', copy.digest('hex'))
   }
 
   save(): SavedHash {
@@ -126,8 +134,8 @@ function restore(hash: HashFields, offset: number, state: NonNullable<SavedHash[
   hash._size = offset
 }
 
-function sha256(hex: string): Digest {
-  const digest = `sha256:${hex}`
-  if (!isDigest(digest)) throw new Error('a SHA-256 has 64 hex digits')
+function digestOfHex(algorithm: DigestAlgorithm, hex: string): Digest {
+  const digest = `${algorithm}:${hex}`
+  if (!isDigest(digest)) throw new Error('a hash has as many hex digits as its algorithm says')
   return digest
 }

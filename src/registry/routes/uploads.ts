@@ -1,5 +1,5 @@
 import type { IngestID } from '../../oci/content.ts'
-import { type Digest, parseDigest } from '../../oci/digest.ts'
+import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '../../oci/digest.ts'
 import { parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
 import { RegistryError } from '../errors.ts'
 import type { Answer, Call, Handlers } from '../exchange.ts'
@@ -21,8 +21,8 @@ export function uploadsHandlers(name: RepositoryName): Handlers {
       }
       const digest = query.get('digest')
       if (digest !== null) return uploadWhole(call, name, parseDigest(digest))
-      requireAlgorithm(query.get('digest-algorithm'))
-      return uploadAnswer(202, name, await repositories.uploads(name).begin())
+      const algorithm = parseAlgorithm(query.get('digest-algorithm'))
+      return uploadAnswer(202, name, await repositories.uploads(name).begin(algorithm))
     },
   }
 }
@@ -40,7 +40,8 @@ export function uploadHandlers(name: RepositoryName, id: IngestID): Handlers {
     async PUT(call) {
       const uploads = call.repositories.uploads(name)
       const digest = requireDigest(call.query.get('digest'))
-      if (hasBody(call)) await uploads.append(id, chunkOf(call), call.signal)
+      const algorithm = digestAlgorithm(digest)
+      if (hasBody(call)) await uploads.append(id, { ...chunkOf(call), algorithm }, call.signal)
       await uploads.commit(id, digest)
       return blobCreated(name, digest)
     },
@@ -70,7 +71,7 @@ async function mountBlob(call: Call, name: RepositoryName, digest: Digest): Prom
 
 async function uploadWhole(call: Call, name: RepositoryName, digest: Digest): Promise<Answer> {
   const uploads = call.repositories.uploads(name)
-  const { id } = await uploads.begin()
+  const { id } = await uploads.begin(digestAlgorithm(digest))
   try {
     await uploads.append(id, chunkOf(call), call.signal)
   } catch (error) {
@@ -118,9 +119,10 @@ function requireDigest(text: string | null): Digest {
   throw new RegistryError('digest-invalid', 'Cannot end upload: the query parameter digest is missing')
 }
 
-/** The store finds the digest of either algorithm, so the client's word only has to be one that we know. */
-function requireAlgorithm(algorithm: string | null): void {
-  if (algorithm === null || algorithm === 'sha256' || algorithm === 'sha512') return
+/** The store finds the digest of either algorithm; the client's word saves it from reading the bytes again. */
+function parseAlgorithm(algorithm: string | null): DigestAlgorithm | undefined {
+  if (algorithm === null) return undefined
+  if (algorithm === 'sha256' || algorithm === 'sha512') return algorithm
   throw new RegistryError(
     'digest-invalid',
     `Cannot begin upload: digest-algorithm is ${JSON.stringify(algorithm.slice(0, 100))}, want sha256 or sha512`,

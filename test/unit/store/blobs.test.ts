@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { nodeStoreFiles, type StoreFile } from '../../../src/store/store-files.ts'
 import { contentSuite } from '../../suites/content-suite.ts'
 import {
   chunked,
@@ -47,6 +48,46 @@ describe('content on disk', () => {
       await putContent(store.content, bytes)
       assert.ok((await collect(await store.content.open(digest))).equals(bytes))
     }
+  })
+
+  it('is not read again at its commit when its algorithm was known before its first byte', async t => {
+    let reads = 0
+    const counting = (file: StoreFile): StoreFile => ({
+      ...file,
+      read(buffer, position) {
+        reads++
+        return file.read(buffer, position)
+      },
+    })
+    const { store, reopen } = await temporaryStore(t, {
+      ...nodeStoreFiles,
+      create: async path => counting(await nodeStoreFiles.create(path)),
+      open: async path => counting(await nodeStoreFiles.open(path)),
+    })
+    const other = await reopen()
+    const bytes = noise(500_000)
+    const digest = digestOf(bytes, 'sha512')
+    const begun = await store.content.begin('sha512')
+    await begun[Symbol.asyncDispose]()
+    // Another process takes the first bytes, and knows the algorithm too.
+    for (const part of [bytes.subarray(0, 300_000), bytes.subarray(300_000)]) {
+      await using ingest = await (await reopen()).content.resume(begun.id)
+      await ingest.append(chunked(part), NO_SIGNAL)
+    }
+    assert.ok(reads > 0, 'its hash has no state that another process could take over')
+    reads = 0
+    await using ended = await other.content.resume(begun.id)
+    await ended.commit({ digest })
+    for (const hint of [true, false]) {
+      await using ingest = await store.content.begin(hint ? 'sha512' : undefined)
+      await ingest.append(chunked(bytes.subarray(hint ? 0 : 1)), NO_SIGNAL, 'sha512')
+      await ingest.commit({ digest: digestOf(bytes.subarray(hint ? 0 : 1), 'sha512') })
+    }
+    assert.equal(reads, 0)
+    await using unasked = await store.content.begin()
+    await unasked.append(chunked(bytes.subarray(2)), NO_SIGNAL)
+    await unasked.commit({ digest: digestOf(bytes.subarray(2), 'sha512') })
+    assert.ok(reads > 0)
   })
 
   it('is not written again when it is there', async t => {
