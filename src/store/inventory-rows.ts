@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Tag } from '../oci/reference.ts'
 import type { Database } from './database.ts'
+import { bytesFreedByTag } from './freed-bytes.ts'
 import {
   type Cursor,
   type Inventory,
@@ -50,6 +51,8 @@ export function createInventory(database: Database): Inventory {
           limit,
         )
         .map(row => row.tag),
+
+    bytesFreedByTag: (repository, tag) => bytesFreedByTag(database, repository, tag),
 
     totals: () =>
       database.one<StoreTotals>('SELECT blobs, bytes FROM totals WHERE id = 1') ?? { blobs: 0, bytes: 0 },

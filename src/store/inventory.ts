@@ -14,6 +14,8 @@ export interface Inventory {
   getManifest(repository: RepositoryName, digest: Digest): ManifestEntry | undefined
   /** Tags of the repository that point at the manifest, in byte order, at most `limit`. */
   tagsOf(repository: RepositoryName, digest: Digest, limit: number): readonly Tag[]
+  /** See `bytesFreedByTag`. */
+  bytesFreedByTag(repository: RepositoryName, tag: Tag): number | undefined
   totals(): StoreTotals
   /** Bytes below a prefix of which a quota is kept; undefined for others. */
   quotaUsage(prefix: string): number | undefined

@@ -80,7 +80,10 @@ export function createRepositoryMetadata(
       database.one<TagRecord>(`${TAGS} WHERE r.name = ? AND t.tag = ?`, repository, tag),
 
     putManifest(repository, manifest, tags) {
-      if (isUnchanged(database, repository, manifest, tags)) return
+      if (isUnchanged(database, repository, manifest, tags)) {
+        notePush(database, repository, manifest.digest, now())
+        return
+      }
       database.write(() => {
         for (const tag of tags) requireTagFree(database, rules, repository, tag, manifest.digest)
         withinQuotas(database, rules, repository, () =>
@@ -273,6 +276,21 @@ function isUnchanged(
   return tags.every(pointsHere) && neededBy(manifest).every(isLinkedOrAbsent)
 }
 
+/** That an image was pushed again as it is keeps it from looking old. */
+function notePush(database: Database, repository: RepositoryName, digest: Digest, now: number): void {
+  const row = database.one<{ id: number; repository: number; pushedAt: number }>(
+    `SELECT m.id, m.repository, m.pushed_at AS pushedAt FROM repositories r
+       JOIN manifests m ON m.repository = r.id AND m.digest = ? WHERE r.name = ?`,
+    digest,
+    repository,
+  )
+  if (row === undefined || !isTouchDue(row.pushedAt, now)) return
+  writeIfPossible(database, () => {
+    database.run('UPDATE manifests SET pushed_at = ?1, touched_at = ?1 WHERE id = ?2', now, row.id)
+    database.run('UPDATE repositories SET pushed_at = max(pushed_at, ?) WHERE id = ?', now, row.repository)
+  })
+}
+
 /** The references without which the manifest is not whole. */
 function neededBy(manifest: ManifestRecord): readonly Digest[] {
   const optional = new Set(manifest.optional)
@@ -294,7 +312,7 @@ function insertManifest(
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (repository, digest) DO UPDATE SET media_type = excluded.media_type, size = excluded.size,
        artifact_type = excluded.artifact_type, subject = excluded.subject, annotations = excluded.annotations,
-       touched_at = excluded.touched_at
+       touched_at = excluded.touched_at, pushed_at = excluded.touched_at
      RETURNING id`,
     repositoryRow,
     digest,
