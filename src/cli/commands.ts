@@ -16,6 +16,7 @@ export const COMMANDS = {
   inspect: 'Show what an image is',
   history: 'Show how an image was made',
   prune: 'Remove the build cache',
+  retain: 'Delete tags that the retention rules do not keep',
   gc: 'Delete content that nothing refers to',
   version: 'Show the version',
 } as const

@@ -24,12 +24,15 @@ import { isErrno } from '../oci/errors.ts'
 import type { RegistryConfig } from '../remote/registry-config.ts'
 import type { Arguments } from './arguments.ts'
 import { GC_SHAPE, type GcConfig } from './config-gc.ts'
+import { POLICY_SHAPE, type PolicyConfig, type PolicySettings, policySettings } from './config-policy.ts'
 import { SERVE_SHAPE, type ServeConfig } from './config-serve.ts'
 import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface Settings {
+  /** Retention, immutable tags, quotas. */
+  readonly policy: PolicySettings
   /** Absolute path of the store. */
   readonly root: string
   /** `HOST:PORT` of `serve`. */
@@ -63,11 +66,13 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
     configDirectory: file.directory ?? terminal.workingDirectory,
     ...(runtime !== undefined && { runtime }),
     registries: file.registry ?? {},
+    policy: file.policy ?? policySettings({}, place => new Error(place.join('.'))),
     dockerConfigDirectory: nonEmpty(env.DOCKER_CONFIG) ?? join(homeDirectory, '.docker'),
   }
 }
 
 interface ConfigFile {
+  readonly policy?: PolicySettings
   readonly root?: string
   readonly serve?: ServeConfig
   readonly gc?: GcConfig
@@ -80,6 +85,7 @@ type Shape =
   | 'string'
   | 'boolean'
   | 'strings'
+  | 'count'
   | { readonly keys: Readonly<Record<string, Shape>> }
   | { readonly each: Shape }
   | { readonly list: Shape }
@@ -88,6 +94,7 @@ const SHAPE_NAMES = {
   string: 'a string that is not empty',
   boolean: 'true or false',
   strings: 'a list of strings',
+  count: 'a whole number from 0',
 } as const
 
 const SHAPE: Shape = {
@@ -96,6 +103,7 @@ const SHAPE: Shape = {
     serve: SERVE_SHAPE,
     gc: GC_SHAPE,
     build: { keys: { runtime: 'string' } },
+    ...POLICY_SHAPE,
     registry: { each: { keys: { mirrors: 'strings', http: 'boolean', insecure: 'boolean' } } },
   },
 }
@@ -141,7 +149,8 @@ export async function parseConfig(text: string, path: string): Promise<ConfigFil
     })
   }
   checkShape(table, SHAPE, [], text, path)
-  return table as ConfigFile
+  const refuse = (place: readonly string[], problem: string): Error => invalid(place, text, path, problem)
+  return { ...table, policy: policySettings(table as PolicyConfig, refuse) }
 }
 
 /** The parser says `Invalid ..., which is found at line 3: root = what`; we name the place first. */
@@ -160,11 +169,7 @@ function checkShape(
   path: string,
 ): void {
   if (typeof shape === 'string') {
-    const fits =
-      shape === 'strings'
-        ? Array.isArray(value) && value.every(item => typeof item === 'string')
-        : typeof value === shape && value !== ''
-    if (!fits) throw invalid(place, text, path, `must be ${SHAPE_NAMES[shape]}`)
+    if (!fits(value, shape)) throw invalid(place, text, path, `must be ${SHAPE_NAMES[shape]}`)
     return
   }
   if ('list' in shape) {
@@ -191,6 +196,12 @@ function checkShape(
     }
     checkShape(item, known, inner, text, path)
   }
+}
+
+function fits(value: unknown, shape: Extract<Shape, string>): boolean {
+  if (shape === 'strings') return Array.isArray(value) && value.every(item => typeof item === 'string')
+  if (shape === 'count') return Number.isSafeInteger(value) && Number(value) >= 0
+  return typeof value === shape && value !== ''
 }
 
 function invalid(place: readonly string[], text: string, path: string, problem: string): CliError {

@@ -19,7 +19,8 @@ export async function openSession(
   options: { readonly freesSpace?: boolean } = {},
 ): Promise<Session> {
   const settings = await loadSettings(args, terminal)
-  const store = await openStore({ root: settings.root, now: terminal.now, ...options })
+  const { root, policy } = settings
+  const store = await openStore({ root, now: terminal.now, rules: policy.rules, ...options })
   return {
     settings,
     store,
