@@ -2,7 +2,7 @@
  * What of the configuration is about what stays, what must not change, and how much there may be:
  *
  * ```toml
- * retention-interval = "1h"         # of `serve`; 0 leaves it to `slipway retain`
+ * retention-every = "1h"            # while `serve` runs; off leaves it to `slipway retain`
  *
  * [[retention]]                     # the first that matches a repository decides
  * repositories = "team/**"
@@ -27,7 +27,7 @@ import { parseDuration } from './duration.ts'
 
 /** As the file has it. */
 export interface PolicyConfig {
-  readonly 'retention-interval'?: string
+  readonly 'retention-every'?: string
   readonly retention?: readonly {
     readonly repositories?: string
     readonly keep?: {
@@ -43,7 +43,7 @@ export interface PolicyConfig {
 }
 
 export const POLICY_SHAPE = {
-  'retention-interval': 'string',
+  'retention-every': 'string',
   retention: {
     list: {
       keys: {
@@ -63,20 +63,20 @@ export interface PolicySettings {
   readonly rules: StoreRules
   readonly retention: {
     readonly rules: readonly RetentionRule[]
-    /** 0: not by itself. */
-    readonly intervalMs: number
+    /** Undefined when `serve` is to leave it to `slipway retain`. */
+    readonly everyMs: number | undefined
   }
 }
 
 /** Makes the error for a key; the problem goes on after its name. */
 export type RefuseKey = (place: readonly string[], problem: string) => Error
 
-const DEFAULT_INTERVAL = '1h'
+const DEFAULT_EVERY = '1h'
 
 /** @throws what `refuse` makes */
 export function policySettings(config: PolicyConfig, refuse: RefuseKey): PolicySettings {
   const { retention = [], immutable = [], quota = [] } = config
-  const place = ['retention-interval']
+  const every = config['retention-every'] ?? DEFAULT_EVERY
   return {
     rules: {
       isImmutable: immutableTags(immutable, refuse),
@@ -84,7 +84,7 @@ export function policySettings(config: PolicyConfig, refuse: RefuseKey): PolicyS
     },
     retention: {
       rules: retention.map(one => readRetention(one, refuse)),
-      intervalMs: readDuration(config['retention-interval'] ?? DEFAULT_INTERVAL, place, refuse),
+      everyMs: every === 'off' ? undefined : readDuration(every, ['retention-every'], refuse),
     },
   }
 }

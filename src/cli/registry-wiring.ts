@@ -1,16 +1,22 @@
 import type { RegistryAppDeps } from '../registry/app.ts'
 import type { RegistryLog } from '../registry/log.ts'
 import type { Notices } from './notices.ts'
+import { wirePolicy } from './policy-wiring.ts'
 import type { Session } from './session.ts'
 
 /**
  * Puts the registry together. The order in which stores wrap each other is decided here: what observes sees what
  * policy has let through, and policy rules what a proxy stores.
  */
-export async function wireRegistry(session: Session, notices: Notices): Promise<RegistryAppDeps> {
+export async function wireRegistry(
+  session: Session,
+  notices: Notices,
+  now: () => number,
+): Promise<RegistryAppDeps> {
   const { createRepositoryStore } = await import('../registry/store-repositories.ts')
-  const repositories = createRepositoryStore({ store: session.store })
-  return { repositories, log: faultLog(notices) }
+  const stored = createRepositoryStore({ store: session.store })
+  const policy = await wirePolicy(session, stored, notices, now)
+  return { ...policy, log: faultLog(notices) }
 }
 
 function faultLog(notices: Notices): RegistryLog {

@@ -40,7 +40,7 @@ With --tls auto, clients trust this server once they have its authority's certif
     const tls = await wireTls({ settings: tlsSettings, root: session.store.root, host, notices, terminal })
     const { createRegistryApp } = await import('../../registry/app.ts')
     const { startRegistry } = await import('../../registry/serve.ts')
-    const wired = await wireRegistry(session, notices)
+    const wired = await wireRegistry(session, notices, terminal.now)
     const operations = wireOperations(session, terminal, { log })
     const extras = [tls?.extras, wired.extras, operations.extras].flatMap(some => some ?? [])
     const app = createRegistryApp({ ...wired, ...operations, extras })

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Digest, digestAlgorithm, digestHex } from '../../../src/oci/digest.ts'
 import { openStore } from '../../../src/store/open.ts'
+import { NO_RULES, type StoreRules } from '../../../src/store/rules.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { nodeStoreFiles, type StoreFile } from '../../../src/store/store-files.ts'
 
@@ -18,7 +19,7 @@ export interface TestStore {
   remove(): void
 }
 
-export async function openTestStore(): Promise<TestStore> {
+export async function openTestStore(rules: Partial<StoreRules> = {}): Promise<TestStore> {
   const root = mkdtempSync(join(tmpdir(), 'slipway-registry-'))
   const faulty = (file: StoreFile): StoreFile => ({
     ...file,
@@ -34,7 +35,7 @@ export async function openTestStore(): Promise<TestStore> {
     create: async (path: string) => faulty(await nodeStoreFiles.create(path)),
     open: async (path: string) => faulty(await nodeStoreFiles.open(path)),
   }
-  const store = await openStore({ root, now: Date.now, files })
+  const store = await openStore({ root, now: Date.now, files, rules: { ...NO_RULES, ...rules } })
   const test: TestStore = {
     store,
     full: false,
