@@ -26,6 +26,7 @@ import type { Arguments } from './arguments.ts'
 import { GC_SHAPE, type GcConfig } from './config-gc.ts'
 import { POLICY_SHAPE, type PolicyConfig, type PolicySettings, policySettings } from './config-policy.ts'
 import { SERVE_SHAPE, type ServeConfig } from './config-serve.ts'
+import { WEBHOOK_SHAPE, type WebhookConfig } from './config-webhook.ts'
 import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
@@ -41,6 +42,8 @@ export interface Settings {
   readonly serve: ServeConfig
   /** `[gc]`, as the file has it. */
   readonly gc: GcConfig
+  /** As the file has them. */
+  readonly webhooks: readonly WebhookConfig[]
   /** Of the configuration file: where its relative paths start. */
   readonly configDirectory: string
   /** The OCI runtime to use, where one is named. */
@@ -63,6 +66,7 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
     listen: args.value('listen') ?? nonEmpty(env.SLIPWAY_LISTEN) ?? file.serve?.listen ?? '127.0.0.1:5000',
     serve: file.serve ?? {},
     gc: file.gc ?? {},
+    webhooks: file.webhook ?? [],
     configDirectory: file.directory ?? terminal.workingDirectory,
     ...(runtime !== undefined && { runtime }),
     registries: file.registry ?? {},
@@ -76,6 +80,7 @@ interface ConfigFile {
   readonly root?: string
   readonly serve?: ServeConfig
   readonly gc?: GcConfig
+  readonly webhook?: readonly WebhookConfig[]
   readonly build?: { readonly runtime?: string }
   readonly registry?: RegistryConfig
 }
@@ -102,6 +107,7 @@ const SHAPE: Shape = {
     root: 'string',
     serve: SERVE_SHAPE,
     gc: GC_SHAPE,
+    webhook: WEBHOOK_SHAPE,
     build: { keys: { runtime: 'string' } },
     ...POLICY_SHAPE,
     registry: { each: { keys: { mirrors: 'strings', http: 'boolean', insecure: 'boolean' } } },

@@ -2,7 +2,6 @@ import type { RegistryAppDeps } from '../registry/app.ts'
 import { type Collector, gauge, type Metric } from '../registry/operations/metrics.ts'
 import { createRequestMetrics } from '../registry/operations/request-metrics.ts'
 import { healthRoutes, metricsRoute } from '../registry/operations/routes.ts'
-import { measureStore } from '../store/store-size.ts'
 import type { LogForm } from './config-serve.ts'
 import { createRequestLog } from './request-log.ts'
 import type { Session } from './session.ts'
@@ -21,7 +20,6 @@ export function wireOperations(
     isStopping: () => terminal.signal.aborted,
     checkStore: () => void store.metadata.listRepositories({ limit: 1 }),
   })
-  const size = storeMetrics(() => measureStore(store.disk.database), terminal.monotonicMs)
   return {
     observe: {
       monotonicMs: terminal.monotonicMs,
@@ -31,25 +29,21 @@ export function wireOperations(
         logged?.(request)
       },
     },
-    extras: [health, metricsRoute([processMetrics, metrics.collect, size, ...collectors])],
+    extras: [
+      health,
+      metricsRoute([processMetrics, metrics.collect, () => storeMetrics(store), ...collectors]),
+    ],
   }
 }
 
-/** However often it is scraped, the table of blobs is read this often at most. */
-const SIZE_GOOD_FOR_MS = 60_000
-
-function storeMetrics(measure: () => ReturnType<typeof measureStore>, monotonicMs: () => number): Collector {
-  let last: { readonly at: number; readonly size: ReturnType<typeof measureStore> } | undefined
-  return async () => {
-    if (last === undefined || monotonicMs() - last.at > SIZE_GOOD_FOR_MS)
-      last = { at: monotonicMs(), size: measure() }
-    const { blobs, bytes, uploads } = await last.size
-    return [
-      gauge('slipway_store_blobs', 'Blobs in the store.', blobs),
-      gauge('slipway_store_bytes', 'Bytes of blobs in the store, each counted once.', bytes),
-      gauge('slipway_store_uploads', 'Uploads begun and not ended.', uploads),
-    ]
-  }
+function storeMetrics({ inventory, disk }: Session['store']): readonly Metric[] {
+  const { blobs, bytes } = inventory.totals()
+  const uploads = disk.database.one<{ count: number }>('SELECT count(*) AS count FROM uploads')?.count ?? 0
+  return [
+    gauge('slipway_store_blobs', 'Blobs in the store.', blobs),
+    gauge('slipway_store_bytes', 'Bytes of blobs in the store, each counted once.', bytes),
+    gauge('slipway_store_uploads', 'Uploads begun and not ended.', uploads),
+  ]
 }
 
 function processMetrics(): readonly Metric[] {

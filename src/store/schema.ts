@@ -16,6 +16,7 @@
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
 import { INVENTORY_MIGRATION } from './inventory-schema.ts'
+import { WEBHOOK_MIGRATION } from './webhook-rows.ts'
 
 /** `SLPW`: tells our databases from others (`file` shows it). */
 const APPLICATION_ID = 0x534c5057
@@ -111,6 +112,7 @@ const MIGRATIONS: readonly string[] = [
   `,
   INVENTORY_MIGRATION,
   'CREATE TABLE collections (id INTEGER PRIMARY KEY, ended_at INTEGER NOT NULL) STRICT',
+  WEBHOOK_MIGRATION,
 ]
 
 /**

@@ -12,6 +12,7 @@ import { startCollection } from '../serve-collection.ts'
 import { type WiredTls, wireTls } from '../serve-tls.ts'
 import { openSession, type Session } from '../session.ts'
 import { trustInstructions } from '../trust-instructions.ts'
+import { wireWebhooks } from '../webhook-wiring.ts'
 
 export const command: Command = {
   name: 'serve',
@@ -41,10 +42,13 @@ With --tls auto, clients trust this server once they have its authority's certif
     const { createRegistryApp } = await import('../../registry/app.ts')
     const { startRegistry } = await import('../../registry/serve.ts')
     const wired = await wireRegistry(session, notices, terminal.now)
-    const operations = wireOperations(session, terminal, { log })
+    let address: Address = { host, port }
+    await using webhooks = await wireWebhooks(session, terminal, notices, () => formatAddress(address))
+    const operations = wireOperations(session, terminal, { log, collectors: webhooks.collectors })
     const extras = [tls?.extras, wired.extras, operations.extras].flatMap(some => some ?? [])
-    const app = createRegistryApp({ ...wired, ...operations, extras })
+    const app = createRegistryApp({ ...wired, ...operations, ...webhooks.deps, extras })
     const registry = await startRegistry({ app, host, port, drainMs, ...(tls && { tls: tls.kept }) })
+    address = registry.address
     terminal.stdout.write(greeting(registry.address, session, tls))
     await using _collection = await startCollection(session, notices, terminal)
     if (!terminal.signal.aborted) await once(terminal.signal, 'abort')
