@@ -16,10 +16,10 @@ import {
   INLINE_CACHE_FIELD,
   inlineCache,
 } from '../cache/cache-document.ts'
-import { HISTORY_COMMENT } from '../plan/history.ts'
+import { HISTORY_COMMENT, LAYER_COMMENT } from '../plan/history.ts'
 import type { HistoryItem, ImageDraft } from '../plan/stage-draft.ts'
 import type { Solution } from '../solve/solver.ts'
-import type { ResultLayer } from '../solve/vertex.ts'
+import type { ResultLayer, Vertex } from '../solve/vertex.ts'
 
 /** An image as a manifest. Equal inputs give equal bytes. */
 export interface BuiltImage {
@@ -97,7 +97,7 @@ const STYLES = {
 
 /** How many of the layers are the base's: the others have an entry of the history that this build made. */
 export function inheritedLayers({ history }: ImageDraft, layers: readonly ResultLayer[]): number {
-  const made = history.filter(item => item.kind === 'new' && item.vertex !== undefined)
+  const made = history.filter(isLayer)
   return Math.max(layers.length - made.length, 0)
 }
 
@@ -107,37 +107,56 @@ export function imagesSize(images: readonly BuiltImage[]): number {
   return [...new Map(parts.map(({ digest, size }) => [digest, size])).values()].reduce((a, b) => a + b, 0)
 }
 
+type LayerItem = Exclude<HistoryItem, { kind: 'inherited' }> & { readonly vertex: Vertex }
+
+function isLayer(item: HistoryItem): item is LayerItem {
+  return item.kind !== 'inherited' && item.vertex !== undefined
+}
+
 /**
  * A new entry without a layer has the time of the layer before it, or of the first new layer, or of the last entry
  * of the base: never the time of the build, which would make two equal builds differ.
+ *
+ * Entries go with layers by their order. Where there are more layers than instructions that made one, BuildKit adds
+ * entries at the end, which tell what the last layers are; so each entry may go with the layer before its own.
  */
 function datedHistory(
   items: readonly HistoryItem[],
   solutions: ReadonlyMap<Digest, Solution>,
   sourceDateEpoch: number | undefined,
 ): readonly HistoryEntry[] {
-  const timeOf = (item: HistoryItem): string | undefined => {
-    if (item.kind === 'inherited') return item.entry.created
+  const layers = items.filter(isLayer)
+  const times = layers.map(({ vertex }) => {
     if (sourceDateEpoch !== undefined) return formatTime(sourceDateEpoch * 1000)
-    const createdAt = item.vertex && solutions.get(item.vertex.digest)?.createdAt
+    const createdAt = solutions.get(vertex.digest)?.createdAt
     return createdAt === undefined ? undefined : formatTime(createdAt)
-  }
-  const isNew = (item: HistoryItem): boolean => item.kind === 'new'
-  let last =
-    items
-      .filter(isNew)
-      .map(timeOf)
-      .find(time => time !== undefined) ?? items.map(timeOf).findLast(time => time !== undefined)
-  return items.map(item => {
-    if (item.kind === 'inherited') return item.entry
-    last = timeOf(item) ?? last
+  })
+  const inherited = items.flatMap(item => (item.kind === 'inherited' ? [item.entry] : []))
+  const fallback = inherited.findLast(({ created }) => created !== undefined)?.created
+  const ofEpoch = sourceDateEpoch === undefined ? undefined : formatTime(sourceDateEpoch * 1000)
+  let last = times.find(time => time !== undefined) ?? ofEpoch ?? fallback
+  let taken = 0
+  const entry = (createdBy: string, comment: string, hasLayer: boolean): HistoryEntry => {
+    if (hasLayer) last = times[taken++] ?? last
     return {
       ...(last !== undefined && { created: last }),
-      created_by: item.createdBy,
-      comment: HISTORY_COMMENT,
-      ...(item.vertex === undefined && { empty_layer: true }),
+      created_by: createdBy,
+      comment,
+      ...(!hasLayer && { empty_layer: true }),
     }
+  }
+  const said = items.flatMap(item => {
+    if (item.kind === 'unsaid') return []
+    return item.kind === 'inherited'
+      ? [item.entry]
+      : [entry(item.createdBy, HISTORY_COMMENT, item.vertex !== undefined)]
   })
+  const unsaid = layers.slice(taken).map(layer => entry(describeLayer(layer), LAYER_COMMENT, true))
+  return [...said, ...unsaid]
+}
+
+function describeLayer(item: LayerItem): string {
+  return item.kind === 'unsaid' ? item.description : item.vertex.name
 }
 
 /** What a base image tells of its own build is not true of this one. */

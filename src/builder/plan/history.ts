@@ -6,6 +6,8 @@ import type { TransferDefinition } from './op-definition.ts'
 import type { StageDraft } from './stage-draft.ts'
 
 export const HISTORY_COMMENT = 'buildkit.dockerfile.v0'
+/** Of an entry that only stands for a layer. */
+export const LAYER_COMMENT = 'buildkit.exporter.image.v0'
 
 /** `RUN |2 A=x B=y /bin/sh -c make # buildkit` */
 export function runText(draft: StageDraft, args: readonly string[]): string {

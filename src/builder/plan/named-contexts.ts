@@ -1,6 +1,7 @@
 /** `--build-context`: names that mean something else than the Dockerfile and the registry say (semantics 16, 59). */
 import { OciError } from '../../oci/errors.ts'
 import { formatReference, onDockerHub, parseReference } from '../../oci/reference.ts'
+import { displayContext, parseGitContext } from '../fetch/git-reference.ts'
 
 export type NamedContext =
   /** Its own ignore file applies. */
@@ -26,6 +27,16 @@ export function createNamedContexts(
 ): (word: string) => FoundContext | undefined {
   const found = new Map([...given].map(([name, context]) => [keyOf(name), { name, context }]))
   return word => (found.size === 0 ? undefined : found.get(keyOf(word)))
+}
+
+/** What the history says of a layer with the files of a context, word for word as BuildKit. */
+export function sourceDescription(
+  name: string,
+  context: Extract<NamedContext, { kind: 'directory' | 'remote' }>,
+): string {
+  if (context.kind === 'directory') return `local source for ${name}`
+  const isGit = parseGitContext(context.location) !== undefined
+  return isGit ? `git snapshot for ${displayContext(context.location)}` : `files of ${name}`
 }
 
 function keyOf(word: string): string {

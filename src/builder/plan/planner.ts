@@ -12,7 +12,7 @@ import { type BaseImages, placed } from './base-images.ts'
 import { type Base, expandBase } from './expand-base.ts'
 import { lintStage } from './lint-stage.ts'
 import { applyMetadata } from './metadata.ts'
-import { createNamedContexts, type FoundContext } from './named-contexts.ts'
+import { createNamedContexts, type FoundContext, sourceDescription } from './named-contexts.ts'
 import type { CreateOp } from './op-definition.ts'
 import type { PlanOptions } from './plan-options.ts'
 import {
@@ -20,7 +20,7 @@ import {
   imageDraft,
   type StageDraft,
   scratchDraft,
-  withHistory,
+  withLayer,
   withoutConfig,
 } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
@@ -169,7 +169,7 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
         createdAt: options.sourceDateEpoch ?? empty.createdAt,
       } as const
       const files = vertices.create(definition, [empty.root], title('load files'), span)
-      return withHistory(empty, `COPY . / # context ${name}`, files)
+      return withLayer(empty, sourceDescription(name, context), files)
     }
     const image =
       context.kind === 'image'
@@ -213,9 +213,10 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     start: StageDraft,
     instructions: readonly Instruction[],
   ): StageScope {
-    const isImage = base.word !== 'scratch' && findBaseStage(dockerfile, stage, base.word) === undefined
-    let step = isImage ? 1 : 0
-    const total = step + countSteps(instructions)
+    const isElsewhere = base.word !== 'scratch' && findBaseStage(dockerfile, stage, base.word) === undefined
+    const total = (isElsewhere ? 1 : 0) + countSteps(instructions)
+    // As in BuildKit: what a named context holds is counted, and is no step.
+    let step = isElsewhere && findContext(base.word) === undefined ? 1 : 0
     return {
       expand: expandInStages(expand, deps.warn),
       warn: deps.warn,

@@ -34,6 +34,8 @@ export interface ImageDraft {
 export type HistoryItem =
   | { readonly kind: 'inherited'; readonly entry: HistoryEntry }
   | { readonly kind: 'new'; readonly createdBy: string; readonly vertex?: Vertex }
+  /** A layer that no instruction made. */
+  | { readonly kind: 'unsaid'; readonly description: string; readonly vertex: Vertex }
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -90,6 +92,12 @@ export function withHistory(draft: StageDraft, createdBy: string, vertex?: Verte
   const item: HistoryItem = { kind: 'new', createdBy, ...(vertex !== undefined && { vertex }) }
   const image = { ...draft.image, history: [...draft.image.history, item] }
   return { ...draft, image, ...(vertex !== undefined && { root: vertex }) }
+}
+
+/** Adds a layer that no instruction made. */
+export function withLayer(draft: StageDraft, description: string, vertex: Vertex): StageDraft {
+  const history: ImageDraft['history'] = [...draft.image.history, { kind: 'unsaid', description, vertex }]
+  return { ...draft, image: { ...draft.image, history }, root: vertex }
 }
 
 /** Sets a variable in the list of an image config, in place where it is set already. */

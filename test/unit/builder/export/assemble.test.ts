@@ -96,6 +96,39 @@ describe('assembleImage()', () => {
   })
 })
 
+describe('history of layers that no instruction made', () => {
+  const context = vertex('[context files] load files')
+  const copied = vertex('[2/2] COPY a /')
+  const solutions = new Map([...solved(context, 1000), ...solved(copied, 2000)])
+  const told = (items: readonly HistoryItem[]) =>
+    configOf(assembleImage(draft(items), [], solutions, undefined)).history.map(
+      ({ created, created_by, comment, empty_layer = false }) => [created, created_by, comment, empty_layer],
+    )
+  const source = { kind: 'unsaid', description: 'local source for files', vertex: context } as const
+  const own = 'buildkit.dockerfile.v0'
+  const added = 'buildkit.exporter.image.v0'
+
+  it('is at the end, as BuildKit has it, and names the last layers', () => {
+    const items: HistoryItem[] = [
+      source,
+      { kind: 'new', createdBy: 'LABEL a=b' },
+      { kind: 'new', createdBy: 'COPY a / # buildkit', vertex: copied },
+    ]
+    assert.deepEqual(told(items), [
+      ['1970-01-01T00:00:01Z', 'LABEL a=b', own, true],
+      ['1970-01-01T00:00:01Z', 'COPY a / # buildkit', own, false],
+      ['1970-01-01T00:00:02Z', '[2/2] COPY a /', added, false],
+    ])
+  })
+
+  it('names what they hold where nothing else was made', () => {
+    assert.deepEqual(told([source, { kind: 'new', createdBy: 'CMD a' }]), [
+      ['1970-01-01T00:00:01Z', 'CMD a', own, true],
+      ['1970-01-01T00:00:01Z', 'local source for files', added, false],
+    ])
+  })
+})
+
 describe('imagesSize()', () => {
   it('counts a layer that occurs twice once', () => {
     const layer = layerOf(MEDIA_TYPE.ociLayer)
