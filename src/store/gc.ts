@@ -105,18 +105,37 @@ async function sweepOrphans(
   let bytes = 0
   for (const folder of await blobFolders(disk.layout)) {
     signal.throwIfAborted()
-    const orphans: Digest[] = []
-    for (const name of await namesIn(folder)) {
-      const digest = digestOfPath(join(folder, name))
-      if (digest === undefined || swept.has(digest) || findBlob(disk.database, digest) !== undefined) continue
-      const stats = await statsOf(join(folder, name))
-      if (stats === undefined || stats.mtimeMs >= cutoff) continue
-      orphans.push(digest)
-      bytes += stats.size
-    }
-    if (!dryRun) await removeBytes(disk, orphans)
+    const orphans = (await orphansIn(disk, folder)).filter(
+      ({ digest, changedAt }) => changedAt < cutoff && !swept.has(digest),
+    )
+    bytes += sum(orphans.map(({ size }) => size))
+    if (!dryRun)
+      await removeBytes(
+        disk,
+        orphans.map(({ digest }) => digest),
+      )
   }
   return bytes
+}
+
+interface Orphan extends BlobInfo {
+  /** Milliseconds since the epoch. */
+  readonly changedAt: number
+}
+
+/** The files of a blob folder that no row vouches for. */
+export async function orphansIn(
+  { database }: Pick<PublishDeps, 'database'>,
+  folder: string,
+): Promise<readonly Orphan[]> {
+  const orphans: Orphan[] = []
+  for (const name of await namesIn(folder)) {
+    const digest = digestOfPath(join(folder, name))
+    if (digest === undefined || findBlob(database, digest) !== undefined) continue
+    const stats = await statsOf(join(folder, name))
+    if (stats !== undefined) orphans.push({ digest, size: stats.size, changedAt: stats.mtimeMs })
+  }
+  return orphans
 }
 
 async function sweepIngests(
@@ -145,7 +164,7 @@ async function sweepIngests(
   return { ids: [...ids].sort(), bytes }
 }
 
-async function blobFolders({ algorithmFolders }: StoreLayout): Promise<readonly string[]> {
+export async function blobFolders({ algorithmFolders }: StoreLayout): Promise<readonly string[]> {
   const folders: string[] = []
   for (const folder of algorithmFolders)
     for (const prefix of await namesIn(folder)) folders.push(join(folder, prefix))

@@ -10,6 +10,8 @@ export interface StoreLayout {
   readonly root: string
   readonly database: string
   readonly ingests: string
+  /** Bytes that were found damaged, by digest and time. */
+  readonly quarantine: string
   /** See `reserve.ts`. */
   readonly reserve: string
   blob(digest: Digest): string
@@ -35,6 +37,7 @@ export function storeLayout(root: string): StoreLayout {
     root,
     database: join(root, 'metadata.db'),
     ingests,
+    quarantine: join(root, 'quarantine'),
     reserve: join(root, 'reserve'),
     blob(digest) {
       const hex = digestHex(digest)

@@ -10,6 +10,7 @@ import type { Metadata } from './metadata.ts'
  * blobs/sha256/ab/<hex>     content, read-only, named by its digest
  * ingest/<id>               writes under way (bytes, and the hash state that lets another process go on)
  * metadata.db               SQLite in WAL mode: repositories, tags, layers, cache records
+ * quarantine/               content that was found damaged
  * reserve                   room for freeing space on a full disk
  * snapshots/  cache-mounts/ caches: losing them costs time, never data
  * ```
