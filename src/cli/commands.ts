@@ -4,6 +4,8 @@ import type { Command } from './command.ts'
 export const COMMANDS = {
   build: 'Build an image from a Dockerfile',
   serve: 'Serve the images of the store as a registry',
+  user: 'Manage who may log in to the registry',
+  token: 'Manage tokens with which programs use the registry',
   push: 'Send an image to a registry',
   pull: 'Fetch an image from a registry',
   copy: 'Copy an image between registries, the store and files',

@@ -12,6 +12,7 @@ export interface ServeConfig {
   readonly listen?: string
   readonly log?: string
   readonly drain?: string
+  readonly 'trusted-proxies'?: readonly string[]
   readonly tls?: {
     readonly auto?: boolean
     readonly names?: readonly string[]
@@ -25,6 +26,7 @@ export const SERVE_SHAPE = {
     listen: 'string',
     log: 'string',
     drain: 'string',
+    'trusted-proxies': 'strings',
     tls: { keys: { auto: 'boolean', names: 'strings', cert: 'string', key: 'string' } },
   },
 } as const

@@ -23,6 +23,13 @@ import { suggest } from '../builder/dockerfile/suggest.ts'
 import { isErrno } from '../oci/errors.ts'
 import type { RegistryConfig } from '../remote/registry-config.ts'
 import type { Arguments } from './arguments.ts'
+import {
+  ACCESS_SHAPE,
+  type AccessConfig,
+  type AccessSettings,
+  accessProblem,
+  accessSettings,
+} from './config-access.ts'
 import { GC_SHAPE, type GcConfig } from './config-gc.ts'
 import { POLICY_SHAPE, type PolicyConfig, type PolicySettings, policySettings } from './config-policy.ts'
 import { SERVE_SHAPE, type ServeConfig } from './config-serve.ts'
@@ -31,7 +38,7 @@ import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
 
-export interface Settings {
+export interface Settings extends AccessSettings {
   /** Retention, immutable tags, quotas. */
   readonly policy: PolicySettings
   /** Absolute path of the store. */
@@ -58,11 +65,13 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
   const { env, homeDirectory } = terminal
   const file = await loadFile(args.value('config') ?? nonEmpty(env.SLIPWAY_CONFIG), terminal)
   const runtime = args.value('runtime') ?? nonEmpty(env.SLIPWAY_RUNTIME) ?? file.build?.runtime
+  const root = resolve(
+    terminal.workingDirectory,
+    args.value('root') ?? nonEmpty(env.SLIPWAY_ROOT) ?? file.root ?? defaultRoot(terminal),
+  )
   return {
-    root: resolve(
-      terminal.workingDirectory,
-      args.value('root') ?? nonEmpty(env.SLIPWAY_ROOT) ?? file.root ?? defaultRoot(terminal),
-    ),
+    root,
+    ...accessSettings(file, root),
     listen: args.value('listen') ?? nonEmpty(env.SLIPWAY_LISTEN) ?? file.serve?.listen ?? '127.0.0.1:5000',
     serve: file.serve ?? {},
     gc: file.gc ?? {},
@@ -75,7 +84,7 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
   }
 }
 
-interface ConfigFile {
+interface ConfigFile extends AccessConfig {
   readonly policy?: PolicySettings
   readonly root?: string
   readonly serve?: ServeConfig
@@ -108,6 +117,7 @@ const SHAPE: Shape = {
     serve: SERVE_SHAPE,
     gc: GC_SHAPE,
     webhook: WEBHOOK_SHAPE,
+    ...ACCESS_SHAPE,
     build: { keys: { runtime: 'string' } },
     ...POLICY_SHAPE,
     registry: { each: { keys: { mirrors: 'strings', http: 'boolean', insecure: 'boolean' } } },
@@ -123,10 +133,21 @@ async function loadFile(
     const text = await readConfig(path, named !== undefined)
     if (text === undefined) continue
     const file = await parseConfig(text, path)
-    const directory = dirname(path)
-    return { ...file, directory, ...(file.root !== undefined && { root: resolve(directory, file.root) }) }
+    return withPathsFrom(dirname(path), file)
   }
   return {}
+}
+
+/** Relative paths start at the file's folder. */
+function withPathsFrom(directory: string, file: ConfigFile): ConfigFile & { readonly directory: string } {
+  return {
+    ...file,
+    directory,
+    ...(file.root !== undefined && { root: resolve(directory, file.root) }),
+    ...(file.access?.users !== undefined && {
+      access: { ...file.access, users: resolve(directory, file.access.users) },
+    }),
+  }
 }
 
 /** Undefined for a file that is not there and need not be. */
@@ -156,7 +177,10 @@ export async function parseConfig(text: string, path: string): Promise<ConfigFil
   }
   checkShape(table, SHAPE, [], text, path)
   const refuse = (place: readonly string[], problem: string): Error => invalid(place, text, path, problem)
-  return { ...table, policy: policySettings(table as PolicyConfig, refuse) }
+  const file: ConfigFile = { ...table, policy: policySettings(table as PolicyConfig, refuse) }
+  const found = accessProblem(file)
+  if (found !== undefined) throw refuse(found.place, found.problem)
+  return file
 }
 
 /** The parser says `Invalid ..., which is found at line 3: root = what`; we name the place first. */

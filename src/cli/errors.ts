@@ -9,6 +9,9 @@ export type CliErrorCode =
   | 'name-needs-host'
   /** Whoever read our standard output has gone: nobody is left to tell. */
   | 'output-closed'
+  | 'user-missing'
+  | 'token-exists'
+  | 'token-missing'
   | 'interrupted'
 
 /** What the user asked for cannot be understood or found. */

@@ -1,8 +1,10 @@
 import type { RegistryAppDeps } from '../registry/app.ts'
 import type { RegistryLog } from '../registry/log.ts'
+import { type WiredAccess, wireAccess } from './access-wiring.ts'
 import type { Notices } from './notices.ts'
 import { wirePolicy } from './policy-wiring.ts'
 import type { Session } from './session.ts'
+import type { Terminal } from './terminal.ts'
 
 /**
  * Puts the registry together. The order in which stores wrap each other is decided here: what observes sees what
@@ -10,13 +12,15 @@ import type { Session } from './session.ts'
  */
 export async function wireRegistry(
   session: Session,
+  terminal: Terminal,
   notices: Notices,
-  now: () => number,
-): Promise<RegistryAppDeps> {
+): Promise<RegistryAppDeps & WiredAccess> {
   const { createRepositoryStore } = await import('../registry/store-repositories.ts')
   const stored = createRepositoryStore({ store: session.store })
-  const policy = await wirePolicy(session, stored, notices, now)
-  return { ...policy, log: faultLog(notices) }
+  const policy = await wirePolicy(session, stored, notices, terminal.now)
+  const access = await wireAccess(session, terminal, notices)
+  const extras = [...(policy.extras ?? []), ...access.extras]
+  return { ...policy, ...access, extras, log: faultLog(notices) }
 }
 
 function faultLog(notices: Notices): RegistryLog {

@@ -39,6 +39,8 @@ export interface ClientInfo {
 export interface Access {
   /** @throws RegistryError `unauthorized` with the challenge, `denied`, `rate-limited` */
   authorize(request: AccessRequest): Promise<Grant>
+  /** For paths that are not the distribution API's: who it is. @throws RegistryError `unauthorized`, `rate-limited` */
+  identify(client: ClientInfo): Promise<Grant>
 }
 
 /** A registry without users: everyone may do everything. */

@@ -9,6 +9,7 @@ import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { type Access, type ClientInfo, everyoneMay, type Principal } from './access.ts'
 import { type ClientConnections, createClientConnections } from './client-connection.ts'
+import { clientOf } from './client-of.ts'
 import { answerOf, isFault, RegistryError } from './errors.ts'
 import { type ContentEvent, createObservedStore } from './events/observed-store.ts'
 import type { Answer, Handlers } from './exchange.ts'
@@ -154,11 +155,6 @@ async function serve(context: Context, request: FastifyRequest, reply: FastifyRe
 function storeFor({ repositories, listen }: RegistryAppDeps, requester: Requester): RepositoryStore {
   if (listen === undefined) return repositories
   return createObservedStore(repositories, event => listen(event, requester))
-}
-
-export function clientOf(request: FastifyRequest): ClientInfo {
-  const { headers, socket } = request.raw
-  return { headers, address: socket.remoteAddress ?? '', isEncrypted: 'encrypted' in socket }
 }
 
 function handlersOf(target: Target): Handlers {

@@ -30,6 +30,8 @@ export type RegistryErrorCode =
   | 'unauthorized'
   | 'denied'
   | 'rate-limited'
+  | 'grant-invalid'
+  | 'users-invalid'
   | 'content-corrupt'
   | 'address-in-use'
   | 'address-invalid'
@@ -96,6 +98,8 @@ const REGISTRY_ROWS = {
   unauthorized: [401, 'UNAUTHORIZED'],
   denied: [403, 'DENIED'],
   'rate-limited': [429, 'TOOMANYREQUESTS'],
+  'grant-invalid': [400, 'UNSUPPORTED'],
+  'users-invalid': FAULT,
   'content-corrupt': FAULT,
   'address-in-use': FAULT,
   'address-invalid': FAULT,

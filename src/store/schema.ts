@@ -10,6 +10,7 @@
  *               └─ links ─── blobs ─── layers ─── cache_records
  * uploads, downloads, ingest_locks: about files in ingest/          tocs: by diffID
  * upstream_tags: which tags are as their own registry had them, and when it was asked
+ * keys, robots: who may use the registry, and what tokens are signed with
  * ```
  * `touched_at` is when somebody last asked for the row: garbage collection spares what is younger than its grace.
  */
@@ -113,6 +114,19 @@ const MIGRATIONS: readonly string[] = [
   INVENTORY_MIGRATION,
   'CREATE TABLE collections (id INTEGER PRIMARY KEY, ended_at INTEGER NOT NULL) STRICT',
   WEBHOOK_MIGRATION,
+  `
+  CREATE TABLE keys (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE robots (
+    name TEXT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    secret_hash BLOB NOT NULL,
+    allow TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    used_at INTEGER
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /**

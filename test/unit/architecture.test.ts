@@ -19,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const PACKAGE_HOMES: Readonly<Record<string, readonly string[]>> = {
   koffi: ['linux'],
   fastify: ['registry'],
+  bcryptjs: ['registry'],
   'dockerfile-ast': ['builder'],
   'tar-stream': ['store', 'builder'],
   'sha256-uint8array': ['store'],

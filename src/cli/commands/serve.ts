@@ -19,7 +19,7 @@ export const command: Command = {
   summary: 'Serve the images of the store as a registry',
   usage: '[OPTIONS]',
   details: `Every image of the store can be pulled, and what is pushed is in the store. Several processes may serve one store.
-There is no login yet: listen only where everyone may read, write and delete.
+Without users everyone may read, write and delete: make some with 'slipway user add', or listen only where that is right.
 With --tls auto, clients trust this server once they have its authority's certificate; the lines to run there are printed.`,
   options: SERVE_OPTIONS,
   positionals: { min: 0, max: 0 },
@@ -41,7 +41,7 @@ With --tls auto, clients trust this server once they have its authority's certif
     const tls = await wireTls({ settings: tlsSettings, root: session.store.root, host, notices, terminal })
     const { createRegistryApp } = await import('../../registry/app.ts')
     const { startRegistry } = await import('../../registry/serve.ts')
-    const wired = await wireRegistry(session, notices, terminal.now)
+    const wired = await wireRegistry(session, terminal, notices)
     let address: Address = { host, port }
     await using webhooks = await wireWebhooks(session, terminal, notices, () => formatAddress(address))
     const operations = wireOperations(session, terminal, { log, collectors: webhooks.collectors })
@@ -49,7 +49,8 @@ With --tls auto, clients trust this server once they have its authority's certif
     const app = createRegistryApp({ ...wired, ...operations, ...webhooks.deps, extras })
     const registry = await startRegistry({ app, host, port, drainMs, ...(tls && { tls: tls.kept }) })
     address = registry.address
-    terminal.stdout.write(greeting(registry.address, session, tls))
+    const isOpen = !(await wired.isLoginWanted())
+    terminal.stdout.write(greeting(registry.address, session, tls, isOpen))
     await using _collection = await startCollection(session, notices, terminal)
     if (!terminal.signal.aborted) await once(terminal.signal, 'abort')
     const notice = setTimeout(() => terminal.stdout.write(CLOSING), NOTICE_AFTER_MS)
@@ -65,7 +66,7 @@ With --tls auto, clients trust this server once they have its authority's certif
 const NOTICE_AFTER_MS = 200
 const CLOSING = 'closing: transfers under way may end; a second signal cuts them\n'
 
-function greeting(address: Address, { store }: Session, tls: WiredTls | undefined): string {
+function greeting(address: Address, { store }: Session, tls: WiredTls | undefined, isOpen: boolean): string {
   const { host, port } = address
   const example = exampleName(store)
   const pull = (from: string): string => `docker pull ${formatAddress({ host: from, port })}/${example}`
@@ -83,6 +84,10 @@ function greeting(address: Address, { store }: Session, tls: WiredTls | undefine
     lines.push(
       `  This is plain HTTP, which engines elsewhere refuse: serve with --tls auto, or give each of them`,
       `  "insecure-registries": ["${formatAddress({ host: other, port })}"] in daemon.json`,
+    )
+  if (isOpen && other !== undefined)
+    lines.push(
+      `  Nobody has to log in: whoever reaches it may pull, push and delete; see 'slipway user add --help'`,
     )
   const trust =
     tls?.authority === undefined

@@ -14,6 +14,7 @@ describe('access', () => {
             asked.push(request)
             return everyoneMay
           },
+          identify: async () => everyoneMay,
         },
       },
     })
@@ -35,7 +36,7 @@ describe('access', () => {
         headers: { 'WWW-Authenticate': 'Basic realm="x"' },
       })
     }
-    const { http } = await openRegistry({ app: { access: { authorize: refuse } } })
+    const { http } = await openRegistry({ app: { access: { authorize: refuse, identify: refuse } } })
     await http
       .get('/v2/')
       .expect(401)
@@ -49,6 +50,7 @@ describe('access', () => {
       app: {
         access: {
           authorize: async () => ({ ...everyoneMay, may: (_action, name) => mayPull.has(name) }),
+          identify: async () => everyoneMay,
         },
       },
     })

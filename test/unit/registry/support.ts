@@ -2,14 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Digest, digestAlgorithm, digestHex } from '../../../src/oci/digest.ts'
-import { openStore } from '../../../src/store/open.ts'
+import { type DiskStore, openStore } from '../../../src/store/open.ts'
 import { NO_RULES, type StoreRules } from '../../../src/store/rules.ts'
-import type { Store } from '../../../src/store/store.ts'
 import { nodeStoreFiles, type StoreFile } from '../../../src/store/store-files.ts'
 
 /** A store in a folder of its own, with faults that tests turn on. */
 export interface TestStore {
-  readonly store: Store
+  readonly store: DiskStore
   /** While true, writing content fails as on a full disk. */
   full: boolean
   /** As many bytes can still be written. */

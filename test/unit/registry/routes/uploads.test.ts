@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { digestOf } from '../../../../src/oci/digest.ts'
-import type { Access } from '../../../../src/registry/access.ts'
+import type { Access, Grant } from '../../../../src/registry/access.ts'
 import { binary, isError, openRegistry, pushBlob } from '../client.ts'
 
 describe('uploads', async () => {
@@ -220,9 +220,8 @@ describe('uploads', async () => {
   })
 
   it('end-11: mounts only what the client may pull, and tells others nothing', async () => {
-    const access: Access = {
-      authorize: async () => ({ principal: { kind: 'anonymous' }, may: (_action, name) => name === 'open' }),
-    }
+    const grant: Grant = { principal: { kind: 'anonymous' }, may: (_action, name) => name === 'open' }
+    const access: Access = { authorize: async () => grant, identify: async () => grant }
     const guarded = await openRegistry({ disk, app: { access } })
     const secret = await pushBlob(registry, 'secret', 'of one team')
     const shared = await pushBlob(registry, 'secret', 'of everyone')

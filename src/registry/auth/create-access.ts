@@ -1,0 +1,133 @@
+/**
+ * Decides about each request. Clients ask bare first and do what the answer says:
+ *
+ * ```
+ * GET /v2/                          401  Bearer realm=".../token"     also where anonymous may pull: Docker decides
+ * GET /token?scope=...   Basic      200  {"token": ...}               from this one answer whether to log in at all
+ * GET /v2/app/...        Bearer     200
+ * ```
+ * 401 says that another token can help, 403 that none will.
+ */
+import type { RepositoryName } from '../../oci/reference.ts'
+import { type Access, type ClientInfo, everyoneMay, type Grant, type RepositoryAction } from '../access.ts'
+import { RegistryError } from '../errors.ts'
+import type { Target } from '../route.ts'
+import { type AuthenticateDeps, type Authentication, authenticate } from './authenticate.ts'
+import { challengeError, tooMany } from './challenge.ts'
+import { countedAddress, type FindClientAddress } from './client-address.ts'
+import { describePrincipal, subjectOf } from './identity.ts'
+import { createRateLimit } from './rate-limit.ts'
+import { CATALOG_SCOPE, isCatalogGranted, isGranted, scopeFor } from './scope.ts'
+
+export interface AccessDeps extends AuthenticateDeps {
+  /** False: there are no users and no rules, and everyone may do everything. */
+  readonly isOn: () => Promise<boolean>
+  readonly findAddress: FindClientAddress
+  /** Of one user, or of one address that has not logged in; 0: any number. */
+  readonly requestsPerMinute: number
+}
+
+export function createAccess(deps: AccessDeps): Access {
+  const requests = createRateLimit(deps.requestsPerMinute, deps.now)
+  const count = (key: string): void => {
+    const seconds = requests.take(key)
+    if (seconds !== undefined)
+      throw tooMany(seconds, `Cannot answer: more than ${deps.requestsPerMinute} requests in a minute`)
+  }
+  /** Undefined where nobody has to show anything. */
+  const enter = async (client: ClientInfo): Promise<Authentication | undefined> => {
+    const address = countedAddress(deps.findAddress(client))
+    if (!(await deps.isOn())) {
+      count(address)
+      return undefined
+    }
+    let authentication: Authentication
+    try {
+      authentication = await authenticate(deps, client, address)
+    } catch (error) {
+      if (error instanceof RegistryError) count(address)
+      throw error
+    }
+    const { principal } = authentication.identity
+    count(principal.kind === 'anonymous' ? address : subjectOf(principal))
+    return authentication
+  }
+  return {
+    async identify(client) {
+      const authentication = await enter(client)
+      return authentication === undefined ? everyoneMay : grantOf(authentication)
+    },
+    async authorize({ method, target, client }) {
+      const authentication = await enter(client)
+      if (authentication === undefined) return everyoneMay
+      if (target.kind === 'ping') {
+        if (authentication.isBare) throw challengeError(client, LOG_IN)
+      } else if (target.kind === 'catalog') {
+        requireCatalog(authentication, client)
+        // The right to list covers what its owner may pull; no token names all of that.
+        return grantOf({ ...authentication, claims: undefined })
+      } else requireAction(authentication, client, actionOf(method, target), target.name)
+      return grantOf(authentication)
+    },
+  }
+}
+
+const LOG_IN = 'Cannot answer: log in'
+
+function grantOf({ identity, claims }: Pick<Authentication, 'identity' | 'claims'>): Grant {
+  return {
+    principal: identity.principal,
+    may: (action, name) =>
+      identity.may(action, name) && (claims === undefined || isGranted(claims.access, action, name)),
+  }
+}
+
+type RepositoryTarget = Exclude<Target, { readonly kind: 'ping' | 'catalog' }>
+
+function actionOf(method: string, { kind }: RepositoryTarget): RepositoryAction {
+  if (kind === 'uploads' || kind === 'upload') return 'push'
+  if (method === 'DELETE') return 'delete'
+  return method === 'GET' || method === 'HEAD' ? 'pull' : 'push'
+}
+
+function requireAction(
+  authentication: Authentication,
+  client: ClientInfo,
+  action: RepositoryAction,
+  name: RepositoryName,
+): void {
+  const { identity, claims } = authentication
+  const isAllowed = identity.may(action, name)
+  if (isAllowed && (claims === undefined || isGranted(claims.access, action, name))) return
+  const what = `${WORDS[action]} ${name}`
+  refuse(authentication, client, isAllowed, what, scopeFor(action, name))
+}
+
+function requireCatalog(authentication: Authentication, client: ClientInfo): void {
+  const { identity, claims } = authentication
+  const isAllowed = identity.mayListCatalog()
+  if (isAllowed && (claims === undefined || isCatalogGranted(claims.access))) return
+  refuse(authentication, client, isAllowed, 'list the catalog', CATALOG_SCOPE)
+}
+
+const WORDS = { pull: 'pull from', push: 'push to', delete: 'delete from' } as const
+
+function refuse(
+  { identity, isBare }: Authentication,
+  client: ClientInfo,
+  canTokenHelp: boolean,
+  what: string,
+  scope: string,
+): never {
+  const isAnonymous = identity.principal.kind === 'anonymous'
+  if (canTokenHelp || isAnonymous)
+    throw challengeError(
+      client,
+      isAnonymous ? `Cannot ${what}: log in` : `Cannot ${what}: the token is for something else`,
+      { scope, ...(!isBare && { error: 'insufficient_scope' }) },
+    )
+  throw new RegistryError(
+    'denied',
+    `Cannot ${what}: ${describePrincipal(identity.principal)} has no right to`,
+  )
+}
