@@ -22,7 +22,7 @@ export interface RightsTable {
   readonly groups: Readonly<Record<string, readonly string[]>>
   /** By pattern, then by who: `anonymous`, `*`, `@GROUP` or a user's name. Undefined: each user may do everything. */
   readonly repositories?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
-  /** Who may list the names of the repositories that they may pull; undefined: everyone. */
+  /** Who may list the names of the repositories that they may pull; undefined: every user. */
   readonly catalog?: readonly string[]
 }
 
@@ -41,7 +41,7 @@ export interface Rights {
 }
 
 /** @param table checked by `rightsProblem` */
-export function createRights({ groups, repositories, catalog = ['anonymous'] }: RightsTable): Rights {
+export function createRights({ groups, repositories, catalog = ['*'] }: RightsTable): Rights {
   const rules = repositories === undefined ? [EACH_USER_MAY_ALL] : rulesOf(repositories)
   const compiled = rules.map(rule => ({ rule, matches: matcherOf(rule.pattern) }))
   const isMeant = (principal: Principal, who: string): boolean => {

@@ -70,11 +70,13 @@ describe('createRights()', () => {
   })
 
   it('keeps the catalog to those that it is for', () => {
-    const everyone = createRights({ groups: {} })
-    assert.equal(everyone.mayListCatalog(anonymous), true)
-    const users = createRights({ groups: {}, catalog: ['*'] })
+    const users = createRights({ groups: {} })
     assert.equal(users.mayListCatalog(anonymous), false)
     assert.equal(users.mayListCatalog(user('anna')), true)
+    const everyone = createRights({ groups: {}, catalog: ['anonymous'] })
+    assert.equal(everyone.mayListCatalog(anonymous), true)
+    const group = createRights({ groups: { a: ['anna'] }, catalog: ['@a'] })
+    assert.equal(group.mayListCatalog(user('ben')), false)
   })
 })
 
