@@ -1,5 +1,8 @@
+import { join } from 'node:path'
+import { authorityCertificatePath } from '../registry/tls/authority.ts'
 import { createRemote, type Remote } from '../remote/client.ts'
 import { dockerCredentials } from '../remote/credentials.ts'
+import { createTrust } from '../remote/trust.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
 import { VERSION } from './version.ts'
@@ -8,6 +11,15 @@ import { VERSION } from './version.ts'
 export function openRemote({ settings }: Pick<Session, 'settings'>, terminal: Terminal): Remote {
   return createRemote({
     registries: settings.registries,
+    trust: createTrust({
+      hostFolders: [
+        '/etc/docker/certs.d',
+        '/etc/containers/certs.d',
+        join(terminal.homeDirectory, '.config/containers/certs.d'),
+      ],
+      // What `serve --tls auto` over the same store has is trusted without a word.
+      authorityFiles: [authorityCertificatePath(settings.root)],
+    }),
     credentials: dockerCredentials({ directory: settings.dockerConfigDirectory, env: terminal.env }),
     userAgent: `slipway/${VERSION}`,
     now: terminal.now,

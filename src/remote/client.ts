@@ -8,6 +8,7 @@ import { mirrorEndpoints, ownEndpoint, type RegistryConfig } from './registry-co
 import type { RemoteRepository } from './repository.ts'
 import { type Delay, realDelay } from './retry.ts'
 import { createTransport, DEFAULT_TIMEOUTS, type Timeouts, type Transport } from './transport.ts'
+import type { Trust } from './trust.ts'
 
 export interface RemoteDeps {
   readonly registries: RegistryConfig
@@ -17,6 +18,8 @@ export interface RemoteDeps {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly timeouts?: Timeouts
+  /** Whose certificates are believed; without it, those of Node's own list. */
+  readonly trust?: Trust
   /** Closed with the client. */
   readonly transport?: Transport
   readonly delay?: Delay
@@ -37,7 +40,7 @@ export interface RepositoryOptions {
 
 export function createRemote(deps: RemoteDeps): Remote {
   const { registries, credentials, userAgent, now, delay = realDelay } = deps
-  const transport = deps.transport ?? createTransport(deps.timeouts ?? DEFAULT_TIMEOUTS)
+  const transport = deps.transport ?? createTransport(deps.timeouts ?? DEFAULT_TIMEOUTS, deps.trust)
   const authorizer = createAuthorizer({ transport, credentials, userAgent, now })
   const exchange = createExchange({ transport, authorizer, delay, userAgent })
   const mirrorChoice = createMirrorChoice(now)

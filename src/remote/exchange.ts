@@ -5,7 +5,7 @@
  */
 import { type Authorizer, unauthorized } from './auth.ts'
 import { displayUrl, isBrokenConnection, isWithoutTls, RemoteError } from './errors.ts'
-import { type Endpoint, overHttp } from './registry-config.ts'
+import { type Endpoint, overHttp, overTls } from './registry-config.ts'
 import { responseError, retryAfterMs } from './response.ts'
 import { backoffMs, type Delay, MAX_ATTEMPTS } from './retry.ts'
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts'
@@ -41,16 +41,26 @@ const MAX_RETRY_AFTER_MS = 10_000
 export function createExchange(deps: ExchangeDeps): Exchange {
   /** Origins of insecure registries that turned out to speak plain HTTP. */
   const withoutTls = new Set<string>()
+  /** Origins of plain HTTP, such as loopback addresses have, that answered that they speak TLS. */
+  const onlyTls = new Set<string>()
 
   return async (configured, request) => {
     const { accept, action, signal, body } = request
-    let endpoint = withoutTls.has(configured.base.origin) ? overHttp(configured) : configured
+    let endpoint = configured
+    if (withoutTls.has(configured.base.origin)) endpoint = overHttp(configured)
+    if (onlyTls.has(configured.base.origin)) endpoint = overTls(configured)
     const isRepeatable = body === undefined || body instanceof Uint8Array
     for (let attempt = 1; ; attempt++) {
       const isLast = attempt === MAX_ATTEMPTS || !isRepeatable
       try {
         const response = await authorized(deps, endpoint, request)
         if (accept.includes(response.status)) return response
+        if (isRepeatable && endpoint.base.protocol === 'http:' && wantsTls(response)) {
+          response.drop()
+          endpoint = overTls(endpoint)
+          onlyTls.add(configured.base.origin)
+          continue
+        }
         const wait = retryAfterMs(response) ?? backoffMs(attempt)
         if (isLast || !OVERLOADED.has(response.status) || wait > MAX_RETRY_AFTER_MS)
           throw await responseError(action, response)
@@ -67,6 +77,11 @@ export function createExchange(deps: ExchangeDeps): Exchange {
       }
     }
   }
+}
+
+/** 426 Upgrade Required (RFC 9110 section 15.5.22), as our own server answers plain HTTP on a port with TLS. */
+function wantsTls({ status, headers }: HttpResponse): boolean {
+  return status === 426 && /\bTLS\b/i.test(headers.upgrade ?? '')
 }
 
 /** Sends, and once more with credentials when the registry asks for them. */

@@ -52,6 +52,13 @@ export function overHttp(endpoint: Endpoint): Endpoint {
   return { ...endpoint, base }
 }
 
+/** The same endpoint over TLS: where a registry on a loopback address turns out to want it. */
+export function overTls(endpoint: Endpoint): Endpoint {
+  const base = new URL(endpoint.base)
+  base.protocol = 'https:'
+  return { ...endpoint, base }
+}
+
 /** `localhost`, 127.0.0.0/8 and ::1, where Docker too speaks plain HTTP. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host)

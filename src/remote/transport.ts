@@ -6,7 +6,9 @@
  */
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
+import type { SecureContext } from 'node:tls'
 import { connectionError, RemoteError } from './errors.ts'
+import type { Trust } from './trust.ts'
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -50,16 +52,17 @@ export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 15_000, idleMs: 60_000 }
 /** A body of up to this is cheaper to read over than a new connection is. */
 const DRAINED_BYTES = 16 * 1024
 
-export function createTransport(timeouts: Timeouts = DEFAULT_TIMEOUTS): Transport {
+/** @param trust without it, Node's own list of authorities */
+export function createTransport(timeouts: Timeouts = DEFAULT_TIMEOUTS, trust?: Trust): Transport {
   const plain = new http.Agent({ keepAlive: true })
-  const secure = new https.Agent({ keepAlive: true })
+  const secure = secureAgents(trust)
   const unchecked = new https.Agent({ keepAlive: true, rejectUnauthorized: false })
   return {
     async send(request) {
       const { url, method, headers = {}, signal } = request
       signal.throwIfAborted()
       const isTls = url.protocol === 'https:'
-      const agent = isTls ? (request.insecure ? unchecked : secure) : plain
+      const agent = isTls ? (request.insecure ? unchecked : await secure.agentFor(url.host)) : plain
       const outgoing = (isTls ? https : http).request(url, { method, headers, agent, signal })
       let message: IncomingMessage | undefined
       // Destroyed with its request, a response would only tell that its connection broke.
@@ -78,8 +81,27 @@ export function createTransport(timeouts: Timeouts = DEFAULT_TIMEOUTS): Transpor
       }
     },
     [Symbol.dispose]() {
-      for (const agent of [plain, secure, unchecked]) agent.destroy()
+      for (const agent of [plain, unchecked, ...secure.all()]) agent.destroy()
     },
+  }
+}
+
+/** Hosts with the same trust share an agent; a redirect may name any number of hosts. */
+function secureAgents(trust: Trust | undefined): {
+  agentFor(host: string): Promise<https.Agent>
+  all(): Iterable<https.Agent>
+} {
+  const agents = new Map<SecureContext | undefined, https.Agent>()
+  return {
+    async agentFor(host) {
+      const secureContext = await trust?.contextFor(host)
+      const known = agents.get(secureContext)
+      if (known !== undefined) return known
+      const agent = new https.Agent({ keepAlive: true, ...(secureContext && { secureContext }) })
+      agents.set(secureContext, agent)
+      return agent
+    },
+    all: () => agents.values(),
   }
 }
 
