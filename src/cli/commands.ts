@@ -20,6 +20,7 @@ export const COMMANDS = {
   prune: 'Remove the build cache',
   retain: 'Delete tags that the retention rules do not keep',
   gc: 'Delete content that nothing refers to',
+  backup: 'Copy the store while it is in use',
   verify: 'Check that all content is what it was',
   version: 'Show the version',
 } as const
