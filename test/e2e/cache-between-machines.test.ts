@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
+import { type Distribution, startDistribution } from './support/distribution.ts'
 import { succeed } from './support/process.ts'
 import { type Served, type Slipway, slipwayAt } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
@@ -15,7 +13,7 @@ describe('a cache between machines', {
 }, () => {
   let world: World
   let server: Served
-  let distribution: AsyncDisposable & { readonly host: string }
+  let distribution: Distribution
   let context: string
   let first: Built
   let machines = 0
@@ -166,51 +164,4 @@ function blobsOf({ root }: Slipway): readonly string[] {
 
 async function changedDockerfile(context: string): Promise<string> {
   return (await readFile(join(context, 'Dockerfile'), 'utf8')).replace('touch /done', 'touch /finished')
-}
-
-/** The registry of the distribution project, on a free port. */
-async function startDistribution(folder: string): Promise<AsyncDisposable & { readonly host: string }> {
-  await mkdir(folder, { recursive: true })
-  const host = `127.0.0.1:${await freePort()}`
-  const config = join(folder, 'config.yml')
-  await writeFile(
-    config,
-    `version: 0.1
-log: {level: error}
-storage: {filesystem: {rootdirectory: ${folder}/data}}
-http: {addr: "${host}"}
-`,
-  )
-  const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' })
-  const ended = new Promise<void>(resolve => child.once('close', () => resolve()))
-  for (let tries = 0; !(await answers(host)); tries++) {
-    assert.ok(tries < 100, 'docker-registry does not answer')
-    await setTimeout(100)
-  }
-  return {
-    host,
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGTERM')
-      await ended
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
-}
-
-async function answers(host: string): Promise<boolean> {
-  try {
-    return (await fetch(`http://${host}/v2/`)).ok
-  } catch (error) {
-    assert.ok(error instanceof TypeError)
-    return false
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  await new Promise(resolve => server.close(resolve))
-  return address.port
 }

@@ -1,6 +1,6 @@
 import type { IngestID } from '../../oci/content.ts'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '../../oci/digest.ts'
-import { parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
+import { isRepositoryPath, parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
 import { RegistryError } from '../errors.ts'
 import type { Answer, Call, Handlers } from '../exchange.ts'
 import { formatUploadRange, parseContentRange } from '../http-range.ts'
@@ -60,6 +60,8 @@ async function mountBlob(call: Call, name: RepositoryName, digest: Digest): Prom
   const { repositories, query } = call
   const blobs = repositories.blobs(name)
   const from = query.get('from')
+  // Of a name that nothing can have, nothing can be mounted.
+  if (from !== null && !isRepositoryPath(from)) return false
   const sources =
     from === null
       ? await repositories.listRepositoriesWithBlob(digest, MAX_MOUNT_SOURCES)
