@@ -32,6 +32,7 @@ import {
 } from './config-access.ts'
 import { GC_SHAPE, type GcConfig } from './config-gc.ts'
 import { POLICY_SHAPE, type PolicyConfig, type PolicySettings, policySettings } from './config-policy.ts'
+import { PROXY_SHAPE, type ProxySettings, type ProxyTable, readProxyTable } from './config-proxy.ts'
 import { SERVE_SHAPE, type ServeConfig } from './config-serve.ts'
 import { WEBHOOK_SHAPE, type WebhookConfig } from './config-webhook.ts'
 import { CliError } from './errors.ts'
@@ -56,6 +57,8 @@ export interface Settings extends AccessSettings {
   /** The OCI runtime to use, where one is named. */
   readonly runtime?: string
   readonly registries: RegistryConfig
+  /** Which registries `serve` pulls through from; without it, none. */
+  readonly proxy?: ProxySettings
   /** Docker's own folder, with credentials in `config.json`. */
   readonly dockerConfigDirectory: string
 }
@@ -80,6 +83,7 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
     ...(runtime !== undefined && { runtime }),
     registries: file.registry ?? {},
     policy: file.policy ?? policySettings({}, place => new Error(place.join('.'))),
+    ...(file.proxy !== undefined && { proxy: file.proxy }),
     dockerConfigDirectory: nonEmpty(env.DOCKER_CONFIG) ?? join(homeDirectory, '.docker'),
   }
 }
@@ -92,6 +96,7 @@ interface ConfigFile extends AccessConfig {
   readonly webhook?: readonly WebhookConfig[]
   readonly build?: { readonly runtime?: string }
   readonly registry?: RegistryConfig
+  readonly proxy?: ProxySettings
 }
 
 /** What a key holds: a scalar, a list, a table with known keys, a table with any keys, or a list of tables. */
@@ -121,6 +126,7 @@ const SHAPE: Shape = {
     build: { keys: { runtime: 'string' } },
     ...POLICY_SHAPE,
     registry: { each: { keys: { mirrors: 'strings', http: 'boolean', insecure: 'boolean' } } },
+    proxy: PROXY_SHAPE,
   },
 }
 
@@ -177,7 +183,12 @@ export async function parseConfig(text: string, path: string): Promise<ConfigFil
   }
   checkShape(table, SHAPE, [], text, path)
   const refuse = (place: readonly string[], problem: string): Error => invalid(place, text, path, problem)
-  const file: ConfigFile = { ...table, policy: policySettings(table as PolicyConfig, refuse) }
+  const { proxy, ...rest } = table as Omit<ConfigFile, 'proxy'> & { readonly proxy?: ProxyTable }
+  const file: ConfigFile = {
+    ...rest,
+    policy: policySettings(table as PolicyConfig, refuse),
+    ...(proxy !== undefined && { proxy: readProxyTable(proxy, path, refuse) }),
+  }
   const found = accessProblem(file)
   if (found !== undefined) throw refuse(found.place, found.problem)
   return file

@@ -110,6 +110,8 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'manifest-too-large': FAILED,
   'manifest-blob-unknown': FAILED,
   'page-invalid': FAILED,
+  'upstream-failed': FAILED,
+  'upstream-unreachable': FAILED,
   interrupted: EXIT_INTERRUPTED,
 }
 

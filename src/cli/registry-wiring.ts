@@ -3,6 +3,7 @@ import type { RegistryLog } from '../registry/log.ts'
 import { type WiredAccess, wireAccess } from './access-wiring.ts'
 import type { Notices } from './notices.ts'
 import { wirePolicy } from './policy-wiring.ts'
+import { wireProxy } from './proxy-wiring.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -17,10 +18,11 @@ export async function wireRegistry(
 ): Promise<RegistryAppDeps & WiredAccess> {
   const { createRepositoryStore } = await import('../registry/store-repositories.ts')
   const stored = createRepositoryStore({ store: session.store })
-  const policy = await wirePolicy(session, stored, notices, terminal.now)
+  const proxied = await wireProxy(session, stored, notices, terminal)
+  const policy = await wirePolicy(session, proxied.repositories, notices, terminal.now)
   const access = await wireAccess(session, terminal, notices)
-  const extras = [...(policy.extras ?? []), ...access.extras]
-  return { ...policy, ...access, extras, log: faultLog(notices) }
+  const extras = [...proxied.extras, ...policy.extras, ...access.extras]
+  return { ...policy, ...access, names: proxied.names, extras, log: faultLog(notices) }
 }
 
 function faultLog(notices: Notices): RegistryLog {

@@ -16,6 +16,7 @@ import type { Answer, Handlers } from './exchange.ts'
 import { httpOptions, type Patience } from './http-options.ts'
 import type { RegistryLog, RequestLine } from './log.ts'
 import { newRequestID, observeRequest, type RequestObserver } from './observation.ts'
+import type { NameResolver } from './proxy/resolve-name.ts'
 import type { RepositoryStore } from './repository-store.ts'
 import { parseTarget, type Target } from './route.ts'
 import { blobHandlers } from './routes/blobs.ts'
@@ -33,6 +34,8 @@ export interface RegistryAppDeps {
   /** Who may do what; without it everyone may do everything. */
   readonly access?: Access
   readonly patience?: Patience
+  /** Which repository a request means, where that is not what its path says. */
+  readonly names?: NameResolver
   /** Routes that are not below `/v2/`. */
   readonly extras?: readonly AppExtra[]
   /** Is told of every request when it is over. */
@@ -122,9 +125,13 @@ function hideContentType(request: FastifyRequest): void {
 
 async function serve(context: Context, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const [path = '', ...search] = request.raw.url?.split('?') ?? []
-  const target = parseTarget(path)
-  request.trace.target = target
   const query = new URLSearchParams(search.join('?'))
+  const asked = parseTarget(path)
+  const { target, namespace } = (await context.names?.resolve(asked, request.method, query)) ?? {
+    target: asked,
+  }
+  if (namespace !== undefined) reply.header('OCI-Namespace', namespace)
+  request.trace.target = target
   const client = clientOf(request)
   const { principal, may } =
     (await context.access?.authorize({ method: request.method, target, query, client })) ?? everyoneMay

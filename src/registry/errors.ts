@@ -32,6 +32,8 @@ export type RegistryErrorCode =
   | 'rate-limited'
   | 'grant-invalid'
   | 'users-invalid'
+  | 'upstream-failed'
+  | 'upstream-unreachable'
   | 'content-corrupt'
   | 'address-in-use'
   | 'address-invalid'
@@ -100,6 +102,8 @@ const REGISTRY_ROWS = {
   'rate-limited': [429, 'TOOMANYREQUESTS'],
   'grant-invalid': [400, 'UNSUPPORTED'],
   'users-invalid': FAULT,
+  'upstream-failed': [502, 'UNKNOWN'],
+  'upstream-unreachable': [504, 'UNKNOWN'],
   'content-corrupt': FAULT,
   'address-in-use': FAULT,
   'address-invalid': FAULT,

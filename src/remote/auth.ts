@@ -9,13 +9,15 @@
  * ```
  *
  * A registry may name any realm: it could have asked for the password itself, so it learns nothing that way. But
- * what was configured to go over TLS does not leave it.
+ * what was configured to go over TLS does not leave it, nor the network for this machine. Where passwords are those of
+ * a service and not of who runs the command (a registry that pulls through), `trustsRealm` narrows it down.
  */
 import { isJsonObject } from '../oci/json.ts'
 import { DOCKER_HUB } from '../oci/reference.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import type { Credential, Credentials } from './credentials.ts'
 import { displayUrl, RemoteError } from './errors.ts'
+import { isInternal } from './internal-address.ts'
 import type { Endpoint } from './registry-config.ts'
 import { jsonBody } from './response.ts'
 import type { HttpResponse, Transport } from './transport.ts'
@@ -40,6 +42,8 @@ export interface AuthorizerDeps {
   readonly userAgent: string
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Whether credentials of the endpoint may go to this token endpoint; without it they may. */
+  readonly trustsRealm?: (endpoint: Endpoint, realm: URL) => boolean
 }
 
 interface Token {
@@ -119,6 +123,8 @@ async function fetchToken(
   const asked = challenge.parameters.get('scope')?.split(' ') ?? []
   const scopes = [...new Set([...ourScopes, ...asked])].filter(scope => scope !== '')
   const realm = realmOf(endpoint, challenge)
+  if (credential !== undefined && deps.trustsRealm?.(endpoint, realm) === false)
+    throw realmRefused(endpoint, realm)
   const query = new URLSearchParams()
   const service = challenge.parameters.get('service')
   if (service !== undefined) query.set('service', service)
@@ -187,9 +193,19 @@ function realmOf(endpoint: Endpoint, challenge: Challenge): URL {
       ? 'its token endpoint is not a URL'
       : realm.protocol === 'http:' && endpoint.base.protocol === 'https:' && !endpoint.insecure
         ? 'its token endpoint is not under HTTPS, though the registry is'
-        : undefined
+        : isInternal(realm) && !isInternal(endpoint.base)
+          ? 'its token endpoint is an address of this machine or its network alone'
+          : undefined
   if (realm !== undefined && problem === undefined) return realm
   throw new RemoteError('response-invalid', `Cannot log in to ${endpoint.host}: ${problem}`)
+}
+
+function realmRefused(endpoint: Endpoint, realm: URL): RemoteError {
+  return new RemoteError(
+    'unauthorized',
+    `Cannot log in to ${endpoint.host}: it wants the credentials to be sent to ${realm.host}`,
+    { hint: `if that is right, set realm = "${realm.hostname}" beside the credentials of ${endpoint.host}` },
+  )
 }
 
 function readToken(value: unknown, endpoint: Endpoint, realm: URL, now: number): Token {

@@ -4,7 +4,7 @@ import { createRepository } from './create-repository.ts'
 import type { Credentials } from './credentials.ts'
 import { createExchange } from './exchange.ts'
 import { createMirrorChoice } from './mirrors.ts'
-import { mirrorEndpoints, ownEndpoint, type RegistryConfig } from './registry-config.ts'
+import { type Endpoint, mirrorEndpoints, ownEndpoint, type RegistryConfig } from './registry-config.ts'
 import type { RemoteRepository } from './repository.ts'
 import { type Delay, realDelay } from './retry.ts'
 import { createTransport, DEFAULT_TIMEOUTS, type Timeouts, type Transport } from './transport.ts'
@@ -23,6 +23,8 @@ export interface RemoteDeps {
   /** Closed with the client. */
   readonly transport?: Transport
   readonly delay?: Delay
+  /** Whether credentials of an endpoint may go to this token endpoint; without it they may. */
+  readonly trustsRealm?: (endpoint: Endpoint, realm: URL) => boolean
 }
 
 /** A client of the distribution API. Disposing closes its connections. */
@@ -41,7 +43,13 @@ export interface RepositoryOptions {
 export function createRemote(deps: RemoteDeps): Remote {
   const { registries, credentials, userAgent, now, delay = realDelay } = deps
   const transport = deps.transport ?? createTransport(deps.timeouts ?? DEFAULT_TIMEOUTS, deps.trust)
-  const authorizer = createAuthorizer({ transport, credentials, userAgent, now })
+  const authorizer = createAuthorizer({
+    transport,
+    credentials,
+    userAgent,
+    now,
+    ...(deps.trustsRealm && { trustsRealm: deps.trustsRealm }),
+  })
   const exchange = createExchange({ transport, authorizer, delay, userAgent })
   const mirrorChoice = createMirrorChoice(now)
   return {

@@ -5,6 +5,7 @@
  */
 import { type Authorizer, unauthorized } from './auth.ts'
 import { displayUrl, isBrokenConnection, isWithoutTls, RemoteError } from './errors.ts'
+import { isInternal } from './internal-address.ts'
 import { type Endpoint, overHttp, overTls } from './registry-config.ts'
 import { responseError, retryAfterMs } from './response.ts'
 import { backoffMs, type Delay, MAX_ATTEMPTS } from './retry.ts'
@@ -151,6 +152,11 @@ export function locationURL(endpoint: Endpoint, from: URL, location: string, act
   const url = URL.canParse(location, from.href) ? new URL(location, from) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol))
     throw new RemoteError('response-invalid', `${action}: ${from.host} points at something that is not a URL`)
+  if (isInternal(url) && !isInternal(from))
+    throw new RemoteError(
+      'response-invalid',
+      `${action}: ${from.host} points at ${url.host}, which is an address of this machine or its network alone`,
+    )
   const isLeavingTls = from.protocol === 'https:' && url.protocol === 'http:'
   if (isLeavingTls && url.hostname === from.hostname && ['', from.port].includes(url.port)) {
     url.protocol = 'https:'

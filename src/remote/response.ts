@@ -46,7 +46,11 @@ export async function responseError(action: string, response: HttpResponse): Pro
   const said = text === '' ? `it answered ${status}` : `it answered ${status}: ${text}`
   const retryAfter = retryAfterMs(response)
   return new RemoteError(errorCode(status, code), `${action}: ${said}`, {
-    detail: { status, ...(code !== '' && { code }) },
+    detail: {
+      status,
+      ...(code !== '' && { code }),
+      ...(retryAfter !== undefined && { retryAfter: Math.ceil(retryAfter / 1000) }),
+    },
     ...(retryAfter !== undefined && { hint: `try again in ${Math.ceil(retryAfter / 1000)} seconds` }),
   })
 }

@@ -1,0 +1,86 @@
+/**
+ * Which repository a request means. A client that uses us in another registry's place says so with `?ns=docker.io`
+ * (containerd; distribution-spec "Pulling manifests"), or, as Docker's `registry-mirrors` do, not at all: then a name
+ * that we have no repository of is taken to be the default registry's. Names are resolved before anybody's rights are
+ * looked at: those are about the repository that is meant.
+ */
+import {
+  DOCKER_HUB,
+  isHost,
+  onDockerHub,
+  parseReference,
+  type RepositoryName,
+  repositoryOf,
+} from '../../oci/reference.ts'
+import { RegistryError } from '../errors.ts'
+import type { RepositoryStore } from '../repository-store.ts'
+import type { Target } from '../route.ts'
+
+export interface Resolved {
+  readonly target: Target
+  /** The registry that was asked for with `ns`, for the answer's `OCI-Namespace`. */
+  readonly namespace?: string
+}
+
+export interface NameResolver {
+  /** @throws RegistryError `name-invalid` for a namespace that is no host */
+  resolve(target: Target, method: string, query: URLSearchParams): Promise<Resolved>
+}
+
+export interface NameResolverDeps {
+  readonly repositories: Pick<RepositoryStore, 'listTags'>
+  /** The registry of names that are not our own. */
+  readonly defaultHost?: string
+}
+
+export function createNameResolver({ repositories, defaultHost }: NameResolverDeps): NameResolver {
+  const isOwn = async (name: RepositoryName): Promise<boolean> =>
+    (await repositories.listTags(name, { limit: 1 })) !== undefined
+
+  return {
+    async resolve(target, method, query) {
+      if (!('name' in target)) return { target }
+      const namespace = readNamespace(query)
+      if (namespace !== undefined)
+        return { target: { ...target, name: nameAt(namespace, target.name) }, namespace }
+      const { registry } = parseReference(target.name)
+      if (registry !== undefined) return { target: { ...target, name: nameAt(undefined, target.name) } }
+      if (defaultHost === undefined || !isMirrored(target, method)) return { target }
+      // Docker Hub has no names of one part: `debian` is ours, or nobody's.
+      if (defaultHost === DOCKER_HUB && !target.name.includes('/')) return { target }
+      if (await isOwn(target.name)) return { target }
+      return { target: { ...target, name: nameAt(defaultHost, target.name) } }
+    },
+  }
+}
+
+/** Docker Hub's names in full. */
+function nameAt(registry: string | undefined, name: RepositoryName): RepositoryName {
+  const reference = parseReference(name)
+  return repositoryOf(
+    registry === undefined
+      ? onDockerHub(reference)
+      : onDockerHub({ registry, path: repositoryOf(reference) }),
+  )
+}
+
+/**
+ * What the clients of a mirror ask for. Not whether there is a blob: that is what a push asks, and a blob of the
+ * other registry would be taken for one that need not be pushed.
+ */
+function isMirrored({ kind }: Target, method: string): boolean {
+  if (kind === 'blob') return method === 'GET'
+  const isReading = method === 'GET' || method === 'HEAD'
+  return isReading && (kind === 'manifest' || kind === 'tags' || kind === 'referrers')
+}
+
+function readNamespace(query: URLSearchParams): string | undefined {
+  const text = query.get('ns')
+  if (text === null || text === '') return undefined
+  const host = text.toLowerCase()
+  if (isHost(host)) return host
+  throw new RegistryError(
+    'name-invalid',
+    `Cannot read ns=${JSON.stringify(text.slice(0, 100))}: want the host of a registry, such as docker.io`,
+  )
+}
