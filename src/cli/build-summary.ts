@@ -66,14 +66,18 @@ function writtenLine(output: Output): readonly string[] {
   return [`wrote   ${output.type} to ${typeof output.dest === 'string' ? output.dest : 'standard output'}`]
 }
 
-function nextLines(options: Pick<BuildOptions, 'tags'>, listen: string): readonly string[] {
+function nextLines(options: Pick<BuildOptions, 'tags' | 'outputs'>, listen: string): readonly string[] {
   const [first] = tagNames(options)
   if (first === undefined)
     return ["name    none, so 'slipway gc' will delete it: build again with -t NAME to give it one"]
   const own = options.tags.find(tag => tag.registry === undefined)
-  if (own === undefined) return [`push    slipway push ${first}`]
+  if (own === undefined) return isPushed(options) ? [] : [`push    slipway push ${first}`]
   const host = formatAddress(localAddress(parseListen(listen)))
   return [`pull    docker pull ${host}/${tagNames({ tags: [own] })[0]}   (while 'slipway serve' runs)`]
+}
+
+function isPushed({ outputs }: Pick<BuildOptions, 'outputs'>): boolean {
+  return outputs.some(output => output.type === 'store' && output.push !== undefined)
 }
 
 function isStored({ outputs }: Pick<BuildOptions, 'outputs'>): boolean {

@@ -13,8 +13,17 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   cacheonly: [],
   oci: ['dest', 'tar'],
   docker: ['dest', 'tar'],
-  local: ['dest', 'platform-split'],
+  local: ['dest', 'platform-split', 'mode'],
   tar: ['dest', 'platform-split'],
+}
+
+/** Of BuildKit. */
+const REFUSED_KEYS: Readonly<Record<string, string>> = {
+  'attestation-inline': 'attestations are manifests beside an image',
+  'attestation-prefix': 'attestations are manifests beside an image, and no files',
+  'dangling-name-prefix': 'an image without a name is known by its digest',
+  'oci-artifact': 'attestations are images, as engines of every age read them',
+  'prefer-nondist-layers': 'what is written has all of its layers',
 }
 
 /**
@@ -46,6 +55,8 @@ function parseOutput(text: string, terminal: Terminal, refuse: Refuse): Output {
   const isImage = ['store', 'image', 'registry', 'oci', 'docker'].includes(type)
   for (const key of fields.keys()) {
     const isKnown = known.includes(key) || (isImage && isImageSettingKey(key))
+    const reason = Object.hasOwn(REFUSED_KEYS, key) ? REFUSED_KEYS[key] : undefined
+    if (reason !== undefined) throw refuse(`--output ${key}= is not supported: ${reason}`)
     if (key !== 'type' && !isKnown) throw refuse(`--output type=${type} does not take ${key}=`)
   }
   const host = platformOfHost(terminal.platform, terminal.arch)
@@ -63,12 +74,15 @@ function withDestination(
   terminal: Terminal,
   refuse: Refuse,
 ): Output {
-  const named = fields.get('dest')
-  if (named === undefined || named === '') throw refuse(`--output type=${type} needs dest=`)
-  const path = resolve(terminal.workingDirectory, named)
   const asTar = parseBoolean(fields.get('tar') ?? 'true')
   if (asTar === undefined)
     throw refuse(`--output tar= takes true or false, not ${JSON.stringify(fields.get('tar'))}`)
+  const isStream = asTar && (type === 'oci' || type === 'tar')
+  const named = fields.get('dest') || (isStream ? '-' : '')
+  if (named === '') throw refuse(`--output type=${type} needs dest=`)
+  if ((fields.get('mode') ?? 'copy') !== 'copy')
+    throw refuse(`--output mode=${fields.get('mode')} is not supported: what was in the directory stays`)
+  const path = resolve(terminal.workingDirectory, named)
   const isSplit = parseBoolean(fields.get('platform-split') ?? 'true')
   if (isSplit === undefined)
     throw refuse(

@@ -21,6 +21,20 @@ const ARCHITECTURE_ALIASES: Readonly<Record<string, readonly [string, string?]>>
   ia32: ['386'],
 }
 
+/** Those that a single word may name (`GOOS` and `GOARCH` of Go); with both words any will do. */
+const SYSTEMS: ReadonlySet<string> = new Set(
+  'aix android darwin dragonfly freebsd hurd illumos ios js linux netbsd openbsd plan9 solaris windows zos'.split(
+    ' ',
+  ),
+)
+const ARCHITECTURES: ReadonlySet<string> = new Set(
+  [
+    ...['386', 'amd64', 'arm', 'arm64', 'armbe', 'arm64be', 'loong64', 'wasm'],
+    ...['mips', 'mipsle', 'mips64', 'mips64le', 'ppc', 'ppc64', 'ppc64le'],
+    ...['riscv', 'riscv64', 's390', 's390x', 'sparc', 'sparc64'],
+  ].concat(Object.keys(ARCHITECTURE_ALIASES)),
+)
+
 /**
  * `os/architecture[/variant]`, as `docker build --platform` takes it; a single word is an architecture or an OS
  * to be filled up from `host`.
@@ -36,9 +50,12 @@ export function parsePlatform(text: string, host: Platform): Platform {
   }
   const [first = '', second, third] = parts
   if (second === undefined) {
-    return first === 'linux' || first === 'windows' || first === 'darwin' || first === 'freebsd'
-      ? { ...host, os: first }
-      : normalize(host.os, first, undefined)
+    if (SYSTEMS.has(first)) return { ...host, os: first }
+    if (ARCHITECTURES.has(first)) return normalize(host.os, first, undefined)
+    throw new OciError(
+      'platform-invalid',
+      `Cannot parse platform ${JSON.stringify(text)}: that is neither an operating system nor an architecture; want both, such as linux/amd64`,
+    )
   }
   return normalize(first, second, third)
 }

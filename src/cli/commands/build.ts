@@ -66,7 +66,7 @@ Outputs (-o, several allowed):
   type=local,dest=DIR               the files of the image;  -o DIR is short for it
   type=tar,dest=FILE                the files of the image as a tar;  -o - writes it to standard output
   type=cacheonly                    nothing but the build cache
-dest=- is standard output. Images (store, oci, docker) also take:
+dest=- is standard output, and what oci and tar take without dest=. Images (store, oci, docker) also take:
   compression=gzip|zstd|uncompressed[,compression-level=N][,force-compression=true]
                                     of new layers; with force-compression also of the base's
   oci-mediatypes=false              the media types of Docker's manifests

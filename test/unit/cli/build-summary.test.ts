@@ -41,6 +41,10 @@ pull    docker pull 127.0.0.1:5000/app:latest   (while 'slipway serve' runs)
     assert.match(summary(['h.org/app:2']), /^push {4}slipway push h\.org\/app:2$/m)
   })
 
+  it('does not ask for a push of what was pushed', () => {
+    assert.doesNotMatch(summary(['h.org/app:2'], [{ type: 'store', push: 'by-tag' }]), /^push/m)
+  })
+
   it('says how to name an image without a name', () => {
     const text = summary([])
     assert.ok(text.includes(`image   ${imageID}\n`))

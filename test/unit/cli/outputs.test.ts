@@ -19,6 +19,9 @@ describe('parseOutputs()', () => {
     ['type=docker,dest=-', { type: 'docker', tar: true, dest: terminal.stdout }],
     ['TYPE=local, dest=out', { type: 'local', dest: '/w/out' }],
     ['type=tar,dest=-', { type: 'tar', dest: terminal.stdout }],
+    ['type=tar', { type: 'tar', dest: terminal.stdout }],
+    ['type=oci', { type: 'oci', tar: true, dest: terminal.stdout }],
+    ['type=local,dest=out,mode=copy', { type: 'local', dest: '/w/out' }],
     ['type=tar,dest=out.tar', { type: 'tar', dest: '/w/out.tar' }],
     ['type=tar,"dest=a,b ""c"".tar"', { type: 'tar', dest: '/w/a,b "c".tar' }],
     ['type=tar,dest=a=b', { type: 'tar', dest: '/w/a=b' }],
@@ -78,8 +81,12 @@ describe('parseOutputs()', () => {
   })
 
   const bad: readonly (readonly [string, RegExp])[] = [
-    ['type=oci', /type=oci needs dest=/],
-    ['type=oci,dest=', /type=oci needs dest=/],
+    ['type=docker', /type=docker needs dest=/],
+    ['type=oci,tar=false', /type=oci needs dest=/],
+    ['type=local,dest=', /type=local needs dest=/],
+    ['type=local,dest=a,mode=delete', /mode=delete is not supported: what was/],
+    ['type=image,prefer-nondist-layers=true', /prefer-nondist-layers= is not supported: what is written/],
+    ['type=oci,dest=a,oci-artifact=true', /oci-artifact= is not supported: attestations/],
     ['type=zip,dest=a', /type=zip is not one of store, image, registry, cacheonly, oci, docker, local, tar/],
     ['type=constructor', /type=constructor is not one of/],
     ['dest=a', /names no type=/],

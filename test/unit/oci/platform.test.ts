@@ -18,6 +18,9 @@ const texts: readonly [text: string, formatted: string][] = [
   ['Linux/ARM64', 'linux/arm64'],
   ['arm64', 'linux/arm64'],
   ['windows', 'windows/amd64'],
+  ['s390x', 'linux/s390x'],
+  ['aarch64', 'linux/arm64'],
+  ['linux/unheard', 'linux/unheard'],
   ['linux/riscv64', 'linux/riscv64'],
 ]
 for (const [text, formatted] of texts) {
@@ -26,7 +29,7 @@ for (const [text, formatted] of texts) {
   })
 }
 
-for (const text of ['', '/', 'linux/', 'linux/amd64/v1/x', 'linux/a b', 'linux//v8']) {
+for (const text of ['', '/', 'linux/', 'linux/amd64/v1/x', 'linux/a b', 'linux//v8', 'foo', 'v7']) {
   test(`parsePlatform() refuses ${JSON.stringify(text)}`, () => {
     assert.throws(() => parse(text), { code: 'platform-invalid' })
   })
