@@ -1,6 +1,7 @@
 import type { RegistryAppDeps } from '../registry/app.ts'
 import type { RegistryLog } from '../registry/log.ts'
 import { type WiredAccess, wireAccess } from './access-wiring.ts'
+import { wireApi } from './api-wiring.ts'
 import type { Notices } from './notices.ts'
 import { wirePolicy } from './policy-wiring.ts'
 import { wireProxy } from './proxy-wiring.ts'
@@ -21,7 +22,8 @@ export async function wireRegistry(
   const proxied = await wireProxy(session, stored, notices, terminal)
   const policy = await wirePolicy(session, proxied.repositories, notices, terminal.now)
   const access = await wireAccess(session, terminal, notices)
-  const extras = [...proxied.extras, ...policy.extras, ...access.extras]
+  const api = await wireApi(session, access.access)
+  const extras = [...proxied.extras, ...policy.extras, ...access.extras, api]
   return { ...policy, ...access, names: proxied.names, extras, log: faultLog(notices) }
 }
 
