@@ -377,7 +377,7 @@ function located({ headers }: Answer): string {
   return pathname + search
 }
 
-function sha256(text: string): string {
+export function sha256(text: string): string {
   return `sha256:${createHash('sha256').update(text).digest('hex')}`
 }
 
