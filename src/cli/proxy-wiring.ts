@@ -8,7 +8,6 @@ import type { ProxyCredential } from './config-proxy.ts'
 import type { Notices } from './notices.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
-import { VERSION } from './version.ts'
 
 /** What pulling through adds to the registry; its connections and downloads end with the app. */
 export interface ProxyWiring {
@@ -31,13 +30,10 @@ export async function wireProxy(
 
   const { createProxyStore } = await import('../registry/proxy/proxy-store.ts')
   const { createFindUpstream } = await import('../registry/proxy/upstreams.ts')
-  const { createRemote } = await import('../remote/client.ts')
+  const { openRemote } = await import('./registries.ts')
   const { isOfSameSite } = await import('../registry/proxy/same-site.ts')
-  const remote = createRemote({
-    registries: settings.registries,
+  const remote = openRemote(session, terminal, {
     credentials: proxyCredentials(session, terminal, proxy.credentials),
-    userAgent: `slipway/${VERSION}`,
-    now: terminal.now,
     timeouts: TIMEOUTS,
     trustsRealm: (endpoint: Endpoint, realm) =>
       realm.hostname === proxy.credentials.get(endpoint.host)?.realm ||

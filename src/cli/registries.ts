@@ -1,14 +1,21 @@
 import { join } from 'node:path'
 import { authorityCertificatePath } from '../registry/tls/authority.ts'
-import { createRemote, type Remote } from '../remote/client.ts'
+import { createRemote, type Remote, type RemoteDeps } from '../remote/client.ts'
 import { dockerCredentials } from '../remote/credentials.ts'
 import { createTrust } from '../remote/trust.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
 import { VERSION } from './version.ts'
 
-/** A client for other registries, by the settings and with Docker's credentials. The caller closes it. */
-export function openRemote({ settings }: Pick<Session, 'settings'>, terminal: Terminal): Remote {
+/**
+ * A client for other registries, by the settings and with Docker's credentials. The caller closes it.
+ * @param rest what is to be otherwise
+ */
+export function openRemote(
+  { settings }: Pick<Session, 'settings'>,
+  terminal: Terminal,
+  rest: Partial<RemoteDeps> = {},
+): Remote {
   return createRemote({
     registries: settings.registries,
     trust: createTrust({
@@ -23,5 +30,6 @@ export function openRemote({ settings }: Pick<Session, 'settings'>, terminal: Te
     credentials: dockerCredentials({ directory: settings.dockerConfigDirectory, env: terminal.env }),
     userAgent: `slipway/${VERSION}`,
     now: terminal.now,
+    ...rest,
   })
 }

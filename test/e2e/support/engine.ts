@@ -32,19 +32,19 @@ interface Installation {
 }
 
 /** The engine that this machine has installed: for Debian 12, one of 2020 with the graph driver as its store. */
-export async function startEngine(): Promise<Engine> {
+export async function startEngine(options: readonly string[] = []): Promise<Engine> {
   const dockerd = findProgram('dockerd')
   assert.ok(dockerd, 'dockerd is installed')
   // Debian's client speaks the engine's version; another `docker` may stand before it in PATH.
   const client = existsSync('/usr/bin/docker') ? '/usr/bin/docker' : 'docker'
-  return start({ daemon: [dockerd], client: () => [client] }, [])
+  return start({ daemon: [dockerd], client: () => [client] }, options)
 }
 
 /**
  * The engine of Debian sid: BuildKit of our day, with containerd's image store. It sees no file of this machine but those
  * below the folder for temporary ones.
  */
-export async function startNewEngine(): Promise<Engine> {
+export async function startNewEngine(options: readonly string[] = []): Promise<Engine> {
   const root = await sidEngineRootfs()
   return start(
     {
@@ -54,7 +54,7 @@ export async function startNewEngine(): Promise<Engine> {
         'docker',
       ],
     },
-    ['--feature', 'containerd-snapshotter=true'],
+    ['--feature', 'containerd-snapshotter=true', ...options],
   )
 }
 
