@@ -14,6 +14,8 @@ export interface Engine extends AsyncDisposable {
   readonly version: string
   docker(args: readonly string[], options?: RunOptions): Promise<string>
   tryDocker(args: readonly string[], options?: RunOptions): Promise<Outcome>
+  /** The socket of its containerd. */
+  readonly containerd: string
   /** What skopeo needs to read `docker-daemon:` images of this engine. */
   readonly skopeoArguments: readonly string[]
   /** `docker build` by the engine's BuildKit, which may fail. */
@@ -117,6 +119,7 @@ async function start(installation: Installation, options: readonly string[]): Pr
   const tryBuild = (args: readonly string[], options?: RunOptions) =>
     tryDocker(['build', '--network=host', '--progress=plain', ...args], options)
   const engine: Omit<Engine, 'version'> = {
+    containerd: `${folder}/exec/containerd/containerd.sock`,
     skopeoArguments: ['--src-daemon-host', socket],
     docker,
     tryDocker,
