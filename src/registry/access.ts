@@ -26,6 +26,8 @@ export interface AccessRequest {
   readonly target: Target
   readonly query: URLSearchParams
   readonly client: ClientInfo
+  /** Told who asks as soon as that is known: logs name also who is refused. */
+  readonly identified?: (principal: Principal) => void
 }
 
 /** The client as its connection and its headers show it. */

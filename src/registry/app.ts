@@ -133,9 +133,13 @@ async function serve(context: Context, request: FastifyRequest, reply: FastifyRe
   if (namespace !== undefined) reply.header('OCI-Namespace', namespace)
   request.trace.target = target
   const client = clientOf(request)
+  const identified = (principal: Principal): void => {
+    request.trace.principal = principal
+  }
   const { principal, may } =
-    (await context.access?.authorize({ method: request.method, target, query, client })) ?? everyoneMay
-  request.trace.principal = principal
+    (await context.access?.authorize({ method: request.method, target, query, client, identified })) ??
+    everyoneMay
+  identified(principal)
   const handlers = handlersOf(target)
   const handler = new Map(Object.entries(handlers)).get(request.method)
   if (handler === undefined) {

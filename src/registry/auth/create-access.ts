@@ -57,9 +57,10 @@ export function createAccess(deps: AccessDeps): Access {
       const authentication = await enter(client)
       return authentication === undefined ? everyoneMay : grantOf(authentication)
     },
-    async authorize({ method, target, client }) {
+    async authorize({ method, target, client, identified }) {
       const authentication = await enter(client)
       if (authentication === undefined) return everyoneMay
+      identified?.(authentication.identity.principal)
       if (target.kind === 'ping') {
         if (authentication.isBare) throw challengeError(client, LOG_IN)
       } else if (target.kind === 'catalog') {
