@@ -50,7 +50,11 @@ export async function authenticate(
       }
       const claims = verifyToken(value, key, now())
       const identity = claims?.use === 'access' ? await login.byClaims(claims) : undefined
-      if (claims !== undefined && identity !== undefined) return { identity, claims, isBare: false }
+      if (claims !== undefined && identity !== undefined) {
+        // Of anonymous it gives no more than who shows nothing has; and mirrors are asked by other names than ours.
+        const isAnonymous = identity.principal.kind === 'anonymous'
+        return { identity, isBare: false, ...(!isAnonymous && { claims }) }
+      }
       throw challengeError(client, 'Cannot use token: it is not of this registry, or has ended', {
         error: 'invalid_token',
       })

@@ -140,6 +140,12 @@ describe('createAccess()', async () => {
     assert.equal(challengeOf(anonymous).error, 'insufficient_scope')
   })
 
+  it('takes a token of anonymous, whatever it was asked for, for what is open: mirrors are asked by other names', async () => {
+    const token = await registry.token(['repository:library/debian:pull'])
+    await http.get('/v2/open/app/tags/list').auth(token, { type: 'bearer' }).expect(404)
+    await http.post('/v2/open/app/blobs/uploads/').auth(token, { type: 'bearer' }).expect(401)
+  })
+
   it('says 403 where no token would help', async () => {
     const token = await registry.token(['repository:team/app:pull,push'], 'ben')
     await http
