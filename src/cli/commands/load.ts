@@ -2,7 +2,9 @@ import { resolve } from 'node:path'
 import { isTag, parseReference } from '../../oci/reference.ts'
 import { openArchive } from '../archives.ts'
 import { type Command, usage } from '../command.ts'
-import { openSession } from '../session.ts'
+import { printableLine } from '../printable.ts'
+import { openSession, type Session } from '../session.ts'
+import type { Terminal } from '../terminal.ts'
 import { copyToStore } from '../transfer.ts'
 
 export const command: Command = {
@@ -10,9 +12,11 @@ export const command: Command = {
   summary: 'Read images from an archive',
   usage: '[OPTIONS]',
   details: `Reads what 'docker save', 'podman save', skopeo or 'slipway save' wrote, plain or compressed, from standard input
-unless a file is named. Names without a host become images of your own.`,
+unless a file is named. Names without a host become images of your own. A directory may be an OCI layout, or the data of
+another registry (distribution's, such as /var/lib/docker-registry): then all its repositories come, and what is damaged
+is named and left out.`,
   options: {
-    input: { value: 'FILE', short: 'i', help: 'Read from a file (or a directory in OCI layout)' },
+    input: { value: 'FILE', short: 'i', help: 'Read from a file, or a directory' },
   },
   positionals: { min: 0, max: 0 },
   async run(args, terminal) {
@@ -23,6 +27,7 @@ unless a file is named. Names without a host become images of your own.`,
     }
     using session = await openSession(args, terminal)
     const from = fromStdin ? terminal.stdin : resolve(terminal.workingDirectory, input)
+    if (typeof from === 'string' && (await loadRegistry(from, session, terminal))) return
     await using archive = await openArchive(from, session, terminal)
     for (const { descriptor, names } of archive.images) {
       // A bare tag, as OCI archives may have, names no repository.
@@ -33,4 +38,25 @@ unless a file is named. Names without a host become images of your own.`,
       terminal.stdout.write(shown.map(name => `loaded ${name}\n`).join(''))
     }
   },
+}
+
+/** False when the directory is no data of a registry. */
+async function loadRegistry(directory: string, { store }: Session, terminal: Terminal): Promise<boolean> {
+  const { findRegistryData, importRegistryData } = await import('../../store/archive/registry-data.ts')
+  const data = await findRegistryData(directory)
+  if (data === undefined) return false
+  const { stdout, stderr, signal } = terminal
+  const report = await importRegistryData({
+    store,
+    data,
+    signal,
+    onImported: (repository, tags, manifests) =>
+      stdout.write(`loaded ${repository}: ${manifests} manifests, tags ${tags.join(' ') || '(none)'}\n`),
+    onSkipped: (what, why) => stderr.write(`left out ${printableLine(what)}: ${printableLine(why)}\n`),
+  })
+  const { repositories, manifests, tags, skipped, linked, copied } = report
+  stdout.write(
+    `${repositories} repositories, ${manifests} manifests, ${tags} tags; blobs: ${linked} linked, ${copied} copied; ${skipped} entries left out\n`,
+  )
+  return true
 }
