@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   statfsSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -101,6 +102,21 @@ async function changed(active: ActiveSnapshot): Promise<string[]> {
 }
 
 describe('the runtime executor', { skip }, () => {
+  test('leaves the same directories whatever our umask is', async t => {
+    const before = process.umask(0o077)
+    try {
+      await using box = await open(t)
+      assert.equal((await box.run({})).exitCode, 0)
+      const modes = ['dev', 'proc', 'sys'].map(name => statSync(`${box.active.upperDirectory}/${name}`).mode)
+      assert.deepEqual(
+        modes.map(mode => mode & 0o7777),
+        [0o755, 0o755, 0o755],
+      )
+    } finally {
+      process.umask(before)
+    }
+  })
+
   test('runs a process and tells its exit code and output', async t => {
     await using box = await open(t)
     const script = 'echo out; echo err >&2; echo "$NAME $(hostname) $(umask)"; exit 7'

@@ -92,14 +92,16 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
 }
 
 /**
- * Refuses an image that has something else where the runtime mounts the kernel's file systems. A runtime prepares
- * `/dev` by path: through a symlink, runc 1.1 removes and makes files of the host.
+ * Makes the directories where the runtime mounts the kernel's file systems. A runtime would do so too, with the umask that
+ * we happen to have. And it prepares `/dev` by path: through a symlink, runc 1.1 removes and makes files of the host.
  * @param paths directly below the root, absolute
- * @throws BuildError `run-failed`
+ * @throws BuildError `run-failed` for an image that has something else there
  */
-export function requireRealDirectories(root: number, paths: readonly string[]): void {
+export function makeRealDirectories(linux: Linux, root: number, paths: readonly string[]): void {
   for (const path of paths) {
-    const stats = lstatSync(fdPath(root, Buffer.from(path.slice(1))), { throwIfNoEntry: false })
+    const name = Buffer.from(path.slice(1))
+    const stats = lstatSync(fdPath(root, name), { throwIfNoEntry: false })
+    if (stats === undefined) makeDirectory(linux, root, name)
     if (stats === undefined || stats.isDirectory()) continue
     const kind = stats.isSymbolicLink() ? 'symlink' : 'file'
     throw new BuildError(

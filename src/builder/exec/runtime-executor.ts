@@ -29,7 +29,7 @@ import { runContainer } from './container.ts'
 import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
 import { writeHostFiles } from './host-files.ts'
 import { NO_LIMITS } from './limits.ts'
-import { makeWorkingDirectory, openMountPoints, requireRealDirectories } from './mount-points.ts'
+import { makeRealDirectories, makeWorkingDirectory, openMountPoints } from './mount-points.ts'
 import { type MountSource, openMountSources, placeMounts } from './mount-sources.ts'
 import { probeProgram } from './probe-program.ts'
 import { findRuntime } from './runtime.ts'
@@ -92,7 +92,7 @@ async function runInRoot(
   const mountPoints = openMountPoints(linux, descriptor)
   try {
     const { cwd, user } = process
-    requireRealDirectories(descriptor, KERNEL_DIRECTORIES)
+    makeRealDirectories(linux, descriptor, KERNEL_DIRECTORIES)
     makeWorkingDirectory(linux, descriptor, cwd, user)
     const files = writeHostFiles(work.path, process).map(({ path, source }) => ({
       source,

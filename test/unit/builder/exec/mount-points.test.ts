@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openMountPoints, requireRealDirectories } from '../../../../src/builder/exec/mount-points.ts'
+import { makeRealDirectories, openMountPoints } from '../../../../src/builder/exec/mount-points.ts'
 import { loadLinux, O_PATH } from '../../../../src/linux/linux.ts'
 
 const linux = await loadLinux()
@@ -173,7 +173,7 @@ for (const [name, make, problem] of kinds)
   test(`${name} ${problem === undefined ? 'may' : 'may not'} be where the kernel's file systems are mounted`, t => {
     const { root, descriptor } = open(t)
     make(join(root, 'dev'))
-    const check = () => requireRealDirectories(descriptor, ['/proc', '/dev'])
+    const check = () => makeRealDirectories(linux, descriptor, ['/proc', '/dev'])
     if (problem === undefined) check()
     else
       assert.throws(check, {
