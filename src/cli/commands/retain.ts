@@ -79,8 +79,12 @@ function formatReason(reason: Reason): string {
 }
 
 function formatReport({ repositories, tags, untagged, bytes }: RetentionReport, dryRun: boolean): string {
-  const what = `${tags} tags and ${untagged} manifests without a tag, of ${repositories} repositories`
+  const what = `${count(tags, 'tag')} and ${count(untagged, 'manifest')} without a tag, of ${count(repositories, 'repository', 'repositories')}`
   return dryRun
     ? `would remove ${what}; 'slipway gc' would then free ${formatBytes(bytes ?? 0)}\n`
     : `removed ${what}; 'slipway gc' frees the bytes\n`
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`
 }
