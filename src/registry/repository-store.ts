@@ -26,8 +26,11 @@ export interface RepositoryStore {
   deleteTag(name: RepositoryName, tag: Tag): Promise<void>
   /** Sorted by bytes. Undefined for an unknown repository. */
   listTags(name: RepositoryName, page: NamePage): Promise<readonly Tag[] | undefined>
-  /** Manifests whose subject is this digest, oldest first, with artifact type and annotations. */
-  listReferrers(name: RepositoryName, subject: Digest): Promise<readonly Descriptor[]>
+  /**
+   * Manifests whose subject is this digest, oldest first, with artifact type and annotations; read as they are asked for.
+   * Those after one of them, or all where that one is no more.
+   */
+  listReferrers(name: RepositoryName, subject: Digest, after?: Digest): AsyncIterable<Descriptor>
   /** Repositories that have the blob, at most `limit`, in no order. */
   listRepositoriesWithBlob(digest: Digest, limit: number): Promise<readonly RepositoryName[]>
   /** Sorted by bytes. */

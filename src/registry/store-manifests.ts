@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestHex, digestOf } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
@@ -8,7 +9,7 @@ import { isTag, type RepositoryName } from '../oci/reference.ts'
 import { StoreError } from '../store/errors.ts'
 import { manifestRecordOf } from '../store/images.ts'
 import { describeManifest } from '../store/manifest-details.ts'
-import type { ManifestRecord } from '../store/metadata.ts'
+import type { ManifestRecord, Metadata } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
 import type { RegistryStore } from './registry-store.ts'
 import type { ManifestReference, NewManifest, RepositoryStore } from './repository-store.ts'
@@ -43,12 +44,35 @@ export function createManifests(store: RegistryStore): Manifests {
       putRecord(store, name, { ...record, details }, given)
       return { digest, ...(record.subject !== undefined && { subject: record.subject }) }
     },
-    async listReferrers(name, subject) {
-      const listed = metadata.listReferrers(name, subject).map(descriptorOf)
-      const known = new Set(listed.map(descriptor => descriptor.digest))
-      const tagged = await get(name, fallbackReference(subject))
-      return [...listed, ...fallbackReferrers(tagged?.bytes).filter(({ digest }) => !known.has(digest))]
+    async *listReferrers(name, subject, after) {
+      const tagged = fallbackReferrers((await get(name, fallbackReference(subject)))?.bytes)
+      const isReferrer = (digest: Digest): boolean => metadata.getManifest(name, digest)?.subject === subject
+      const start =
+        after === undefined || isReferrer(after) ? 0 : tagged.findIndex(({ digest }) => digest === after) + 1
+      if (start === 0) yield* ownReferrers(metadata, name, subject, after)
+      for (const descriptor of tagged.slice(start)) {
+        const record = metadata.getManifest(name, descriptor.digest)
+        if (record !== undefined && record.subject !== subject) yield descriptor
+      }
     },
+  }
+}
+
+/** A subject may have very many, and each may have annotations of megabytes: a few at a time. */
+const REFERRERS_AT_ONCE = 16
+
+async function* ownReferrers(
+  metadata: Metadata,
+  name: RepositoryName,
+  subject: Digest,
+  start: Digest | undefined,
+): AsyncGenerator<Descriptor> {
+  for (let after = start; ; await nextTurn()) {
+    const page = { ...(after !== undefined && { after }), limit: REFERRERS_AT_ONCE }
+    const records = metadata.listReferrers(name, subject, page)
+    yield* records.map(descriptorOf)
+    if (records.length < REFERRERS_AT_ONCE) return
+    after = records.at(-1)?.digest
   }
 }
 

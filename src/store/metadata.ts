@@ -94,8 +94,12 @@ export interface Metadata {
   listRepositories(page?: Page): readonly RepositoryName[]
   /** Every tag of every repository, newest first. */
   listAllTags(): readonly TagRecord[]
-  /** Manifests of the repository whose subject is this digest, oldest first. */
-  listReferrers(repository: RepositoryName, subject: Digest): readonly ManifestRecord[]
+  /** Manifests of the repository whose subject is this digest, oldest first; those after one of them, or from the first. */
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    page?: { readonly after?: Digest; readonly limit?: number },
+  ): readonly ManifestRecord[]
 
   /** Undefined for a tag that did not come from the registry of its repository: one that was made here. */
   getUpstreamTag(repository: RepositoryName, tag: Tag): UpstreamTag | undefined

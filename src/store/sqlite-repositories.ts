@@ -135,13 +135,17 @@ export function createRepositoryMetadata(
 
     listAllTags: () => database.all<TagRecord>(`${TAGS} ORDER BY t.updated_at DESC, r.name, t.tag`),
 
-    listReferrers: (repository, subject) =>
+    listReferrers: (repository, subject, { after, limit } = {}) =>
       database
         .all<ManifestRow>(
           `SELECT ${MANIFEST_COLUMNS} FROM manifests m JOIN repositories r ON r.id = m.repository
-           WHERE r.name = ? AND m.subject = ? ORDER BY m.id`,
+           WHERE r.name = ?1 AND m.subject = ?2 AND m.id > coalesce(
+             (SELECT id FROM manifests WHERE repository = r.id AND subject = ?2 AND digest = ?3), 0)
+           ORDER BY m.id LIMIT ?4`,
           repository,
           subject,
+          after ?? '',
+          limit ?? -1,
         )
         .map(row => manifestRecord(database, row)),
 

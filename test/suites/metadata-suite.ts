@@ -186,6 +186,11 @@ export function metadataSuite(name: string, open: (t: TestContext) => OpenMetada
       for (const referrer of referrers) metadata.putManifest(APP, referrer, [])
       metadata.putManifest(BASE, { ...manifestOf(store, 'other', []), subject }, [])
       assert.deepEqual(metadata.listReferrers(APP, subject), referrers)
+      assert.deepEqual(metadata.listReferrers(APP, subject, { limit: 2 }), referrers.slice(0, 2))
+      const [first] = referrers
+      assert.ok(first)
+      assert.deepEqual(metadata.listReferrers(APP, subject, { after: first.digest }), referrers.slice(1))
+      assert.deepEqual(metadata.listReferrers(APP, subject, { after: digestOf('other') }), referrers)
       assert.deepEqual(metadata.listReferrers(APP, digestOf('nobody')), [])
       assert.deepEqual(metadata.listReferrers(repository('nowhere'), subject), [])
     })

@@ -1,3 +1,5 @@
+import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
 import type { DiskStore } from '../../store/open.ts'
 import type { RepositoryStore } from '../repository-store.ts'
 import { createAsking } from './asking.ts'
@@ -69,13 +71,15 @@ export function createProxyStore(deps: ProxyStoreDeps): ProxyStore {
       const listed = upstream && (await lists.listTags(upstream, page))
       return listed ?? repositories.listTags(name, page)
     },
-    async listReferrers(name, subject) {
+    async *listReferrers(name, subject, after) {
       const upstream = findUpstream(name)
-      const own = await repositories.listReferrers(name, subject)
-      if (upstream === undefined) return own
-      const known = new Set(own.map(({ digest }) => digest))
-      const theirs = await lists.listReferrers(upstream, subject)
-      return [...own, ...theirs.filter(({ digest }) => !known.has(digest))]
+      if (upstream === undefined) return yield* repositories.listReferrers(name, subject, after)
+      const all = new Map<Digest, Descriptor>()
+      for await (const own of repositories.listReferrers(name, subject)) all.set(own.digest, own)
+      for (const theirs of await lists.listReferrers(upstream, subject))
+        if (!all.has(theirs.digest)) all.set(theirs.digest, theirs)
+      const listed = [...all.values()]
+      yield* listed.slice(listed.findIndex(({ digest }) => digest === after) + 1)
     },
     blobs(name) {
       const upstream = findUpstream(name)

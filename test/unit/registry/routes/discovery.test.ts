@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { MEDIA_TYPE } from '../../../../src/oci/media-type.ts'
+import { parseRepositoryName, type Tag } from '../../../../src/oci/reference.ts'
+import type { RepositoryStore } from '../../../../src/registry/repository-store.ts'
+import { createRepositoryStore } from '../../../../src/registry/store-repositories.ts'
 import { isError, openRegistry, pushImage, type TestRegistry } from '../client.ts'
 
 describe('tags and catalog', async () => {
@@ -54,6 +57,28 @@ describe('tags and catalog', async () => {
     for (const n of ['-1', 'x', '1.5', '', '1e3'])
       await http.get(`/v2/app/tags/list?n=${n}`).expect(400).expect(isError('UNSUPPORTED'))
     await http.get('/v2/app/tags/list?n=99999999999999999999').expect(200)
+  })
+
+  it('end-8b: pages through 10,000 tags, as many at once as allowed or by the thousand', async () => {
+    const many = await openRegistry()
+    const { digest } = await pushImage(many, 'many', 'first')
+    const { metadata } = many.disk.store
+    const record = metadata.getManifest(parseRepositoryName('many'), digest)
+    assert.ok(record)
+    const tags = Array.from({ length: 10_000 }, (_, n) => `v${n}` as Tag)
+    metadata.putManifest(parseRepositoryName('many'), record, tags)
+    const sorted = ['first', ...[...tags].sort()]
+    for (const query of ['', '?n=100000', '?n=1000']) {
+      const got: string[] = []
+      let next: string | undefined = `/v2/many/tags/list${query}`
+      while (next !== undefined) {
+        const response: Awaited<ReturnType<typeof http.get>> = await many.http.get(next).expect(200)
+        assert.ok(response.body.tags.length <= 10_000)
+        got.push(...response.body.tags)
+        next = /^<([^>]+)>; rel="next"$/.exec(response.headers.link ?? '')?.[1]
+      }
+      assert.deepEqual(got, sorted)
+    }
   })
 
   it('lists repositories, paged', async () => {
@@ -166,18 +191,70 @@ describe('referrers', async () => {
       const annotations = { n: String(n), fill: 'x'.repeat(1_000_000) }
       want.push((await pushImage(registry, 'big', `t${n}`, { subject: target, annotations })).digest)
     }
-    const got: string[] = []
-    let next: string | undefined =
-      `/v2/big/referrers/${target.digest}?artifactType=${encodeURIComponent(MEDIA_TYPE.ociConfig)}`
-    let pages = 0
-    while (next !== undefined) {
-      const response: Awaited<ReturnType<typeof http.get>> = await http.get(next).expect(200)
-      assert.ok(Number(response.headers['content-length']) <= 4 * 1024 * 1024)
-      got.push(...response.body.manifests.map((item: { digest: string }) => item.digest))
-      next = /^<([^>]+)>; rel="next"$/.exec(response.headers.link ?? '')?.[1]
-      pages++
+    const type = encodeURIComponent(MEDIA_TYPE.ociConfig)
+    const pages = await readPages(registry, `/v2/big/referrers/${target.digest}?artifactType=${type}`)
+    assert.deepEqual(pages.flat(), want)
+    assert.equal(pages.length, 2)
+  })
+
+  it('end-12a: pages an answer of more than a thousand, reading no further than it must', async () => {
+    const digests = Array.from({ length: 2500 }, (_, n) => digestOf(`referrer ${n}`))
+    let read = 0
+    const repositories: RepositoryStore = {
+      ...createRepositoryStore({ store: registry.disk.store }),
+      async *listReferrers(_name, _subject, after) {
+        for (const digest of digests.slice(after === undefined ? 0 : digests.indexOf(after) + 1)) {
+          read++
+          yield { mediaType: MEDIA_TYPE.ociManifest, digest, size: 1 }
+        }
+      },
     }
-    assert.deepEqual(got, want)
-    assert.equal(pages, 2)
+    const popular = await openRegistry({ disk: registry.disk, app: { repositories } })
+    const pages = await readPages(popular, path)
+    assert.deepEqual(
+      pages.map(page => page.length),
+      [1000, 1000, 500],
+    )
+    assert.deepEqual(pages.flat(), digests)
+    assert.ok(read < 2600, `${read} were read`)
+  })
+
+  it('end-12a: goes on after each of a list, also among those of the tag, and from the first after one that is gone', async () => {
+    const { body } = await http.get(path).expect(200)
+    const all: string[] = body.manifests.map((item: { digest: string }) => item.digest)
+    for (const [at, digest] of all.entries())
+      assert.deepEqual((await readPages(registry, `${path}?last=${digest}`)).flat(), all.slice(at + 1))
+    assert.deepEqual((await readPages(registry, `${path}?last=${digestOf('gone')}`)).flat(), all)
+    await http.get(`${path}?last=x`).expect(400).expect(isError('DIGEST_INVALID'))
+  })
+
+  it('end-12a: leaves out what the tag of the schema lists and this repository does not have', async () => {
+    const subject = await pushImage(registry, 'stale', 'v1')
+    const signature = await pushImage(registry, 'stale', 'sig', { annotations: { a: 'signature' } })
+    const manifests = [
+      { mediaType: MEDIA_TYPE.ociManifest, digest: signature.digest, size: signature.bytes.length },
+    ]
+    await http
+      .put(`/v2/stale/manifests/${subject.digest.replace(':', '-')}`)
+      .type(MEDIA_TYPE.ociIndex)
+      .send(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests }))
+      .expect(201)
+    const referrers = `/v2/stale/referrers/${subject.digest}`
+    assert.deepEqual((await readPages(registry, referrers)).flat(), [signature.digest])
+    await http.delete(`/v2/stale/manifests/${signature.digest}`).expect(202)
+    assert.deepEqual((await readPages(registry, referrers)).flat(), [])
   })
 })
+
+/** The digests of each page of referrers. */
+async function readPages({ http }: TestRegistry, path: string): Promise<string[][]> {
+  const pages: string[][] = []
+  let next: string | undefined = path
+  while (next !== undefined) {
+    const response: Awaited<ReturnType<typeof http.get>> = await http.get(next).expect(200)
+    assert.ok(Number(response.headers['content-length']) <= 4 * 1024 * 1024)
+    pages.push(response.body.manifests.map((item: { digest: string }) => item.digest))
+    next = /^<([^>]+)>; rel="next"$/.exec(response.headers.link ?? '')?.[1]
+  }
+  return pages
+}
