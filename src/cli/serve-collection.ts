@@ -1,3 +1,4 @@
+import type { CollectionMetrics } from './collection-metrics.ts'
 import { gcSettings } from './config-gc.ts'
 import { formatBytes } from './format.ts'
 import type { Notices } from './notices.ts'
@@ -9,6 +10,7 @@ export async function startCollection(
   { store, settings }: Session,
   notices: Notices,
   terminal: Terminal,
+  metrics: CollectionMetrics,
 ): Promise<AsyncDisposable> {
   const { everyMs, graceMs } = gcSettings(settings.gc)
   const stop = new AbortController()
@@ -21,13 +23,17 @@ export async function startCollection(
       graceMs,
       now: terminal.now,
       onCollected({ digests, ingests, bytes }) {
+        metrics.collected(bytes)
         if (digests.length === 0 && bytes === 0) return
         notices.info(
           'gc',
           `deleted ${digests.length} blobs and ${ingests.length} abandoned uploads, ${formatBytes(bytes)}`,
         )
       },
-      onFailed: error => notices.problem('gc', 'tried again later', error),
+      onFailed(error) {
+        metrics.failed()
+        notices.problem('gc', 'tried again later', error)
+      },
     },
     stop.signal,
   )

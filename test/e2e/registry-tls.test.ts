@@ -1,16 +1,15 @@
 /** `serve --tls auto` with real clients, which trust it once they have run the line that it prints for them. */
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdir, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
+import { startContainerd } from './support/containerd.ts'
 import { type Engine, startEngine } from './support/engine.ts'
 import { buildahIn, podmanIn } from './support/peers.ts'
-import { type RunOptions, run, succeed } from './support/process.ts'
+import { run, succeed } from './support/process.ts'
 import { slipwayAt } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
 
@@ -147,30 +146,3 @@ describe('serve --tls auto', { skip }, () => {
     assert.ok(printed.includes(fingerprint))
   })
 })
-
-interface Containerd extends AsyncDisposable {
-  ctr(args: readonly string[], options?: RunOptions): Promise<string>
-}
-
-async function startContainerd(folder: string): Promise<Containerd> {
-  const socket = join(folder, 'socket')
-  const config = `version = 2\nroot = "${folder}/root"\nstate = "${folder}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\naddress = "${socket}"\n`
-  await mkdir(folder)
-  await writeFile(join(folder, 'config.toml'), config)
-  const daemon = spawn('containerd', ['--config', join(folder, 'config.toml')], { stdio: 'ignore' })
-  for (let tries = 0; tries < 100; tries++) {
-    const isThere = await access(socket).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) break
-    await delay(100)
-  }
-  return {
-    ctr: (args, options) => succeed('ctr', ['--address', socket, ...args], options),
-    async [Symbol.asyncDispose]() {
-      daemon.kill('SIGTERM')
-      await once(daemon, 'close')
-    },
-  }
-}

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { isIPv4 } from 'node:net'
 import { parseReference } from '../../oci/reference.ts'
+import { createCollectionMetrics } from '../collection-metrics.ts'
 import type { Command } from '../command.ts'
 import { SERVE_OPTIONS, serveSettings } from '../config-serve.ts'
 import { hostAddresses } from '../host-names.ts'
@@ -44,14 +45,16 @@ With --tls auto, clients trust this server once they have its authority's certif
     const wired = await wireRegistry(session, terminal, notices)
     let address: Address = { host, port }
     await using webhooks = await wireWebhooks(session, terminal, notices, () => formatAddress(address))
-    const operations = wireOperations(session, terminal, { log, collectors: webhooks.collectors })
+    const collection = createCollectionMetrics()
+    const collectors = [...webhooks.collectors, collection.collect]
+    const operations = wireOperations(session, terminal, { log, collectors })
     const extras = [tls?.extras, wired.extras, operations.extras].flatMap(some => some ?? [])
     const app = createRegistryApp({ ...wired, ...operations, ...webhooks.deps, extras })
     const registry = await startRegistry({ app, host, port, drainMs, ...(tls && { tls: tls.kept }) })
     address = registry.address
     const isOpen = !(await wired.isLoginWanted())
     terminal.stdout.write(greeting(registry.address, session, tls, isOpen))
-    await using _collection = await startCollection(session, notices, terminal)
+    await using _collection = await startCollection(session, notices, terminal, collection)
     if (!terminal.signal.aborted) await once(terminal.signal, 'abort')
     const notice = setTimeout(() => terminal.stdout.write(CLOSING), NOTICE_AFTER_MS)
     try {
