@@ -7,6 +7,7 @@ import {
   graphSource,
   graphTarget,
   readContent,
+  successors,
 } from '../oci/graph.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { isNonDistributable } from '../oci/media-type.ts'
@@ -162,10 +163,20 @@ async function platformFilter(
   return child => isDistributable(child) && !others.has(child.digest)
 }
 
-/** An index of which only some platforms were pulled cannot be passed on whole. @throws CliError `image-unknown` */
+/** What was pulled only in part cannot be passed on: platforms, or layers that nobody asked for. @throws CliError `image-unknown` */
 async function requireWhole({ source, root }: OpenImage, { store }: Session): Promise<void> {
   const manifest = parseManifest(await readContent(source, root), root.mediaType)
-  if (manifest.kind === 'image') return
+  if (manifest.kind === 'image') {
+    for (const { digest } of successors(manifest).filter(isDistributable)) {
+      if ((await store.content.stat(digest)) !== undefined) continue
+      throw new CliError(
+        'image-unknown',
+        `Cannot pass on the image ${root.digest}: its content ${digest} is not in the store`,
+        { hint: "'slipway pull' gets what is missing" },
+      )
+    }
+    return
+  }
   for (const { digest, platform } of manifest.manifests) {
     if ((await store.content.stat(digest)) !== undefined) continue
     const name = platform === undefined ? digest : formatPlatform(platform)

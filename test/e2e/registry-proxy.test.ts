@@ -138,7 +138,7 @@ mirrors = ["${front.host}"]
 location = "docker.io"
 
 [[registry.mirror]]
-location = "${served.host}"
+location = "${served.host}/docker.io"
 insecure = true
 `,
     )
