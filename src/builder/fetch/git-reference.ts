@@ -17,6 +17,11 @@ export interface GitReference {
 
 const SCP_LIKE = /^[a-z0-9_][a-z0-9_-]*@[a-z0-9][a-z0-9.-]*:/i
 const SCHEME = /^(?:https?|git|ssh):\/\//i
+/**
+ * One host for whoever reads the URL. We choose by it which secrets go along, and git where they go: of `good\@evil` and
+ * the like the two have different opinions.
+ */
+const HAS_PLAIN_HOST = /^[a-z]+:\/\/(?:[^/@\\]*@)?(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?(?:\/[^\\]*)?$/i
 
 /**
  * The repository that a source of ADD or a context names: any URL of `git` or `ssh`, `user@host:path`, and a URL of
@@ -32,6 +37,14 @@ export function parseGitReference(text: string): GitReference | undefined {
     const url = URL.parse(remote)
     if (url === null || url.hostname === '' || url.hostname.startsWith('-')) return undefined
     if (url.protocol.startsWith('http') && !url.pathname.endsWith('.git')) return undefined
+    if (!HAS_PLAIN_HOST.test(remote))
+      throw new BuildError(
+        'dockerfile-invalid',
+        `Cannot read ${displayRemote(remote)}: its host is not plain`,
+        {
+          hint: 'write @ and \\ of a user or password as %40 and %5C, and a host in ASCII',
+        },
+      )
   }
   if (/[\p{Cc}\s]/u.test(remote)) return undefined
   return withQuery({ remote, ...splitFragment(isURL ? decoded(fragment) : fragment) }, query)
@@ -59,7 +72,7 @@ export function displayContext(location: string): string {
 
 /** For messages and keys: without user and password. */
 export function displayRemote(remote: string): string {
-  return remote.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1')
+  return remote.replace(/^([a-z]+:\/\/)[^/]*@/i, '$1')
 }
 
 /** Whole, as git writes them: SHA-1 or SHA-256. */

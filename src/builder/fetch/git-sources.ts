@@ -135,7 +135,7 @@ async function patiently<T>(
 
 function unreadable(remote: string, problem: string): BuildError {
   // git tells URLs as it was given them.
-  const said = problem.replaceAll(/\/\/[^/@\s]*@/g, '//')
+  const said = problem.replaceAll(/\/\/[^/\s]*@/g, '//')
   const hint = hintFor(said, remote)
   return new BuildError(
     'download-failed',
@@ -147,6 +147,7 @@ function unreadable(remote: string, problem: string): BuildError {
 function hintFor(said: string, remote: string): string | undefined {
   if (/could not read Username|Authentication failed|error: 40[13]/i.test(said))
     return 'give it a token with --secret id=GIT_AUTH_TOKEN,src=FILE'
+  if (/error: 30\d/.test(said)) return 'it has moved: name where it is now, for a secret follows no redirect'
   if (/publickey/.test(said)) return 'no key of the agent that --ssh gives is known there'
   return /correct access rights/.test(said) && isSsh(remote)
     ? 'ssh could not log in there, or there is no such repository'
@@ -173,8 +174,13 @@ async function accessTo(
   }
   const authorization = await gitAuthorization(new URL(remote), deps.readSecret)
   if (authorization === undefined) return {}
+  const scope = `http.${tokenScope(remote)}`
   return {
-    configuration: [[`http.${tokenScope(remote)}.extraHeader`, `Authorization: ${authorization}`]],
+    configuration: [
+      [`${scope}.extraHeader`, `Authorization: ${authorization}`],
+      // After a redirect git would send the header to whatever host that names.
+      [`${scope}.followRedirects`, 'false'],
+    ],
   }
 }
 

@@ -89,6 +89,37 @@ describe('parseGitReference()', () => {
   }
 })
 
+describe('parseGitReference() of a URL whose host is not the same for all who read it', () => {
+  for (const remote of [
+    'https://good\\@evil/x.git',
+    'https://u@good\\x@evil/x.git',
+    'https://u:secret@word@host/x.git',
+    'https://\uff47ood.com/x.git',
+    'https://good%2ecom/x.git',
+    'https:///evil/x.git',
+    'ssh://a@b@c/x',
+  ])
+    it(`refuses ${remote}, and tells no password`, () => {
+      assert.throws(
+        () => parseGitReference(remote),
+        (error: unknown) =>
+          error instanceof BuildError &&
+          /host is not plain/.test(error.message) &&
+          !/secret|word/.test(error.message),
+      )
+    })
+
+  it('takes ports, addresses and passwords', () => {
+    for (const remote of [
+      'https://[::1]:8/x.git',
+      'http://127.0.0.1/x.git',
+      'ssh://u:p%40@my_host:2/x',
+      'git://h:/x',
+    ])
+      assert.equal(parseGitReference(remote)?.remote, remote)
+  })
+})
+
 describe('parseGitContext()', () => {
   it('knows github.com without a scheme, which ADD takes for a path', () => {
     for (const text of ['github.com/a/b', 'github.com/a/b.git', 'github.com/a/b/'])
@@ -106,6 +137,7 @@ describe('parseGitContext()', () => {
 describe('displayRemote()', () => {
   it('leaves user and password out', () => {
     assert.equal(displayRemote('https://u:p@host/x.git'), 'https://host/x.git')
+    assert.equal(displayRemote('https://u:p@ss@host/x.git'), 'https://host/x.git')
     assert.equal(displayRemote('git@host:x'), 'git@host:x')
   })
 })

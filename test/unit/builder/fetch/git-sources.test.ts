@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -10,6 +11,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -264,6 +267,27 @@ describe('createGitSources()', () => {
       await assert.rejects(wrong.open(wanted, signal), (error: unknown) => !/wr0ng/.test(String(error)))
       await using none = open(newStore())
       await fails(none.open(wanted, signal), 'download-failed', /Cannot read/, /GIT_AUTH_TOKEN/)
+    }
+  })
+
+  it('takes a secret to no other host, and goes there without one', async () => {
+    await using elsewhere = await serveGit(join(folder, 'served'))
+    const moved = createServer((request, response) => {
+      response.writeHead(302, { location: `${elsewhere.url}${request.url}` }).end()
+    })
+    moved.listen(0, '127.0.0.1')
+    await once(moved, 'listening')
+    try {
+      const { port } = moved.address() as AddressInfo
+      const wanted = { ...referenceTo('#main', `http://127.0.0.1:${port}/app.git`), submodules: false }
+      await using secretive = open(newStore(), { GIT_AUTH_TOKEN: 't0ken' })
+      await fails(secretive.open(wanted, signal), 'download-failed', /302/, /follows no redirect/)
+      assert.deepEqual(elsewhere.requests, [])
+      await using plain = open(newStore())
+      assert.ok(await plain.open(wanted, signal))
+    } finally {
+      moved.closeAllConnections()
+      moved.close()
     }
   })
 
