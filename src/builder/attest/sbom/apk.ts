@@ -1,7 +1,7 @@
 /** Alpine's packages: `/lib/apk/db/installed`, a letter for each field. */
 import { formatPurl } from '../purl.ts'
 import type { Distribution } from './os-release.ts'
-import { type FoundPackage, foundPackage } from './package.ts'
+import { type FoundPackage, foundPackage, MAX_PACKAGES_PER_FILE } from './package.ts'
 
 export interface ApkDatabase {
   readonly packages: readonly FoundPackage[]
@@ -16,7 +16,7 @@ export function parseApkDatabase(
 ): ApkDatabase {
   const packages: FoundPackage[] = []
   const files: string[] = []
-  for (const block of text.split(/\n{2,}/)) {
+  for (const block of text.split(/\n{2,}/, MAX_PACKAGES_PER_FILE)) {
     const fields = new Map<string, string>()
     let folder = ''
     for (const line of block.split('\n')) {

@@ -1,7 +1,7 @@
 /** Debian's packages: `/var/lib/dpkg/status`, and a file each in `status.d` of images without dpkg. */
 import { formatPurl } from '../purl.ts'
 import type { Distribution } from './os-release.ts'
-import { type FoundPackage, foundPackage } from './package.ts'
+import { type FoundPackage, foundPackage, MAX_PACKAGES_PER_FILE } from './package.ts'
 
 /** @param isInstalled where the database does not tell, because it lists nothing else */
 export function parseDpkgStatus(
@@ -10,7 +10,7 @@ export function parseDpkgStatus(
   distribution: Distribution | undefined,
   isInstalled = false,
 ): readonly FoundPackage[] {
-  return text.split(/\n{2,}/).flatMap(block => {
+  return text.split(/\n{2,}/, MAX_PACKAGES_PER_FILE).flatMap(block => {
     const fields = parseFields(block)
     const status = fields.get('status')
     if (status === undefined ? !isInstalled : !/ installed$/.test(status)) return []

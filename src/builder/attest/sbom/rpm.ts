@@ -14,6 +14,10 @@ const INT32 = 4
 const STRINGS: readonly number[] = [6, 8, 9]
 const ENTRY_BYTES = 16
 const MAX_TAGS = 10_000
+/** Kernels with thousands of files have some hundred thousand. */
+const MAX_HEADER_BYTES = 16 * 1024 * 1024
+/** A database may show the same pages as many packages. */
+const MAX_BYTES = 512 * 1024 * 1024
 
 /**
  * @param file a copy of the database, to which nobody else writes
@@ -33,20 +37,7 @@ export function readRpmDatabase(
       .prepare("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'Packages'")
       .get()
     if (typeof table?.sql !== 'string' || !/^CREATE TABLE/i.test(table.sql)) return undefined
-    const packages: FoundPackage[] = []
-    for (const { blob } of database
-      .prepare('SELECT blob FROM Packages LIMIT ?')
-      .iterate(MAX_PACKAGES_PER_FILE)) {
-      if (!(blob instanceof Uint8Array)) continue
-      packages.push(
-        ...packageOf(
-          readHeader(Buffer.from(blob.buffer, blob.byteOffset, blob.length)),
-          evidence,
-          distribution,
-        ),
-      )
-    }
-    return packages
+    return headersIn(database).flatMap(header => packageOf(header, evidence, distribution))
   } catch (error) {
     if (isSqliteError(error)) return undefined
     throw error
@@ -56,6 +47,27 @@ export function readRpmDatabase(
 }
 
 type Header = ReadonlyMap<number, string>
+
+function headersIn(database: DatabaseSync): readonly Header[] {
+  // A column can be computed, from nothing to a gigabyte for each row.
+  const isStored = database
+    .prepare("SELECT 1 FROM pragma_table_xinfo('Packages') WHERE name = 'blob' AND hidden = 0")
+    .get()
+  if (isStored === undefined) return []
+  const headers: Header[] = []
+  let bytes = 0
+  for (const { blob } of database
+    .prepare(
+      "SELECT CASE typeof(blob) WHEN 'blob' THEN CASE WHEN length(blob) <= ? THEN blob END END AS blob FROM Packages LIMIT ?",
+    )
+    .iterate(MAX_HEADER_BYTES, MAX_PACKAGES_PER_FILE)) {
+    if (!(blob instanceof Uint8Array)) continue
+    bytes += blob.length
+    if (bytes > MAX_BYTES) break
+    headers.push(readHeader(Buffer.from(blob.buffer, blob.byteOffset, blob.length)))
+  }
+  return headers
+}
 
 function packageOf(
   header: Header,

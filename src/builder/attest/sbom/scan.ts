@@ -10,6 +10,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type ByteString, byteStringOf, displayText } from '../../../oci/byte-string.ts'
 import { baseName } from '../../../oci/path.ts'
+import { BuildError } from '../../errors.ts'
 import type { FileTree, TreeNode } from '../../tree/file-tree.ts'
 import { resolvePath } from '../../tree/resolve.ts'
 import { walkBelow } from '../../tree/walk.ts'
@@ -46,6 +47,13 @@ export async function scanPackages(tree: FileTree, options: ScanOptions): Promis
   const owned = new Set<string>()
   const add = (packages: readonly FoundPackage[]): void => {
     for (const item of packages) if (!found.has(item.purl)) found.set(item.purl, item)
+    if (found.size > MAX_PACKAGES)
+      throw new BuildError('export-failed', `Cannot list packages: the image has more than ${MAX_PACKAGES}`, {
+        hint: 'build it without --sbom',
+      })
+  }
+  const own = (files: readonly string[]): void => {
+    for (const file of files) if (owned.size < MAX_OWNED_FILES) owned.add(file)
   }
   // What a distribution's packages brought along is those packages: they come first, and tell which files are theirs.
   const databases = candidates.filter(({ kind }) => isOfDistribution(kind))
@@ -59,9 +67,8 @@ export async function scanPackages(tree: FileTree, options: ScanOptions): Promis
         distribution,
       )
       add(packages)
-      for (const file of files) owned.add(file)
-    } else if (kind === 'dpkg-list')
-      for (const file of (await readText(tree, path)).split('\n')) owned.add(file.slice(1))
+      own(files)
+    } else if (kind === 'dpkg-list') own((await readText(tree, path)).split('\n').map(file => file.slice(1)))
     else if (kind === 'dpkg' || kind === 'dpkg-single')
       add(
         parseDpkgStatus(await readText(tree, path), displayText(path), distribution, kind === 'dpkg-single'),
@@ -95,8 +102,14 @@ interface Candidate {
   readonly kind: Kind
 }
 
-/** Lists and databases are far smaller; a larger one is none. */
-const MAX_FILE_BYTES = 256 * 1024 * 1024
+/** Lists are far smaller; a larger one is none. Read whole, they take some twenty times as much memory. */
+const MAX_LIST_BYTES = 32 * 1024 * 1024
+/** The same for databases that are not read whole. */
+const MAX_DATABASE_BYTES = 256 * 1024 * 1024
+/** Of an image: what is more fits no document. */
+const MAX_PACKAGES = 200_000
+/** Of an image. What the others hold might be counted twice. */
+const MAX_OWNED_FILES = 4_000_000
 /** Go programs are at least this large. */
 const MIN_PROGRAM_BYTES = 256 * 1024
 const MAX_PROGRAM_BYTES = 2 * 1024 * 1024 * 1024
@@ -122,7 +135,10 @@ const LANGUAGE_FILES: readonly (readonly [RegExp, LanguageKind])[] = [
 
 function kindOf(path: ByteString, { size, mode }: TreeNode): Kind | undefined {
   const known = [...DISTRIBUTION_FILES, ...LANGUAGE_FILES].find(([pattern]) => pattern.test(path))
-  if (known !== undefined) return size <= MAX_FILE_BYTES ? known[1] : undefined
+  if (known !== undefined) {
+    const [, kind] = known
+    return size <= (kind === 'rpm' ? MAX_DATABASE_BYTES : MAX_LIST_BYTES) ? kind : undefined
+  }
   const isProgram = (mode & 0o111) !== 0 && size >= MIN_PROGRAM_BYTES && size <= MAX_PROGRAM_BYTES
   return isProgram ? 'program' : undefined
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, describe, it } from 'node:test'
 import { scanPackages } from '../../../../../src/builder/attest/sbom/scan.ts'
+import { BuildError } from '../../../../../src/builder/errors.ts'
 import { type Files, memoryTree } from '../../export/memory-tree.ts'
 
 const temporaryDirectory = mkdtempSync(join(tmpdir(), 'slipway-sbom-'))
@@ -120,8 +121,20 @@ Version: 1
         "CREATE VIEW Packages AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT x'00' AS blob FROM n WHERE i < 0",
       ),
     )
+    const computed = sqlite(database => {
+      const header = rpmHeader({ 1000: 'a', 1001: '1' }).toString('hex')
+      database.exec(`CREATE TABLE Packages (n, blob GENERATED ALWAYS AS (x'${header}'))`)
+      database.exec('INSERT INTO Packages (n) VALUES (1)')
+    })
+    const large = sqlite(database => {
+      database.exec('CREATE TABLE Packages (blob BLOB)')
+      const header = Buffer.concat([rpmHeader({ 1000: 'a', 1001: '1' }), Buffer.alloc(16 * 1024 * 1024)])
+      database.prepare('INSERT INTO Packages VALUES (?)').run(header)
+    })
     for (const content of [
       { content: endless },
+      { content: computed },
+      { content: large },
       { content: 'SQLite format 3\0 and then nothing of it' },
       { content: '' },
     ])
@@ -268,6 +281,30 @@ describe('scanPackages() of languages', () => {
     assert.deepEqual(
       await purls({ ...files, 'var/lib/dpkg/status': `Package: ${long}\nStatus: a installed\n` }),
       [],
+    )
+  })
+})
+
+describe('scanPackages() of an image that would fill the memory', () => {
+  it('reads no list that is longer than any is', async () => {
+    const content = '{"packages":{"node_modules/a":{"version":"1"}}}'
+    for (const [size, expected] of [
+      [content.length, ['pkg:npm/a@1']],
+      [32 * 1024 * 1024 + 1, []],
+    ] as const)
+      assert.deepEqual(await purls({ 'app/package-lock.json': { content, size } }), expected)
+  })
+
+  it('refuses more packages than a document can hold', async () => {
+    const files = Object.fromEntries(
+      ['a', 'b', 'c'].map(letter => [
+        `${letter}/yarn.lock`,
+        Array.from({ length: 70_000 }, (_, index) => `${letter}${index}@1:\n  version "1"\n`).join('\n'),
+      ]),
+    )
+    await assert.rejects(
+      scan(files),
+      (error: unknown) => error instanceof BuildError && /more than 200000/.test(error.message),
     )
   })
 })
