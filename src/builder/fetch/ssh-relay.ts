@@ -8,12 +8,15 @@
 import { once } from 'node:events'
 import { chmod, chown } from 'node:fs/promises'
 import { createConnection, createServer, type Socket } from 'node:net'
+import { pipeline } from 'node:stream/promises'
 
 const REQUEST_IDENTITIES = 11
 const SIGN_REQUEST = 13
 const ALLOWED: ReadonlySet<number | undefined> = new Set([REQUEST_IDENTITIES, SIGN_REQUEST])
 const FAILURE = Buffer.from([0, 0, 0, 1, 5])
 const MAX_MESSAGE = 256 * 1024
+/** Of a step at one time: each takes two of the files that we may open. */
+const MAX_CONNECTIONS = 64
 
 export interface RelayOptions {
   /** Of the agent. */
@@ -41,6 +44,7 @@ export async function serveAgent({ agent, path, mode, uid, gid }: RelayOptions):
       upstream.destroy()
     })
   })
+  server.maxConnections = MAX_CONNECTIONS
   server.listen(path)
   await once(server, 'listening')
   await chown(path, uid, gid)
@@ -57,25 +61,30 @@ export async function serveAgent({ agent, path, mode, uid, gid }: RelayOptions):
 
 async function relay(client: Socket, agent: Socket): Promise<void> {
   try {
-    const replies = messages(agent)
-    for await (const request of messages(client)) {
-      if (!ALLOWED.has(request[4])) {
-        client.write(FAILURE)
-        continue
-      }
-      agent.write(request)
-      const reply = await replies.next()
-      if (reply.done === true) return
-      client.write(reply.value)
-    }
+    // Who does not read the answers is asked for nothing more.
+    await pipeline(client, requests => answers(requests, agent), client)
   } catch (error) {
     // Either side may be gone at any time: the step sees a closed connection.
     if (!(error instanceof Error && 'code' in error)) throw error
   }
 }
 
+async function* answers(requests: AsyncIterable<Buffer>, agent: Socket): AsyncGenerator<Buffer> {
+  const replies = messages(agent)
+  for await (const request of messages(requests)) {
+    if (!ALLOWED.has(request[4])) {
+      yield FAILURE
+      continue
+    }
+    agent.write(request)
+    const reply = await replies.next()
+    if (reply.done === true) return
+    yield reply.value
+  }
+}
+
 /** Ends where a message is longer than any that an agent takes. */
-async function* messages(source: Socket): AsyncGenerator<Buffer, void, undefined> {
+async function* messages(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let held = Buffer.alloc(0)
   for await (const chunk of source) {
     held = Buffer.concat([held, chunk])

@@ -6,6 +6,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError } from '../../../../src/builder/errors.ts'
 import { createSshAgents, type SshSource } from '../../../../src/builder/fetch/ssh-agents.ts'
 
@@ -85,6 +86,32 @@ describe('createSshAgents()', () => {
     await closed
     await served[Symbol.asyncDispose]()
     assert.equal(existsSync(served.path), false)
+    agent.close()
+  })
+
+  it('takes no more from a step that reads no answers, and no more connections than a step needs', async () => {
+    const path = join(folder, 'patient')
+    const agent = await echoAgent(path)
+    await using agents = open({ a: { kind: 'socket', path } })
+    const served = await agents.serve('a', OWNER)
+    assert.ok(served)
+    const { socket } = await connect(served.path)
+    socket.pause()
+    const megabyte = Buffer.alloc(1_000_000, Buffer.from([0, 0, 0, 1, 17]))
+    let taken = 0
+    for (; taken < 50; taken++) {
+      const isTaken = await Promise.race([
+        new Promise<true>(resolve => socket.write(megabyte, () => resolve(true))),
+        delay(300, false),
+      ])
+      if (!isTaken) break
+    }
+    assert.ok(taken < 20, `${taken} megabytes of requests wait for nobody`)
+    const others = await Promise.all(Array.from({ length: 80 }, () => connect(served.path)))
+    const closed = others.map(({ socket }) => once(socket, 'close'))
+    await Promise.all(closed.slice(70))
+    for (const each of [socket, ...others.map(other => other.socket)]) each.destroy()
+    await served[Symbol.asyncDispose]()
     agent.close()
   })
 
