@@ -18,7 +18,7 @@
  * size = "50g"
  * ```
  */
-import { isHost, isRepositoryPath, type RepositoryName } from '../oci/reference.ts'
+import { isFromElsewhere, isRepositoryPath } from '../oci/reference.ts'
 import type { KeepRule, RetentionRule } from '../registry/policy/retention.ts'
 import { patternProblem, repositoryMatcher } from '../registry/repository-pattern.ts'
 import type { Quota, StoreRules } from '../store/rules.ts'
@@ -140,11 +140,6 @@ function immutableTags(tables: readonly Table<'immutable'>[], refuse: RefuseKey)
   return (repository, tag) =>
     !isFromElsewhere(repository) &&
     rules.some(({ matches, tags }) => matches(repository) && tags.some(isTag => isTag(tag)))
-}
-
-function isFromElsewhere(repository: RepositoryName): boolean {
-  const [first = '', ...rest] = repository.split('/')
-  return rest.length > 0 && isHost(first)
 }
 
 function readQuota({ prefix, size }: Table<'quota'>, refuse: RefuseKey): Quota {

@@ -54,7 +54,7 @@ export async function wirePolicy(
       signal,
       notices,
       'describe',
-      async () => void (await describeManifests(store, signal)),
+      async () => void (await describeManifests(store, signal, now() - DESCRIBE_MS)),
     ),
     ...(retention.rules.length > 0 && retention.everyMs !== undefined
       ? [repeat(retention.everyMs, signal, notices, 'retention', retain)]

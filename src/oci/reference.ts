@@ -46,6 +46,12 @@ export function isHost(text: string): boolean {
   return (/[.:]/.test(text) || text === 'localhost') && HOST.test(text)
 }
 
+/** True for a repository that holds images from elsewhere: its first part is a host. */
+export function isFromElsewhere(repository: RepositoryName): boolean {
+  const slash = repository.indexOf('/')
+  return slash > 0 && isHost(repository.slice(0, slash))
+}
+
 /** @throws OciError `reference-invalid` with the rule that is broken */
 export function parseReference(text: string): Reference {
   const [named = '', digestText, ...more] = text.split('@')

@@ -13,16 +13,18 @@ const BATCH = 32
 /**
  * Looks at manifests of which the rows say nothing yet: those of stores that are older than these rows, and indexes
  * whose children came later. A few at a time, so that others are served meanwhile.
+ * @param pushedBefore leaves out those whose config may still be on its way, as of an image that is pulled through
  * @returns how many were described
  */
 export async function describeManifests(
   store: Pick<Store, 'content'> & { readonly disk: { readonly database: Database } },
   signal: AbortSignal,
+  pushedBefore = Number.MAX_SAFE_INTEGER,
 ): Promise<number> {
   const { database } = store.disk
   let described = 0
   while (!signal.aborted) {
-    const batch = listUndescribed(database, BATCH)
+    const batch = listUndescribed(database, pushedBefore, BATCH)
     if (batch.length === 0) break
     const details: (readonly [Undescribed, ManifestDetails])[] = []
     for (const manifest of batch) details.push([manifest, await readDetails(store, manifest)])

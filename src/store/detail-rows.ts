@@ -77,10 +77,15 @@ export interface Undescribed extends ManifestKey {
 }
 
 /** Manifests of which nobody has looked at the content yet, those put first before others. */
-export function listUndescribed(database: Database, limit: number): readonly Undescribed[] {
+export function listUndescribed(
+  database: Database,
+  pushedBefore: number,
+  limit: number,
+): readonly Undescribed[] {
   return database.all<Undescribed>(
     `SELECT m.id, m.repository, m.digest, m.media_type AS mediaType, m.size
-     FROM manifests m WHERE m.bytes IS NULL ORDER BY m.id LIMIT ?`,
+     FROM manifests m WHERE m.bytes IS NULL AND m.pushed_at < ? ORDER BY m.id LIMIT ?`,
+    pushedBefore,
     limit,
   )
 }

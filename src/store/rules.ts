@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts'
-import type { RepositoryName, Tag } from '../oci/reference.ts'
+import { isFromElsewhere, type RepositoryName, type Tag } from '../oci/reference.ts'
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
 
@@ -15,7 +15,10 @@ export interface StoreRules {
 
 /** The most that all content below a prefix may take, each digest counted once. */
 export interface Quota {
-  /** `team` for itself and all below `team/`; `*` for every repository. */
+  /**
+   * `team` for itself and all below `team/`; `*` for every repository. Images from elsewhere are counted by the
+   * latter, but never refused because of it: nobody pushes them, and pulling them must go on.
+   */
   readonly prefix: string
   /** In bytes. */
   readonly limit: number
@@ -25,7 +28,10 @@ export const NO_RULES: StoreRules = { isImmutable: () => false, quotas: [] }
 
 export function quotasOf(rules: StoreRules, repository: RepositoryName): readonly Quota[] {
   return rules.quotas.filter(
-    ({ prefix }) => prefix === '*' || prefix === repository || repository.startsWith(`${prefix}/`),
+    ({ prefix }) =>
+      (prefix === '*' && !isFromElsewhere(repository)) ||
+      prefix === repository ||
+      repository.startsWith(`${prefix}/`),
   )
 }
 

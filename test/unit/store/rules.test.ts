@@ -100,6 +100,17 @@ describe('quotas', () => {
     await assert.rejects(putManifest(store, 'another', ['2']), rejectsWith('quota-exceeded'))
   })
 
+  it('of the whole registry count images from elsewhere, and do not refuse them', async t => {
+    const store = await openWith(t, { quotas: [{ prefix: '*', limit: 10 }] })
+    store.metadata.linkBlob(
+      repository('docker.io/library/x'),
+      await putContent(store.content, '12 bytes ...'),
+    )
+    assert.equal(store.inventory.quotaUsage('*'), 12)
+    const blob = await putContent(store.content, 'x')
+    assert.throws(() => store.metadata.linkBlob(APP, blob), rejectsWith('quota-exceeded'))
+  })
+
   it('begin to count what was there before them', async t => {
     const { root, clock, store: before } = await temporaryStore(t)
     for (const name of ['team/a', 'team/b', 'x'])
