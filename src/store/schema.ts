@@ -23,7 +23,7 @@ import { WEBHOOK_MIGRATION } from './webhook-rows.ts'
 const APPLICATION_ID = 0x534c5057
 
 /** Entry N brings a database of version N to N + 1. Only ever append. */
-const MIGRATIONS: readonly string[] = [
+export const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE blobs (
     digest TEXT PRIMARY KEY, size INTEGER NOT NULL, touched_at INTEGER NOT NULL

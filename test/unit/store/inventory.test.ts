@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
@@ -11,6 +12,7 @@ import { describeManifests } from '../../../src/store/describe.ts'
 import { collectGarbage } from '../../../src/store/gc.ts'
 import { nameImage } from '../../../src/store/images.ts'
 import { type DiskStore, openStore } from '../../../src/store/open.ts'
+import { MIGRATIONS } from '../../../src/store/schema.ts'
 import { HOUR_MS, NO_SIGNAL, putContent, repository, tag, temporaryStore } from './support.ts'
 
 const APP = repository('team/app')
@@ -248,7 +250,7 @@ describe('inventory', () => {
     const image = await putImage(store, ['old layer'])
     await nameImage(store, APP, image, [tag('1')])
     store[Symbol.dispose]()
-    undoMigrations(join(root, 'metadata.db'))
+    makeOld(join(root, 'metadata.db'))
     const reopened = await openStore({ root, now: clock.now })
     t.after(() => reopened[Symbol.dispose]())
     assertTrue(reopened.disk.database)
@@ -272,34 +274,21 @@ describe('inventory', () => {
   })
 })
 
-/** Makes of a store one of the first version, as far as these tests care. */
-function undoMigrations(path: string): void {
+/** Makes of a store one of the first version, with the same blobs, manifests and tags. */
+function makeOld(path: string): void {
+  renameSync(path, `${path}.new`)
   const database = new DatabaseSync(path)
-  const named = (type: string) =>
-    database.prepare('SELECT name, sql FROM sqlite_schema WHERE type = ? AND sql IS NOT NULL').all(type) as {
-      name: string
-      sql: string
-    }[]
-  for (const { name } of named('trigger')) database.exec(`DROP TRIGGER ${name}`)
-  const first = new Set(
-    'blobs repositories manifests manifest_references tags links layers tocs cache_records uploads ingest_locks'.split(
-      ' ',
-    ),
-  )
-  for (const index of [
-    'repositories_by_push',
-    'repositories_by_pull',
-    'repositories_by_size',
-    'manifests_undescribed',
-    'tags_by_push',
-  ])
-    database.exec(`DROP INDEX ${index}`)
-  database.exec('PRAGMA foreign_keys = OFF')
-  for (const { name } of named('table')) if (!first.has(name)) database.exec(`DROP TABLE ${name}`)
-  for (const column of ['bytes', 'tag_count', 'pushed_at', 'pulled_at'])
-    database.exec(`ALTER TABLE repositories DROP COLUMN ${column}`)
-  for (const column of ['pushed_at', 'pulled_at', 'bytes', 'image_created_at', 'platforms', 'labels'])
-    database.exec(`ALTER TABLE manifests DROP COLUMN ${column}`)
-  database.exec('PRAGMA user_version = 1')
+  database.exec(`${MIGRATIONS[0]} PRAGMA application_id = ${0x534c5057}; PRAGMA user_version = 1`)
+  database.exec(`ATTACH '${path}.new' AS new`)
+  const columns = {
+    blobs: 'digest, size, touched_at',
+    repositories: 'id, name',
+    manifests: 'id, repository, digest, media_type, size, touched_at',
+    manifest_references: 'manifest, position, digest, optional',
+    links: 'repository, digest, touched_at',
+    tags: 'repository, tag, manifest, updated_at',
+  }
+  for (const [table, names] of Object.entries(columns))
+    database.exec(`INSERT INTO ${table} (${names}) SELECT ${names} FROM new.${table}`)
   database.close()
 }
