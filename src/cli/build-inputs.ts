@@ -12,6 +12,7 @@ import type { FileTree } from '../builder/tree/file-tree.ts'
 import { resolvePath } from '../builder/tree/resolve.ts'
 import { pathBelowRoot } from '../builder/tree/walk.ts'
 import { byteStringOf } from '../oci/byte-string.ts'
+import { parseDigest } from '../oci/digest.ts'
 import { isErrno } from '../oci/errors.ts'
 import { formatReference, parseReference } from '../oci/reference.ts'
 import { CliError } from './errors.ts'
@@ -196,8 +197,13 @@ async function parseBuildContext(value: string, terminal: Terminal): Promise<Nam
   if (kind === 'target:') return { kind: 'stage', stage: rest }
   if (kind === 'docker-image://') return { kind: 'image', name: formatReference(parseReference(rest)) }
   if (kind === 'oci-layout://') {
-    const [, path = rest, tag] = /^(.*):([^:/]+)$/s.exec(rest) ?? []
-    const directory = resolve(terminal.workingDirectory, path)
+    const [, path = rest, digest] = /^(.*)@(sha\d+:[^@/]*)$/s.exec(rest) ?? []
+    if (digest !== undefined) {
+      const directory = resolve(terminal.workingDirectory, path)
+      return { kind: 'layout', directory, digest: parseDigest(digest) }
+    }
+    const [, folder = rest, tag] = /^(.*):([^:/]+)$/s.exec(rest) ?? []
+    const directory = resolve(terminal.workingDirectory, folder)
     return { kind: 'layout', directory, ...(tag !== undefined && { tag }) }
   }
   if (isElsewhere(value, terminal)) return { kind: 'remote', location: value }

@@ -102,6 +102,14 @@ async function changed(active: ActiveSnapshot): Promise<string[]> {
 }
 
 describe('the runtime executor', { skip }, () => {
+  test('lets everyone write to a tmpfs, unless the image has a directory there', async t => {
+    await using box = await open(t, [directory('own', { mode: 0o750 })])
+    const mounts = ['/own', '/new/deep'].map(target => ({ kind: 'tmpfs', target, readOnly: false }) as const)
+    const { stdout } = await box.run({ ...shell('stat -c "%a %n" /new /new/deep /own'), mounts })
+    assert.equal(stdout, '755 /new\n1777 /new/deep\n750 /own\n')
+    assert.ok(!(await changed(box.active)).includes('new'), 'nothing of it stays')
+  })
+
   test('leaves the same directories whatever our umask is', async t => {
     const before = process.umask(0o077)
     try {

@@ -12,8 +12,11 @@ import { BuildError } from '../errors.ts'
 import { fileTime } from '../snapshot/node-metadata.ts'
 
 export interface MountPoints {
-  /** Where it really lies, symlinks resolved inside the root; made when it is missing. */
-  mountPointAt(path: string, kind: MountPointKind): string
+  /**
+   * Where it really lies, symlinks resolved inside the root; made when it is missing.
+   * @param mode of a directory that is made: a runtime gives it to a tmpfs there
+   */
+  mountPointAt(path: string, kind: MountPointKind, mode?: number): string
   /** Removes what was made, unless something has been written to it. */
   removeStubs(): void
 }
@@ -68,9 +71,12 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
     throw new BuildError('run-failed', `Cannot mount "${path}": it is a symlink that leads nowhere`)
   }
 
-  function directoryAt(path: string): string {
+  function directoryAt(path: string, mode: number | undefined): string {
+    const before = stubs.length
     const directory = openDirectory(linux, root, Buffer.from(path), makeDirectoryStub)
     try {
+      const made = stubs.length > before ? stubs.at(-1) : undefined
+      if (made !== undefined && mode !== undefined) linux.fchmodat(made.parent, made.name, mode)
       return Buffer.concat([SLASH, pathInRoot(root, directory)]).toString()
     } finally {
       closeSync(directory)
@@ -78,7 +84,7 @@ export function openMountPoints(linux: Linux, root: number): MountPoints {
   }
 
   return {
-    mountPointAt: (path, kind) => (kind === 'file' ? fileAt(path) : directoryAt(path)),
+    mountPointAt: (path, kind, mode) => (kind === 'file' ? fileAt(path) : directoryAt(path, mode)),
     removeStubs() {
       for (let stub = stubs.pop(); stub !== undefined; stub = stubs.pop()) {
         try {

@@ -60,7 +60,8 @@ export function placeMounts(
 ): readonly SpecMount[] {
   const placed: (SpecMount & { readonly isDiscarded: boolean })[] = []
   for (const { target, kind, mount, isDiscarded } of sources) {
-    const destination = isOfRuntime(target) ? target : mountPoints.mountPointAt(target, kind)
+    const mode = mount.type === 'tmpfs' ? TMPFS_MODE : undefined
+    const destination = isOfRuntime(target) ? target : mountPoints.mountPointAt(target, kind, mode)
     refuseKernelDirectory(destination)
     // A runtime cannot make a mount point in a mount that is read-only already.
     const outer = placed.findLast(other => destination.startsWith(`${other.destination}/`))
@@ -114,12 +115,15 @@ function openSource(
   }
 }
 
+/** For everyone, as `/tmp`. In place of a directory of the image it has the mode of that. */
+const TMPFS_MODE = 0o1777
+
 function tmpfsMount({ size, readOnly }: TmpfsMount): Omit<SpecMount, 'destination'> {
   const limit = size === undefined ? [] : [`size=${size}`]
   return {
     type: 'tmpfs',
     source: 'tmpfs',
-    options: ['nosuid', 'nodev', 'mode=1777', ...limit, ...(readOnly ? ['ro'] : [])],
+    options: ['nosuid', 'nodev', `mode=${TMPFS_MODE.toString(8)}`, ...limit, ...(readOnly ? ['ro'] : [])],
   }
 }
 

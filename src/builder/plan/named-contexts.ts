@@ -1,4 +1,5 @@
 /** `--build-context`: names that mean something else than the Dockerfile and the registry say (semantics 16, 59). */
+import type { Digest } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
 import { formatReference, onDockerHub, parseReference } from '../../oci/reference.ts'
 import { displayContext, parseGitContext } from '../fetch/git-reference.ts'
@@ -10,8 +11,13 @@ export type NamedContext =
   | { readonly kind: 'remote'; readonly location: string }
   /** An image by its name. */
   | { readonly kind: 'image'; readonly name: string }
-  /** An image in a directory in OCI layout: the one with this tag, or the only one. */
-  | { readonly kind: 'layout'; readonly directory: string; readonly tag?: string }
+  /** An image in a directory in OCI layout: the one with this digest or tag, or the only one. */
+  | {
+      readonly kind: 'layout'
+      readonly directory: string
+      readonly tag?: string
+      readonly digest?: Digest
+    }
   /** Another stage of the Dockerfile. */
   | { readonly kind: 'stage'; readonly stage: string }
 

@@ -174,18 +174,18 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
     const image =
       context.kind === 'image'
         ? await images.find(context.name, platform, span)
-        : await findLayout(context.directory, context.tag, platform, span)
+        : await findLayout(context.directory, context.digest ?? context.tag, platform, span)
     return imageDraft(vertices.image(image, title(`FROM ${image.name}`), span), image)
   }
 
   async function findLayout(
     directory: string,
-    tag: string | undefined,
+    wanted: string | undefined,
     platform: Platform,
     span: SourceSpan,
   ): Promise<BaseImage> {
     try {
-      return await deps.resolveLayout(directory, tag, platform)
+      return await deps.resolveLayout(directory, wanted, platform)
     } catch (error) {
       throw placed(error, span)
     }

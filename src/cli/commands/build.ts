@@ -44,7 +44,7 @@ Build contexts (--build-context NAME=CONTEXT, several allowed) are what FROM NAM
   DIR                               the files of a directory
   URL                               those of a Git repository or a tar, written as a URL above
   docker-image://NAME               another image
-  oci-layout://DIR[:TAG]            an image in a directory in OCI layout
+  oci-layout://DIR[:TAG|@DIGEST]    an image in a directory in OCI layout
   target:STAGE                      another stage
 
 Caches (--cache-from and --cache-to, several allowed) hold results of steps for other machines:

@@ -19,6 +19,7 @@ import {
   readStandardInput,
 } from '../../../src/cli/build-inputs.ts'
 import { byteStringOf } from '../../../src/oci/byte-string.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
 import { fakeTerminal, silentInput } from './fake-terminal.ts'
 
 let folder: string
@@ -184,6 +185,8 @@ describe('parseBuildContexts()', () => {
       'b=docker-image://debian:12',
       'c=oci-layout://sub/layout:v1',
       'd=oci-layout:///abs',
+      `h=oci-layout:///with@sign@${digestOf('image')}`,
+      'i=oci-layout:///with@sign:v1',
       'e=target:stage',
       'f=https://x.org/a.tar',
       'g=git@x.org:a#v1',
@@ -196,6 +199,11 @@ describe('parseBuildContexts()', () => {
       e: { kind: 'stage', stage: 'stage' },
       f: { kind: 'remote', location: 'https://x.org/a.tar' },
       g: { kind: 'remote', location: 'git@x.org:a#v1' },
+      h: { kind: 'layout', directory: '/with@sign', digest: digestOf('image') },
+      i: { kind: 'layout', directory: '/with@sign', tag: 'v1' },
+    })
+    await assert.rejects(parseBuildContexts(['a=oci-layout:///b@sha256:12'], terminal()), {
+      code: 'digest-invalid',
     })
   })
 
