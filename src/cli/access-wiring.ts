@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isRepositoryPath, parseRepositoryName } from '../oci/reference.ts'
 import type { RegistryAppDeps } from '../registry/app.ts'
 import { createAccessRecords } from '../store/access-rows.ts'
 import type { Notices } from './notices.ts'
@@ -30,6 +31,7 @@ export async function wireAccess(
     { tokenRoutes },
     { openUserFile },
     { createVerifiedPasswords },
+    { nameElsewhere },
   ] = await Promise.all([
     import('../registry/auth/bcrypt.ts'),
     import('../registry/auth/client-address.ts'),
@@ -40,6 +42,7 @@ export async function wireAccess(
     import('../registry/auth/token-endpoint.ts'),
     import('../registry/auth/user-file.ts'),
     import('../registry/auth/verified-passwords.ts'),
+    import('../registry/proxy/resolve-name.ts'),
   ])
   const users = await openUserFile({
     path: access.usersFile,
@@ -60,6 +63,8 @@ export async function wireAccess(
   })
   const isLoginWanted = async (): Promise<boolean> =>
     access.isConfigured || (await users.current()) !== undefined
+  const meantBy = (name: string): string | undefined =>
+    isRepositoryPath(name) ? nameElsewhere(parseRepositoryName(name), settings.proxy?.defaultHost) : undefined
   const common = {
     login,
     key,
@@ -70,6 +75,6 @@ export async function wireAccess(
   return {
     access: createAccess({ ...common, requestsPerMinute: limits.requestsPerMinute }),
     isLoginWanted,
-    extras: [tokenRoutes({ ...common, issuer: createTokenIssuer(key, now) })],
+    extras: [tokenRoutes({ ...common, issuer: createTokenIssuer(key, now, meantBy) })],
   }
 }

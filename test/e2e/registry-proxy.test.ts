@@ -25,7 +25,16 @@ const programs = [
   'mmdebstrap',
   'unshare',
 ]
-const IMAGES = ['app', 'by-docker', 'by-engine', 'by-containerd', 'by-podman', 'by-build', 'offline']
+const IMAGES = [
+  'app',
+  'by-docker',
+  'by-engine',
+  'guarded',
+  'by-containerd',
+  'by-podman',
+  'by-build',
+  'offline',
+]
 
 describe('pulling through', { skip: cannotRun({ root: true, programs }) }, () => {
   let world: World
@@ -100,6 +109,34 @@ mirrors = ["${front.host}"]
     await engine.docker(['pull', '--quiet', 'by-engine:1'])
     assert.equal(await engine.docker(['run', '--rm', '--network=host', 'by-engine:1']), 'by-engine\n')
     assert.deepEqual(fetchedAgain('by-engine'), [])
+  })
+
+  it('docker pulls anonymously from a mirror with users, what these rights are for and nothing else', async () => {
+    const config = join(world.scratch, 'guarded.toml')
+    await writeFile(
+      config,
+      `[proxy]
+upstreams = ["docker.io"]
+default = "docker.io"
+
+[access.repositories."docker.io/**"]
+anonymous = ["pull"]
+
+[registry."docker.io"]
+mirrors = ["${front.host}"]
+`,
+    )
+    const guarded = slipwayAt(join(world.scratch, 'guarded-store'), { SLIPWAY_CONFIG: config })
+    await using behindLogin = await guarded.serve()
+    await using engine = await startEngine(['--registry-mirror', `http://${behindLogin.host}`])
+    front.seen.length = 0
+    await engine.docker(['pull', '--quiet', 'guarded:1'])
+    assert.deepEqual(fetchedAgain('guarded'), [])
+    const asked = await fetch(`http://${behindLogin.host}/v2/library/guarded/blobs/uploads/`, {
+      method: 'POST',
+    })
+    assert.equal(asked.status, 401)
+    assert.match(asked.headers.get('www-authenticate') ?? '', /Bearer/)
   })
 
   it('containerd pulls with us in its hosts.toml', async () => {

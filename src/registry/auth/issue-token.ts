@@ -16,8 +16,16 @@ export interface TokenIssuer {
   refresh(identity: Identity): string
 }
 
-/** @param now milliseconds since the epoch */
-export function createTokenIssuer(key: Uint8Array, now: () => number): TokenIssuer {
+/**
+ * @param now milliseconds since the epoch
+ * @param meantBy the repository that may be meant by a name, beside its own: clients of a mirror ask for a token by the
+ * name that they use, and rights are about the one that is meant
+ */
+export function createTokenIssuer(
+  key: Uint8Array,
+  now: () => number,
+  meantBy: (name: string) => string | undefined = () => undefined,
+): TokenIssuer {
   const sign = (use: TokenUse, identity: Identity, lifetime: number, access: Claims['access']): string => {
     const iat = Math.floor(now() / 1000)
     const { principal, fingerprint } = identity
@@ -25,9 +33,21 @@ export function createTokenIssuer(key: Uint8Array, now: () => number): TokenIssu
   }
   return {
     access(identity, scopes) {
-      const access = grantScopes(scopes, identity)
+      const access = grantScopes(
+        [...scopes, ...scopes.flatMap(scope => meantScopes(scope, meantBy))],
+        identity,
+      )
       return { token: sign('access', identity, ACCESS_LIFETIME, access), access }
     },
     refresh: identity => sign('refresh', identity, REFRESH_LIFETIME, []),
   }
+}
+
+/** What is elsewhere can only be pulled. */
+function meantScopes(scopes: string, meantBy: (name: string) => string | undefined): readonly string[] {
+  return scopes.split(' ').flatMap(scope => {
+    const [, name = '', actions = ''] = /^repository:(.+):([^:]*)$/.exec(scope) ?? []
+    const meant = /^(.*,)?(pull|\*)(,.*)?$/.test(actions) ? meantBy(name) : undefined
+    return meant === undefined ? [] : [`repository:${meant}:pull`]
+  })
 }

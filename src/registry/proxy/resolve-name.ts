@@ -43,15 +43,21 @@ export function createNameResolver({ repositories, defaultHost }: NameResolverDe
       const namespace = readNamespace(query)
       if (namespace !== undefined)
         return { target: { ...target, name: nameAt(namespace, target.name) }, namespace }
-      const { registry } = parseReference(target.name)
-      if (registry !== undefined) return { target: { ...target, name: nameAt(undefined, target.name) } }
-      if (defaultHost === undefined || !isMirrored(target, method)) return { target }
-      // Docker Hub has no names of one part: `debian` is ours, or nobody's.
-      if (defaultHost === DOCKER_HUB && !target.name.includes('/')) return { target }
-      if (await isOwn(target.name)) return { target }
-      return { target: { ...target, name: nameAt(defaultHost, target.name) } }
+      const meant = nameElsewhere(target.name, defaultHost)
+      if (meant === undefined) return { target }
+      const isForeign = parseReference(target.name).registry !== undefined
+      const isMeant = isForeign || (isMirrored(target, method) && !(await isOwn(target.name)))
+      return { target: isMeant ? { ...target, name: meant } : target }
     },
   }
+}
+
+/** The repository of another registry that may be meant by a name; undefined when it can only be ours. */
+export function nameElsewhere(name: RepositoryName, defaultHost?: string): RepositoryName | undefined {
+  if (parseReference(name).registry !== undefined) return nameAt(undefined, name)
+  // Docker Hub has no names of one part: `debian` is ours, or nobody's.
+  const isThere = defaultHost !== undefined && (defaultHost !== DOCKER_HUB || name.includes('/'))
+  return isThere ? nameAt(defaultHost, name) : undefined
 }
 
 /** Docker Hub's names in full. */
