@@ -13,6 +13,7 @@ import type {
   MountInput,
   SecretDefinition,
   SshDefinition,
+  TmpfsDefinition,
 } from '../plan/op-definition.ts'
 import type { CacheMount, CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
@@ -34,7 +35,7 @@ interface TreeDeps {
 
 /**
  * Semantics 100: of a bind what is read, by its content; of what comes from outside or is gone with the step nothing
- * but its place.
+ * but its name and place.
  */
 export async function mountParts(
   mounts: readonly MountDefinition[],
@@ -44,7 +45,10 @@ export async function mountParts(
 ): Promise<CacheKey['parts']> {
   const parts: CacheKey['parts'][number][] = []
   for (const mount of mounts) {
-    if (mount.kind === 'tmpfs' || mount.kind === 'secret' || mount.kind === 'ssh') continue
+    if (mount.kind === 'tmpfs' || mount.kind === 'secret' || mount.kind === 'ssh') {
+      parts.push(['mount', placeOf(mount)])
+      continue
+    }
     if (mount.kind === 'script') {
       parts.push(['script', `${mount.target} ${mount.content}`])
       continue
@@ -59,6 +63,15 @@ export async function mountParts(
     if (input !== undefined) parts.push(...(await inputParts(input, inputs, deps, signal)))
   }
   return parts
+}
+
+/** What the step can tell without looking into it. */
+function placeOf(mount: TmpfsDefinition | SecretDefinition | SshDefinition): string {
+  if (mount.kind === 'tmpfs') return `tmpfs ${mount.target}`
+  const variable = mount.kind === 'secret' ? mount.env : mount.isDefault ? 'SSH_AUTH_SOCK' : undefined
+  const isFile = mount.kind === 'ssh' || mount.isFile
+  const places = [...(variable === undefined ? [] : [`$${variable}`]), ...(isFile ? [mount.target] : [])]
+  return `${mount.kind} ${JSON.stringify(mount.id)} ${places.join(' ')}`
 }
 
 export interface OpenMountsDeps extends TreeDeps {

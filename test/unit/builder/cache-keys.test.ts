@@ -163,6 +163,20 @@ COPY --from=three / /3`)
     assert.equal(workshop.processes.length, 1)
   })
 
+  for (const [what, one, other] of [
+    ['which secret there is', 'secret,id=a,target=/s', 'secret,id=b,target=/s'],
+    ['where a secret is', 'secret,id=a,target=/s', 'secret,id=a,target=/t'],
+    ['in which variable a secret is', 'secret,id=a,env=A', 'secret,id=a,env=B'],
+    ['whether a secret is a file too', 'secret,id=a,env=A', 'secret,id=a,env=A,target=/s'],
+    ['which agent there is', 'ssh,id=a', 'ssh,id=b'],
+    ['where nothing stays', 'tmpfs,target=/s', 'tmpfs,target=/t'],
+  ] as const)
+    it(`semantics 100: ${what} is in the key`, async () => {
+      using workshop = await example()
+      for (const mount of [one, other]) await workshop.build(`FROM scratch\nRUN --mount=type=${mount} x`)
+      assert.equal(workshop.processes.length, 2)
+    })
+
   it('semantics 69: the network mode is in the key', async () => {
     using workshop = await example()
     const text = 'FROM scratch\nRUN x'
