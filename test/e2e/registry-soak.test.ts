@@ -110,13 +110,20 @@ class Client {
     this.#tags.set(tag, new Set([image]))
   }
 
-  /** Content that was only asked for may be collected before it is used: a client then begins again. */
+  /**
+   * The grace is very short here: content that was only asked for, and uploads that wait for a server, may be collected
+   * before they are used. A client then begins again.
+   */
   async #whole(push: () => Promise<Image>): Promise<Image> {
     for (let tries = 0; ; tries++) {
       try {
         return await push()
       } catch (error) {
-        if (!(error instanceof assert.AssertionError) || !/BLOB_UNKNOWN/.test(error.message) || tries === 5)
+        if (
+          !(error instanceof assert.AssertionError) ||
+          !/BLOB_UNKNOWN|BLOB_UPLOAD_UNKNOWN/.test(error.message) ||
+          tries === 5
+        )
           throw error
         this.counts.again++
       }
@@ -334,9 +341,11 @@ describe('a registry that is used, collected, killed and started again', () => {
       (_, index) => new Client(`client-${index}/app`, hosts, randomFrom(SEED * 100 + index)),
     )
     const end = Date.now() + SECONDS * 1000
+    let hasFailed = false
+    const goesOn = (): boolean => Date.now() < end && !hasFailed
     let kills = 0
     const killing = async (): Promise<void> => {
-      while (Date.now() < end) {
+      while (goesOn()) {
         await sleep(300 + random(1500))
         const index = random(SERVERS)
         const victim = servers[index]
@@ -348,10 +357,18 @@ describe('a registry that is used, collected, killed and started again', () => {
       }
     }
     const working = async (client: Client): Promise<void> => {
-      while (Date.now() < end) await client.step()
+      while (goesOn()) await client.step()
     }
     try {
-      await Promise.all([killing(), ...clients.map(working)])
+      const all = [killing(), ...clients.map(working)].map(async work => {
+        await work.catch(error => {
+          hasFailed = true
+          throw error
+        })
+      })
+      // Nothing may be started any more when the servers are stopped.
+      await Promise.allSettled(all)
+      await Promise.all(all)
       for (const client of clients) await client.checkAll()
       const counts = clients.map(({ counts }) => JSON.stringify(counts)).join('\n')
       t.diagnostic(`${kills} kills\n${counts}`)

@@ -18,10 +18,13 @@ An image ID will do for an image with one name. Content that nothing needs any m
     const { metadata } = session.store
     // All names are looked up before any is removed: a typing mistake removes nothing.
     const images = args.positionals.map(name => findOne(session.store, name))
-    for (const image of images) {
-      if (image.tag === undefined) metadata.deleteManifest(image.repository, image.manifest.digest)
-      else metadata.deleteTag(image.repository, image.tag)
-    }
+    const { withReserve } = await import('../../store/reserve.ts')
+    await withReserve(session.store.disk.layout, async () => {
+      for (const image of images) {
+        if (image.tag === undefined) metadata.deleteManifest(image.repository, image.manifest.digest)
+        else metadata.deleteTag(image.repository, image.tag)
+      }
+    })
     const names = images.map(imageName)
     terminal.stdout.write(
       json ? `${JSON.stringify(names, null, 2)}\n` : names.map(name => `removed ${name}\n`).join(''),
