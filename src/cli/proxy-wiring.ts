@@ -26,7 +26,7 @@ export async function wireProxy(
   const { createNameResolver } = await import('../registry/proxy/resolve-name.ts')
   const { proxy } = settings
   if (proxy === undefined || proxy.hosts.length === 0)
-    return { repositories, names: createNameResolver({ repositories }), extras: [] }
+    return { repositories, names: createNameResolver({ repositories, isProxy: false }), extras: [] }
 
   const { createProxyStore } = await import('../registry/proxy/proxy-store.ts')
   const { createFindUpstream } = await import('../registry/proxy/upstreams.ts')
@@ -54,6 +54,7 @@ export async function wireProxy(
     repositories: pulling.repositories,
     names: createNameResolver({
       repositories,
+      isProxy: true,
       ...(proxy.defaultHost !== undefined && { defaultHost: proxy.defaultHost }),
     }),
     extras: [

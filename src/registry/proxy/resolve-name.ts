@@ -31,9 +31,14 @@ export interface NameResolverDeps {
   readonly repositories: Pick<RepositoryStore, 'listTags'>
   /** The registry of names that are not our own. */
   readonly defaultHost?: string
+  /**
+   * Whether other registries are pulled through. Where they are not, a namespace is only heeded for what is here of it:
+   * a registry that others use as a mirror holds what was pushed to it under the names alone.
+   */
+  readonly isProxy: boolean
 }
 
-export function createNameResolver({ repositories, defaultHost }: NameResolverDeps): NameResolver {
+export function createNameResolver({ repositories, defaultHost, isProxy }: NameResolverDeps): NameResolver {
   const isOwn = async (name: RepositoryName): Promise<boolean> =>
     (await repositories.listTags(name, { limit: 1 })) !== undefined
 
@@ -41,8 +46,10 @@ export function createNameResolver({ repositories, defaultHost }: NameResolverDe
     async resolve(target, method, query) {
       if (!('name' in target)) return { target }
       const namespace = readNamespace(query)
-      if (namespace !== undefined)
-        return { target: { ...target, name: nameAt(namespace, target.name) }, namespace }
+      if (namespace !== undefined) {
+        const name = nameAt(namespace, target.name)
+        return isProxy || (await isOwn(name)) ? { target: { ...target, name }, namespace } : { target }
+      }
       const meant = nameElsewhere(target.name, defaultHost)
       if (meant === undefined) return { target }
       const isForeign = parseReference(target.name).registry !== undefined

@@ -8,9 +8,10 @@ import { openProxy, openUpstream } from './support.ts'
 
 describe('the name that a request means', () => {
   const digest = `sha256:${'a'.repeat(64)}`
-  const own = new Set(['team/app', 'library/mine'])
-  const resolver = (defaultHost?: string) =>
+  const own = new Set(['team/app', 'library/mine', 'docker.io/kept/here'])
+  const resolver = (defaultHost?: string, isProxy = true) =>
     createNameResolver({
+      isProxy,
       repositories: { listTags: async name => (own.has(name) ? [] : undefined) },
       ...(defaultHost !== undefined && { defaultHost }),
     })
@@ -51,6 +52,16 @@ describe('the name that a request means', () => {
       assert.ok('name' in target)
       assert.equal(target.name, want)
     })
+
+  it('heeds a namespace without a proxy only for what is here of it', async () => {
+    const query = new URLSearchParams({ ns: 'docker.io' })
+    const nameOf = async (path: string) => {
+      const { target, namespace } = await resolver(undefined, false).resolve(parseTarget(path), 'GET', query)
+      return 'name' in target ? [target.name, namespace] : []
+    }
+    assert.deepEqual(await nameOf('/v2/library/pushed/manifests/1'), ['library/pushed', undefined])
+    assert.deepEqual(await nameOf('/v2/kept/here/manifests/1'), ['docker.io/kept/here', 'docker.io'])
+  })
 
   for (const ns of ['a/b', 'docker.io/library', '..', 'http://docker.io', 'hub'])
     it(`cannot be told for the namespace ${ns}`, async () => {

@@ -128,6 +128,7 @@ export async function openProxy(upstream: TestUpstream, options: TestProxyOption
   const app = createRegistryApp({
     repositories,
     names: createNameResolver({
+      isProxy: true,
       repositories: inner,
       ...(options.defaultHost !== undefined && { defaultHost: options.defaultHost }),
     }),
