@@ -60,10 +60,8 @@ export async function readArchiveContext(
 ): Promise<OpenTree> {
   const tree = new ArchiveTree(deps.temporaryDirectory)
   try {
-    for await (const record of readTar(await uncompressed(archive), LIMITS)) {
-      deps.signal.throwIfAborted()
-      await tree.add(record)
-    }
+    const bytes = await uncompressed(archive, deps.signal)
+    for await (const record of readTar(bytes, LIMITS)) await tree.add(record)
     return tree
   } catch (error) {
     await tree[Symbol.asyncDispose]()

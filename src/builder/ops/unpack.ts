@@ -25,7 +25,8 @@ export async function unpackArchive(placing: Placing, selected: Selected): Promi
   const content = await placing.tree.open(selected.path)
   const source = content instanceof Uint8Array ? Readable.from([content]) : content
   try {
-    return await unpackEntries(placing, readTar(await uncompressed(await sniffCompression(source))), selected)
+    const bytes = await uncompressed(await sniffCompression(source), placing.signal)
+    return await unpackEntries(placing, readTar(bytes), selected)
   } catch (error) {
     throw isProgramMissing(error) || isDamaged(error)
       ? archiveInvalid(selected, messageOf(error), error)

@@ -2,14 +2,26 @@ import type { DecompressError } from '../../linux/decompress.ts'
 import { isErrno, OciError } from '../../oci/errors.ts'
 import { decompress, type SniffedStream } from '../../oci/layer/decompression.ts'
 
-/** Bytes that may be compressed by anything, uncompressed. Errors that `isDamaged` knows come while it is read. */
-export async function uncompressed({
-  compression,
-  whole,
-}: Pick<SniffedStream, 'compression' | 'whole'>): Promise<AsyncIterable<Uint8Array>> {
-  if (compression !== 'xz' && compression !== 'bzip2') return decompress(whole, compression)
+/**
+ * Bytes that may be compressed by anything, uncompressed. Errors that `isDamaged` knows come while it is read, and the
+ * signal's reason.
+ */
+export async function uncompressed(
+  { compression, whole }: Pick<SniffedStream, 'compression' | 'whole'>,
+  signal: AbortSignal,
+): Promise<AsyncIterable<Uint8Array>> {
+  if (compression !== 'xz' && compression !== 'bzip2')
+    return untilAborted(decompress(whole, compression), signal)
   const { decompressWith } = await import('../../linux/decompress.ts')
-  return decompressWith(compression, whole)
+  return untilAborted(decompressWith(compression, whole), signal)
+}
+
+/** A few bytes can unpack to gigabytes of one file, or of nothing after the last. */
+async function* untilAborted(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal) {
+  for await (const chunk of bytes) {
+    signal.throwIfAborted()
+    yield chunk
+  }
 }
 
 /** Bytes that are no tar, or not compressed as they say. */

@@ -11,7 +11,7 @@ import { walkBelow } from '../../../../src/builder/tree/walk.ts'
 import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import type { TarEntry } from '../../../../src/oci/tar/entry.ts'
-import { type TarItem, writeTar } from '../../../../src/oci/tar/writer.ts'
+import { encodeTarEntry, type TarItem, writeTar } from '../../../../src/oci/tar/writer.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'slipway-archive-context-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -104,6 +104,26 @@ describe('readArchiveContext()', () => {
     ])
       await assert.rejects(open(...items), { code: 'context-invalid' })
   })
+
+  for (const [where, items] of [
+    ['within a file', [entry('huge', 'file', { size: 2 ** 33 })]],
+    ['after the last entry', []],
+  ] as const)
+    it(`ends when it is aborted ${where}, however much there is still to read`, async () => {
+      const controller = new AbortController()
+      let chunks = 0
+      async function* endless() {
+        for (const { entry } of items) yield encodeTarEntry(entry)
+        for (; chunks < 1000; chunks++) {
+          if (chunks === 10) controller.abort(new Error('enough'))
+          yield Buffer.alloc(64 * 1024)
+        }
+      }
+      const sniffed = { ...(await sniffContext(endless())), isArchive: true }
+      const deps = { temporaryDirectory: folder, signal: controller.signal }
+      await assert.rejects(readArchiveContext(sniffed, deps), /enough/)
+      assert.ok(chunks < 100, `${chunks} chunks were read`)
+    })
 
   it('leaves nothing behind', async () => {
     await using _ = await open(file('a', 'x'.repeat(3_000_000)))
