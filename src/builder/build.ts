@@ -289,11 +289,17 @@ function resultOf(
   }
 }
 
+export interface CheckResult {
+  readonly warnings: readonly BuildWarning[]
+  /** Whether the Dockerfile wants no build where a rule finds something. */
+  readonly failsOnWarnings: boolean
+}
+
 /**
  * What is to be said of a Dockerfile without building it: base images are looked up, nothing else is done.
  * @throws BuildError for what cannot be built; the signal's reason
  */
-export async function check(options: BuildOptions, deps: BuildDeps): Promise<readonly BuildWarning[]> {
+export async function check(options: BuildOptions, deps: BuildDeps): Promise<CheckResult> {
   const { store, remote, progress, monotonicNow, signal, hostPlatform } = deps
   signal.throwIfAborted()
   const layers = createImageLayers(store)
@@ -310,7 +316,10 @@ export async function check(options: BuildOptions, deps: BuildDeps): Promise<rea
       signal,
     },
   )
-  return distinctWarnings(plans).map(buildWarning)
+  return {
+    warnings: distinctWarnings(plans).map(buildWarning),
+    failsOnWarnings: plans.some(plan => plan.failsOnWarnings),
+  }
 }
 
 /** Of a directory; what else is a context comes without what it leaves out. */

@@ -192,8 +192,16 @@ export async function parseBuildContexts(
   return found
 }
 
+const CONTEXT_KINDS: Readonly<Record<string, string>> = {
+  'docker-image://': 'the name of an image',
+  'oci-layout://': 'a directory',
+  'target:': 'the name of a stage',
+}
+
 async function parseBuildContext(value: string, terminal: Terminal): Promise<NamedContext> {
-  const [, kind, rest = ''] = /^(docker-image:\/\/|oci-layout:\/\/|target:)(.+)$/s.exec(value) ?? []
+  const [, kind, rest = ''] = /^(docker-image:\/\/|oci-layout:\/\/|target:)(.*)$/s.exec(value) ?? []
+  if (kind !== undefined && rest === '')
+    throw new CliError('usage', `build: the build context ${kind} needs ${CONTEXT_KINDS[kind]} after it`)
   if (kind === 'target:') return { kind: 'stage', stage: rest }
   if (kind === 'docker-image://') return { kind: 'image', name: formatReference(parseReference(rest)) }
   if (kind === 'oci-layout://') {

@@ -4,6 +4,7 @@ import { formatPlatform, type Platform } from '../../oci/platform.ts'
 import { formatReference } from '../../oci/reference.ts'
 import type { Dockerfile } from '../dockerfile/instructions.ts'
 import type { BaseImage, ResolveImage } from '../images/base-image.ts'
+import { orderWarnings } from './order-warnings.ts'
 import { type Plan, type PlanDeps, type PlanWarning, planBuild } from './plan.ts'
 import type { PlanOptions } from './plan-options.ts'
 
@@ -41,10 +42,10 @@ export async function planPlatforms(
   return Promise.all(plans)
 }
 
-/** Of all plans, each once. */
+/** Of all plans, each once, in the order of BuildKit. */
 export function distinctWarnings(plans: readonly Pick<Plan, 'warnings'>[]): readonly PlanWarning[] {
   const warnings = plans.flatMap(plan => plan.warnings)
-  return [...new Map(warnings.map(warning => [keyOf(warning), warning])).values()]
+  return orderWarnings([...new Map(warnings.map(warning => [keyOf(warning), warning])).values()])
 }
 
 function keyOf({ rule, message, span }: PlanWarning): string {

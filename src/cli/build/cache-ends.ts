@@ -20,6 +20,7 @@ const FORM_KEYS = [
   'mode',
   'ignore-error',
   'image-manifest',
+  'oci-artifact',
   'oci-mediatypes',
   'compression',
   'compression-level',
@@ -134,7 +135,7 @@ function readForm(fields: ReadonlyMap<string, string>, refuse: Refuse): Form {
   const mode = fields.get('mode') ?? 'min'
   if (mode !== 'min' && mode !== 'max')
     throw refuse(`--cache-to mode=${JSON.stringify(mode)} is neither min nor max`)
-  for (const key of ['image-manifest', 'oci-mediatypes', 'force-compression'])
+  for (const key of ['image-manifest', 'oci-artifact', 'oci-mediatypes', 'force-compression'])
     readBoolean(fields, key, refuse)
   const named = fields.get('compression')
   const compression =

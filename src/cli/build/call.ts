@@ -1,6 +1,6 @@
 /** `--call`: what is asked of a Dockerfile instead of a build of it. The JSON has the keys of buildx. */
 import { basename } from 'node:path'
-import type { BuildDeps, BuildOptions, BuildWarning } from '../../builder/build.ts'
+import type { BuildDeps, BuildOptions, BuildWarning, CheckResult } from '../../builder/build.ts'
 import type { Outline, OutlineMount } from '../../builder/describe/outline.ts'
 import type { TargetDescription } from '../../builder/describe/targets.ts'
 import type { DockerfileSource, SourceSpan } from '../../builder/dockerfile/source.ts'
@@ -33,6 +33,8 @@ export function readCall(args: Arguments, refuse: Refuse): Call | undefined {
   if (args.flag('check') && given !== undefined) throw refuse('--check is short for --call=check: give one')
   const [name = 'build', ...fields] = (args.flag('check') ? 'check' : (given ?? 'build')).split(',')
   const method = METHODS.find(known => known === (name === 'lint' ? 'check' : name))
+  if (name.startsWith('subrequests.'))
+    throw refuse(`--call=${name} asks a frontend what it can be asked, and ours is built in: ${METHODS.join(', ')}`)
   if (method === undefined) throw refuse(`--call is ${METHODS.join(', ')}, not ${JSON.stringify(name)}`)
   const formats = fields.map(field => {
     const format = /^format=(json|text)$/.exec(field)?.[1]
@@ -72,7 +74,7 @@ async function checkAsText(
   stdout: Terminal['stdout'],
 ): Promise<void> {
   const { check } = await import('../../builder/build.ts')
-  const warnings = await check(options, deps)
+  const { warnings } = await check(options, deps)
   stdout.write(warnings.length === 0 ? 'No warnings.\n' : formatWarnings(warnings))
   failOn(warnings)
 }
@@ -88,9 +90,9 @@ async function checkAsJson(
   const sources = [
     { filename: basename(name), data: Buffer.from(text).toString('base64'), language: 'Dockerfile' },
   ]
-  let warnings: readonly BuildWarning[]
+  let result: CheckResult
   try {
-    warnings = await check(options, deps)
+    result = await check(options, deps)
   } catch (error) {
     if (!(error instanceof BuildError)) throw error
     const { message, span } = error
@@ -98,6 +100,7 @@ async function checkAsJson(
     stdout.write(formatJson({ warnings: null, sources, buildError }))
     throw error
   }
+  const { warnings } = result
   const rows = warnings.map(({ rule = '', text: detail, span }) => ({
     ruleName: rule,
     description: describeRule(rule),
@@ -105,8 +108,18 @@ async function checkAsJson(
     detail,
     ...(span !== undefined && { location: location(span) }),
   }))
-  stdout.write(formatJson({ warnings: rows.length === 0 ? null : rows, sources }))
+  const buildError = lintError(result)
+  stdout.write(
+    formatJson({ warnings: rows.length === 0 ? null : rows, sources, ...(buildError && { buildError }) }),
+  )
   failOn(warnings)
+}
+
+/** Why there would be no build. */
+export function lintError({ warnings, failsOnWarnings }: CheckResult): object | undefined {
+  const rules = new Set(warnings.flatMap(({ rule }) => rule ?? []))
+  if (!failsOnWarnings || rules.size === 0) return undefined
+  return { message: `check=error=true, and there are warnings of: ${[...rules].join(', ')}`, location: {} }
 }
 
 function failOn(warnings: readonly BuildWarning[]): void {

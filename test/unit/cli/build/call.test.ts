@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Arguments } from '../../../../src/cli/arguments.ts'
-import { readCall } from '../../../../src/cli/build/call.ts'
+import { lintError, readCall } from '../../../../src/cli/build/call.ts'
 import { describeRule, ruleURL } from '../../../../src/cli/build/lint-rules.ts'
 
 const refuse = (problem: string): Error => new Error(problem)
@@ -35,6 +35,26 @@ describe('readCall()', () => {
     it(`refuses ${JSON.stringify(values)}`, () => {
       assert.throws(() => call(values), /--call/)
     })
+})
+
+it('readCall() says why a frontend is not asked what it can be asked', () => {
+  assert.throws(() => call({ call: 'subrequests.describe' }), /built in: build, check/)
+})
+
+describe('lintError()', () => {
+  const warnings = [{ rule: 'B', text: '' }, { rule: 'A', text: '' }, { rule: 'B', text: '' }, { text: '' }]
+
+  it('names each broken rule once, where check=error=true wants no build', () => {
+    assert.deepEqual(lintError({ warnings, failsOnWarnings: true }), {
+      message: 'check=error=true, and there are warnings of: B, A',
+      location: {},
+    })
+  })
+
+  it('is none where warnings are allowed, or there are none of a rule', () => {
+    assert.equal(lintError({ warnings, failsOnWarnings: false }), undefined)
+    assert.equal(lintError({ warnings: [{ text: '' }], failsOnWarnings: true }), undefined)
+  })
 })
 
 describe('ruleURL()', () => {
