@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises'
+import { posix } from 'node:path'
 import { extendChain } from '../../oci/identity.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
@@ -70,7 +71,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       const snapshot = owned.use(await snapshotter.prepare(parent.chainID))
       const mountDeps = { ...deps, snapshotter, cacheMounts }
       const mounts = owned.use(await openMounts(definition.mounts, inputs, mountDeps, context))
-      using log = await deps.openLog(definition.args.at(-1) ?? '')
+      using log = await deps.openLog(scriptTitle(definition) ?? definition.args.at(-1) ?? '')
       const tail = createOutputTail()
       const killsBefore = outOfMemoryKills()
       const { args, env, proxyEnv, cwd, hostname, network, extraHosts, isPrivileged = false } = definition
@@ -95,7 +96,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
         },
       })
       if (exitCode !== 0) {
-        const error = runFailed(args, exitCode, {
+        const error = runFailed(definition, exitCode, {
           output: tail.lines(),
           log: log.path,
           isOutOfMemory: outOfMemoryKills() > killsBefore,
@@ -155,6 +156,14 @@ export function hostLine(host: string): string {
   return `${host.slice(at + 1)}\t${host.slice(0, at)}`
 }
 
+/** A heredoc that is run as a program, by what the Dockerfile says: its path in the container says nothing to anyone. */
+export function scriptTitle({ mounts }: Pick<RunDefinition, 'mounts'>): string | undefined {
+  const script = mounts.find(mount => mount.kind === 'script')
+  if (script === undefined) return undefined
+  const [summary = ''] = script.content.split('\n')
+  return `RUN <<${posix.basename(script.target)} (${summary.trimEnd()}...)`
+}
+
 interface Circumstances {
   /** The last lines that it printed. */
   readonly output: readonly string[]
@@ -164,12 +173,13 @@ interface Circumstances {
   readonly isDiskFull: boolean
 }
 
-function runFailed(args: readonly string[], exitCode: number, circumstances: Circumstances): BuildError {
+function runFailed(definition: RunDefinition, exitCode: number, circumstances: Circumstances): BuildError {
   const { output, log, isOutOfMemory, isDiskFull } = circumstances
   const hint = isDiskFull
     ? 'there is no space left on the disk of the store'
     : exitHint(exitCode, isOutOfMemory)
-  const message = `Cannot run ${JSON.stringify(args.join(' '))}: ${describeExit(exitCode)}`
+  const command = scriptTitle(definition) ?? definition.args.join(' ')
+  const message = `Cannot run ${JSON.stringify(command)}: ${describeExit(exitCode)}`
   return new BuildError('run-failed', message, {
     exitCode,
     detail: { exitCode, output, ...(log !== undefined && { log }) },

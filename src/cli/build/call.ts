@@ -34,7 +34,9 @@ export function readCall(args: Arguments, refuse: Refuse): Call | undefined {
   const [name = 'build', ...fields] = (args.flag('check') ? 'check' : (given ?? 'build')).split(',')
   const method = METHODS.find(known => known === (name === 'lint' ? 'check' : name))
   if (name.startsWith('subrequests.'))
-    throw refuse(`--call=${name} asks a frontend what it can be asked, and ours is built in: ${METHODS.join(', ')}`)
+    throw refuse(
+      `--call=${name} asks a frontend what it can be asked, and ours is built in: ${METHODS.join(', ')}`,
+    )
   if (method === undefined) throw refuse(`--call is ${METHODS.join(', ')}, not ${JSON.stringify(name)}`)
   const formats = fields.map(field => {
     const format = /^format=(json|text)$/.exec(field)?.[1]

@@ -211,6 +211,14 @@ describe('parseBuildContexts()', () => {
     it(`refuses ${text}`, () => assert.rejects(parseBuildContexts([text], terminal()), { code: 'usage' }))
 })
 
+for (const [text, missing] of [
+  ['a=docker-image://', /docker-image:\/\/ needs the name of an image/],
+  ['a=oci-layout://', /oci-layout:\/\/ needs a directory/],
+  ['a=target:', /target: needs the name of a stage/],
+] as const)
+  it(`parseBuildContexts() says what is missing in ${text}`, () =>
+    assert.rejects(parseBuildContexts([text], terminal()), { code: 'usage', message: missing }))
+
 describe('parseBuildArgs()', () => {
   it('takes values as they are, the last one of a name, and values of the environment', () => {
     const args = parseBuildArgs(['A=1', 'B=x=y', 'C=', 'A=2', 'HOME', 'UNSET'], { HOME: '/h' })

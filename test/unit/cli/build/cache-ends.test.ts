@@ -54,6 +54,7 @@ describe('parseCacheTargets()', () => {
     'type=registry,ref=user/app:cache,mode=max,ignore-error=true,image-manifest=true,oci-mediatypes=true': [
       { type: 'registry', reference, mode: 'max', ignoresErrors: true },
     ],
+    'type=registry,ref=user/app:cache,oci-artifact=true': [{ type: 'registry', reference, ...plain }],
     'type=registry,ref=user/app:cache,compression=zstd,compression-level=9,force-compression=true': [
       { type: 'registry', reference, ...plain, compression: 'zstd', compressionLevel: 9 },
     ],
