@@ -84,7 +84,8 @@ export function upstreamError(
     })
   if (!(error instanceof RemoteError)) return error
   const [code, advice] = ANSWERS[error.code]
-  const said = error.code === 'credentials-invalid' ? '' : `: ${error.message}`
+  const details = error.hint === undefined ? error.message : `${error.message} (${error.hint})`
+  const said = error.code === 'credentials-invalid' ? '' : `: ${details}`
   const wait = retryAfter(error)
   return new RegistryError(
     code === 'manifest-unknown' ? missing : code,

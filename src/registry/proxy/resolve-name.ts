@@ -47,6 +47,9 @@ export function createNameResolver({ repositories, defaultHost, isProxy }: NameR
       if (!('name' in target)) return { target }
       const namespace = readNamespace(query)
       if (namespace !== undefined) {
+        // Whether a client of the default's mirror names it or not, ours come first.
+        const isOurs = namespace === defaultHost && isMirrored(target, method) && (await isOwn(target.name))
+        if (isOurs) return { target, namespace }
         const name = nameAt(namespace, target.name)
         return isProxy || (await isOwn(name)) ? { target: { ...target, name }, namespace } : { target }
       }
