@@ -21,7 +21,7 @@ const [clients = 200, megabytes = 8, largeMegabytes = 1024] = process.argv.slice
 const root = mkdtempSync(join(tmpdir(), 'slipway-bench-'))
 const server = spawn(
   join(import.meta.dirname, '../bin/slipway'),
-  ['serve', '--root', root, '--listen', '127.0.0.1:0'],
+  ['serve', '--root', root, '--listen', '127.0.0.1:0', '--log', 'off'],
   { stdio: ['ignore', 'pipe', 'inherit'] },
 )
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })

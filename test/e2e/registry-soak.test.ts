@@ -14,6 +14,8 @@ import { type Served, type Slipway, slipwayAt } from './support/slipway.ts'
 
 const SECONDS = Number(process.env.SLIPWAY_SOAK_SECONDS ?? 30)
 const SEED = Number(process.env.SLIPWAY_SOAK_SEED ?? 1)
+/** Longer than a machine with too much to do takes between two requests of an upload. */
+const GRACE = '15s'
 const SERVERS = 3
 const CLIENTS = 4
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
@@ -326,7 +328,7 @@ describe('a registry that is used, collected, killed and started again', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'slipway-soak-'))
     const config = join(folder, 'slipway.toml')
-    await writeFile(config, '[gc]\nevery = "1s"\ngrace = "3s"\n\n[serve]\nlog = "off"\n')
+    await writeFile(config, `[gc]\nevery = "1s"\ngrace = "${GRACE}"\n\n[serve]\nlog = "off"\n`)
     slipway = slipwayAt(join(folder, 'store'), { SLIPWAY_CONFIG: config })
   })
   after(() => rm(folder, { recursive: true, force: true }))
