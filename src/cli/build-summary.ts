@@ -1,4 +1,4 @@
-import type { BuildOptions, BuildResult } from '../builder/build.ts'
+import type { BuildOptions, BuildResult } from '../builder/build-options.ts'
 import type { Output } from '../builder/export/output.ts'
 import { isIndex } from '../oci/media-type.ts'
 import { formatPlatform } from '../oci/platform.ts'

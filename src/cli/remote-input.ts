@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path'
 import { Readable } from 'node:stream'
-import type { BuildOptions } from '../builder/build.ts'
+import type { BuildOptions } from '../builder/build-options.ts'
 import { BuildError } from '../builder/errors.ts'
 import { displayContext } from '../builder/fetch/git-reference.ts'
 import type { Sources } from '../builder/fetch/sources.ts'

@@ -1,5 +1,5 @@
 /** What is said of the image beside it: `--provenance`, `--sbom`, and `--attest`, which is both. */
-import type { BuildOptions } from '../../builder/build.ts'
+import type { BuildOptions } from '../../builder/build-options.ts'
 import { parseCsvRecord } from '../../builder/dockerfile/csv.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'

@@ -1,5 +1,5 @@
 /** What is taken from the cache, and what is told of it. */
-import type { BuildOptions } from '../../builder/build.ts'
+import type { BuildOptions } from '../../builder/build-options.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
 import type { Terminal } from '../terminal.ts'

@@ -1,6 +1,7 @@
 /** `--call`: what is asked of a Dockerfile instead of a build of it. The JSON has the keys of buildx. */
 import { basename } from 'node:path'
-import type { BuildDeps, BuildOptions, BuildWarning, CheckResult } from '../../builder/build.ts'
+import type { BuildDeps, BuildOptions, BuildWarning } from '../../builder/build-options.ts'
+import type { CheckResult } from '../../builder/check.ts'
 import type { Outline, OutlineMount } from '../../builder/describe/outline.ts'
 import type { TargetDescription } from '../../builder/describe/targets.ts'
 import type { DockerfileSource, SourceSpan } from '../../builder/dockerfile/source.ts'
@@ -75,7 +76,7 @@ async function checkAsText(
   deps: BuildDeps,
   stdout: Terminal['stdout'],
 ): Promise<void> {
-  const { check } = await import('../../builder/build.ts')
+  const { check } = await import('../../builder/check.ts')
   const { warnings } = await check(options, deps)
   stdout.write(warnings.length === 0 ? 'No warnings.\n' : formatWarnings(warnings))
   failOn(warnings)
@@ -87,7 +88,7 @@ async function checkAsJson(
   deps: BuildDeps,
   stdout: Terminal['stdout'],
 ): Promise<void> {
-  const { check } = await import('../../builder/build.ts')
+  const { check } = await import('../../builder/check.ts')
   const { name, text } = options.dockerfile
   const sources = [
     { filename: basename(name), data: Buffer.from(text).toString('base64'), language: 'Dockerfile' },

@@ -1,5 +1,5 @@
 /** What the image is: its names, labels and platform. */
-import type { BuildOptions } from '../../builder/build.ts'
+import type { BuildOptions } from '../../builder/build-options.ts'
 import { formatPlatform, type Platform, parsePlatform, platformOfHost } from '../../oci/platform.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { Arguments } from '../arguments.ts'

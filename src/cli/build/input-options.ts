@@ -1,5 +1,5 @@
 /** What is built: the Dockerfile, its arguments and contexts. */
-import type { BuildOptions } from '../../builder/build.ts'
+import type { BuildOptions } from '../../builder/build-options.ts'
 import type { Arguments } from '../arguments.ts'
 import { parseBuildArgs } from '../build-inputs.ts'
 import type { OptionSpecs } from '../command.ts'

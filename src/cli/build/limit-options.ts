@@ -1,5 +1,5 @@
 /** What steps may use of the machine, and what they may ask for that takes walls away. */
-import type { BuildOptions } from '../../builder/build.ts'
+import type { BuildOptions } from '../../builder/build-options.ts'
 import type { ContainerLimits, Ulimit } from '../../builder/exec/limits.ts'
 import { ENTITLEMENTS, type Entitlement } from '../../builder/plan/plan-options.ts'
 import type { Arguments } from '../arguments.ts'

@@ -1,6 +1,6 @@
 /** Where the result goes, and what is told of it. */
 import { resolve } from 'node:path'
-import type { BuildOptions, BuildResult } from '../../builder/build.ts'
+import type { BuildOptions, BuildResult } from '../../builder/build-options.ts'
 import { writeFileAtomically } from '../../builder/export/atomic-file.ts'
 import { DEFAULT_IMAGE_SETTINGS } from '../../builder/export/image-settings.ts'
 import { isImageOutput, type Output } from '../../builder/export/output.ts'

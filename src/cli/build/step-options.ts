@@ -1,6 +1,6 @@
 /** What steps run with. */
 import { isIP } from 'node:net'
-import type { BuildOptions } from '../../builder/build.ts'
+import type { BuildOptions } from '../../builder/build-options.ts'
 import type { NetworkMode } from '../../builder/exec/executor.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'

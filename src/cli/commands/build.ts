@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { BuildOptions, BuildResult } from '../../builder/build.ts'
+import type { BuildOptions, BuildResult } from '../../builder/build-options.ts'
 import type { Explanation } from '../../builder/solve/explain.ts'
 import type { Arguments } from '../arguments.ts'
 import { ATTEST_OPTIONS, readAttestOptions } from '../build/attest-options.ts'

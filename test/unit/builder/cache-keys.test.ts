@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { BuildOptions } from '../../../src/builder/build.ts'
+import type { BuildOptions } from '../../../src/builder/build-options.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { executed, openWorkshop, type Workshop } from './building.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { BuildResult } from '../../../src/builder/build.ts'
+import type { BuildResult } from '../../../src/builder/build-options.ts'
 import type { Output } from '../../../src/builder/export/output.ts'
 import { buildMetadata, formatSummary, formatWarnings } from '../../../src/cli/build-summary.ts'
 import { digestOf } from '../../../src/oci/digest.ts'

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { BuildDeps } from '../../../../src/builder/build.ts'
+import type { BuildDeps } from '../../../../src/builder/build-options.ts'
 import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 import type { Descriptor } from '../../../../src/oci/descriptor.ts'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
