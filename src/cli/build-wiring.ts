@@ -6,6 +6,7 @@ import type { SshSource } from '../builder/fetch/ssh-agents.ts'
 import type { Sandbox } from '../builder/ops/run.ts'
 import type { Remote } from '../remote/client.ts'
 import { readEpoch } from './build-inputs.ts'
+import { trustOf } from './registries.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -42,10 +43,17 @@ export function buildDeps(
 export async function openSources(
   { secrets, ssh }: Pick<BuildOptions, 'secrets'> & { readonly ssh: ReadonlyMap<string, SshSource> },
   { store }: Session,
-  { env }: Terminal,
+  terminal: Terminal,
 ): Promise<Sources> {
   const { createSources } = await import('../builder/fetch/sources.ts')
-  return createSources({ storeRoot: store.root, secrets, ssh, environment: env, socketDirectory: tmpdir() })
+  return createSources({
+    storeRoot: store.root,
+    secrets,
+    ssh,
+    environment: terminal.env,
+    socketDirectory: tmpdir(),
+    trust: trustOf(store.root, terminal),
+  })
 }
 
 async function openSandbox({ store, settings: { runtime } }: Session, { env }: Terminal): Promise<Sandbox> {

@@ -100,7 +100,17 @@ export function createBuildCaches(options: BuildCachesOptions, deps: BuildCaches
       if (imported.has(layer) && (await store.content.stat(layer.digest)) === undefined) wanted.push(layer)
     }
     if (wanted.length === 0) return
-    await withProgress('importing layers', deps, context => layers.require(wanted, context))
+    // The build goes on without them: no step has failed.
+    const lost = await withProgress('importing layers', deps, async context => {
+      try {
+        await layers.require(wanted, context)
+      } catch (error) {
+        if (!isLayerLost(error)) throw error
+        context.status('not all can be had: the steps that make them are executed')
+        return error
+      }
+    })
+    if (lost !== undefined) throw lost
   }
 
   return {

@@ -1,5 +1,6 @@
 /** All that a build reads from elsewhere than its context and registries. */
 import { join } from 'node:path'
+import type { Trust } from '../../remote/trust.ts'
 import { readSecret, type SecretSource } from '../secrets.ts'
 import { httpAuthorization } from './authorization.ts'
 import { createDownloads, type Downloads } from './downloads.ts'
@@ -23,6 +24,8 @@ export interface SourcesOptions {
   readonly environment: Environment
   /** With a short name: sockets have no long ones. */
   readonly socketDirectory: string
+  /** Of https servers; without it, Node's own list of authorities. */
+  readonly trust?: Trust
 }
 
 /** Nothing is opened before it is needed. */
@@ -37,7 +40,10 @@ export function createSources(options: SourcesOptions): Sources {
     sshAgent: id => ssh.socket(id),
   })
   const downloads = createDownloads({
-    openTransport: async () => (await import('../../remote/transport.ts')).createTransport(),
+    openTransport: async () => {
+      const { createTransport, DEFAULT_TIMEOUTS } = await import('../../remote/transport.ts')
+      return createTransport(DEFAULT_TIMEOUTS, options.trust)
+    },
     authorization: url => httpAuthorization(url, read),
     temporaryDirectory: join(storeRoot, 'tmp'),
   })

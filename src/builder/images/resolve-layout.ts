@@ -1,4 +1,10 @@
+import type { Descriptor } from '../../oci/descriptor.ts'
+import { type Digest, isDigest } from '../../oci/digest.ts'
+import { OciError } from '../../oci/errors.ts'
+import { type GraphSource, readContent } from '../../oci/graph.ts'
 import type { NamedImage } from '../../oci/image-layout.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import { isIndex } from '../../oci/media-type.ts'
 import type { Platform } from '../../oci/platform.ts'
 import { selectImage as selectArchived } from '../../store/archive/image-archive.ts'
 import { openOciLayout } from '../../store/archive/oci-layout.ts'
@@ -20,7 +26,7 @@ export function createResolveLayout(layers: ImageLayers): ResolveLayout {
   return async (directory, wanted, platform) => {
     // Reading a layout holds nothing open.
     const { images, source } = await openOciLayout(directory)
-    const { descriptor } = findByDigest(images, wanted) ?? selectArchived({ images }, wanted)
+    const { descriptor } = (await findByDigest(images, wanted, source)) ?? selectArchived({ images }, wanted)
     const name = `oci-layout://${directory}@${descriptor.digest}`
     const selected = await selectImage(source, descriptor, platform, name)
     const { manifest, config, layers: own } = selected
@@ -29,6 +35,35 @@ export function createResolveLayout(layers: ImageLayers): ResolveLayout {
   }
 }
 
-function findByDigest(images: readonly NamedImage[], wanted: string | undefined): NamedImage | undefined {
-  return images.find(({ descriptor }) => descriptor.digest === wanted)
+/** Indexes that are read in search of a digest: nobody nests more. */
+const MAX_INDEXES = 100
+
+/** Also what an index of the layout names, or an index in that: the image of one platform, say. */
+async function findByDigest(
+  images: readonly NamedImage[],
+  wanted: string | undefined,
+  source: GraphSource,
+): Promise<Pick<NamedImage, 'descriptor'> | undefined> {
+  if (wanted === undefined || !isDigest(wanted)) return undefined
+  const queue = images.map(({ descriptor }) => descriptor)
+  const seen = new Set<Digest>()
+  for (const descriptor of queue) {
+    if (descriptor.digest === wanted) return { descriptor }
+    if (!isIndex(descriptor.mediaType) || seen.has(descriptor.digest)) continue
+    seen.add(descriptor.digest)
+    if (seen.size > MAX_INDEXES) return undefined
+    for (const child of await childrenOf(descriptor, source)) queue.push(child)
+  }
+  return undefined
+}
+
+/** None of an index that is not there: a layout may hold a part of what it names. */
+async function childrenOf(descriptor: Descriptor, source: GraphSource): Promise<readonly Descriptor[]> {
+  try {
+    const view = parseManifest(await readContent(source, descriptor), descriptor.mediaType)
+    return view.kind === 'index' ? view.manifests : []
+  } catch (error) {
+    if (error instanceof OciError && error.code === 'content-missing') return []
+    throw error
+  }
 }

@@ -272,6 +272,10 @@ describe('caches of other machines', () => {
       const made = await second.build(DOCKERFILE, { cacheFrom: [REGISTRY] })
       assert.ok(second.processes.length > 0)
       assert.ok(second.events.some(event => event.kind === 'warning' && /of the cache host/.test(event.text)))
+      assert.deepEqual(
+        second.events.filter(event => event.kind === 'failed'),
+        [],
+      )
       const plain = await second.build(DOCKERFILE)
       assert.equal(plain.digest, made.digest)
     })
