@@ -7,10 +7,11 @@
  * the one before it whole; what only that one needed goes last.
  */
 import { constants, existsSync, readdirSync, statSync } from 'node:fs'
-import { copyFile, link, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { copyFile, link, mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { BlobInfo } from '../oci/content.ts'
 import { CodedError, isErrno } from '../oci/errors.ts'
+import { copyFiles } from './backup-files.ts'
 import { findBlob, listBlobs } from './blob-rows.ts'
 import { Database } from './database.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
@@ -19,6 +20,7 @@ import { blobFolders } from './gc.ts'
 import type { DiskStore } from './open.ts'
 import { nodeStoreFiles } from './store-files.ts'
 import { digestOfPath, makeFolders, type StoreLayout, storeLayout } from './store-layout.ts'
+import { syncFile } from './sync-file.ts'
 
 export interface BackupReport {
   /** All content of the copy. */
@@ -34,17 +36,22 @@ export interface BackupReport {
   readonly lost: readonly BlobInfo[]
 }
 
-/** @throws StoreError `store-invalid` for a directory that holds something else, or a store in use */
+/**
+ * @param files of others in the store's folder, relative to it: they are copied too, where they are there
+ * @throws StoreError `store-invalid` for a directory that holds something else, or a store in use
+ */
 export async function backUpStore(
   store: DiskStore,
   directory: string,
   signal: AbortSignal,
+  files: readonly string[] = [],
 ): Promise<BackupReport> {
   const target = storeLayout(resolve(directory))
   try {
     requireBackup(store, target)
     makeFolderPath(target.root, 0o700)
     await using copy = await copyInto(store, target, signal)
+    await copyFiles(store.root, target.root, files)
     return await copy.finish()
   } catch (error) {
     signal.throwIfAborted()
@@ -193,15 +200,6 @@ async function removeUnneeded(target: StoreLayout): Promise<number> {
     database.close()
   }
   return removed
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -32,6 +32,9 @@ export interface AuthorityDeps {
   readonly now: () => number
 }
 
+/** What makes a copy of the store have the same authority: relative to the root. */
+export const AUTHORITY_FILE = join('tls', 'ca.pem')
+
 /** Where the certificate of a store's authority is, if it has one. */
 export function authorityCertificatePath(root: string): string {
   return join(root, 'tls', 'ca.crt')
@@ -39,7 +42,7 @@ export function authorityCertificatePath(root: string): string {
 
 /** @throws RegistryError `tls-invalid` for a file that is damaged or has expired */
 export async function openAuthority({ root, hostName, now }: AuthorityDeps): Promise<Authority> {
-  const path = join(root, 'tls', 'ca.pem')
+  const path = join(root, AUTHORITY_FILE)
   const known = await readIfThere(path)
   if (known === undefined) await create(path, newAuthority(hostName, now()))
   const authority = parseAuthority(known ?? (await readFile(path, 'utf8')), path, now())

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -53,6 +53,22 @@ async function restored(t: TestContext, directory: string): Promise<readonly str
 }
 
 describe('backUpStore()', () => {
+  it('copies the files of others that it is told of, with their modes, and forgets those that are gone', async t => {
+    const { store } = await temporaryStore(t)
+    const directory = join(temporaryFolder(t), 'backup')
+    const files = ['users', 'tls/ca.pem', 'never-there']
+    mkdirSync(join(store.root, 'tls'))
+    for (const name of ['users', 'tls/ca.pem']) writeFileSync(join(store.root, name), name, { mode: 0o600 })
+    await backUpStore(store, directory, NO_SIGNAL, files)
+    assert.equal(readFileSync(join(directory, 'tls/ca.pem'), 'utf8'), 'tls/ca.pem')
+    assert.equal(statSync(join(directory, 'users')).mode & 0o777, 0o600)
+    writeFileSync(join(store.root, 'tls/ca.pem'), 'changed')
+    unlinkSync(join(store.root, 'users'))
+    await backUpStore(store, directory, NO_SIGNAL, files)
+    assert.equal(readFileSync(join(directory, 'tls/ca.pem'), 'utf8'), 'changed')
+    assert.equal(existsSync(join(directory, 'users')), false)
+  })
+
   it('makes a store of its own, which then takes only what is new', async t => {
     const { store } = await temporaryStore(t)
     const directory = join(temporaryFolder(t), 'backup')
