@@ -21,6 +21,21 @@ export async function gitAuthorization(url: URL, readSecret: ReadSecret): Promis
   return undefined
 }
 
+/** By the user and password of a URL itself; a user alone is nobody's proof. */
+export function basicAuthorization({ username, password }: URL): string | undefined {
+  if (password === '') return undefined
+  return `basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString('base64')}`
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    if (error instanceof URIError) return text
+    throw error
+  }
+}
+
 /** Without what no header can hold: the line's end that editors leave. */
 async function readText(readSecret: ReadSecret, id: string): Promise<string | undefined> {
   const content = await readSecret(id)

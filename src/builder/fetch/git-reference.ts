@@ -75,6 +75,13 @@ export function displayRemote(remote: string): string {
   return remote.replace(/^([a-z]+:\/\/)[^/]*@/i, '$1')
 }
 
+/** A text that may hold URLs, for logs and images: users and passwords of http(s), and passwords of all, are masked. */
+export function maskCredentials(text: string): string {
+  return text
+    .replaceAll(/\b([a-z]+:\/\/)[^/@\s:]*:[^/\s]*@/gi, '$1xxxxx:xxxxx@')
+    .replaceAll(/\b(https?:\/\/)[^/@\s:]+@/gi, '$1xxxxx@')
+}
+
 /** Whole, as git writes them: SHA-1 or SHA-256. */
 export function isCommitID(text: string): boolean {
   return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(text)

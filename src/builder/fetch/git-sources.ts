@@ -16,7 +16,7 @@ import type { FileFacts, StatCache } from '../context/stat-cache.ts'
 import { BuildError } from '../errors.ts'
 import { createOwnedDirectory, removeAbandoned } from '../snapshot/owned-directory.ts'
 import type { FileTree } from '../tree/file-tree.ts'
-import { gitAuthorization, type ReadSecret } from './authorization.ts'
+import { basicAuthorization, gitAuthorization, type ReadSecret } from './authorization.ts'
 import { type Checkout, checkOut, fetchObject } from './git-checkout.ts'
 import { lockRepository } from './git-lock.ts'
 import { type Git, GitError, type GitRun } from './git-program.ts'
@@ -65,7 +65,7 @@ export function createGitSources(deps: GitSourcesDeps): GitSources {
     mkdirSync(parent, { recursive: true, mode: 0o711 })
     return await patiently(reference, signal, async patience => {
       const run = { directory: parent, ...(await accessTo(reference, deps)), signal: patience }
-      return resolveCommit(reference, args => git.run(['ls-remote', ...args], run))
+      return resolveCommit(withoutPassword(reference), args => git.run(['ls-remote', ...args], run))
     })
   }
 
@@ -85,7 +85,7 @@ export function createGitSources(deps: GitSourcesDeps): GitSources {
       }
       using repository = await lockRepository(linux, `${parent}/${name}`, patience)
       const places = { repository: repository.path, work: work.path }
-      const checkout = { git, run, ...places, format, reference, commit }
+      const checkout = { git, run, ...places, format, reference: withoutPassword(reference), commit }
       await fetchObject(checkout)
       const { directory, mtime } = await checkOut(checkout)
       const disk = await openLocalContext({ directory, fileDigests: memory() })
@@ -172,9 +172,12 @@ async function accessTo(
       { hint: 'give it with --ssh default' },
     )
   }
-  const authorization = await gitAuthorization(new URL(remote), deps.readSecret)
+  const url = new URL(remote)
+  const secret = await gitAuthorization(url, deps.readSecret)
+  const authorization = secret ?? basicAuthorization(url)
   if (authorization === undefined) return {}
-  const scope = `http.${tokenScope(remote)}`
+  // Submodules beside a repository take the password of its URL along, as they do in git.
+  const scope = `http.${secret === undefined ? `${url.origin}/` : tokenScope(remote)}`
   return {
     configuration: [
       [`${scope}.extraHeader`, `Authorization: ${authorization}`],
@@ -182,6 +185,12 @@ async function accessTo(
       [`${scope}.followRedirects`, 'false'],
     ],
   }
+}
+
+/** Arguments of programs are for all of the machine to read, and git gives a URL to its helpers as one. */
+function withoutPassword(reference: GitReference): GitReference {
+  const { remote } = reference
+  return /^https?:/i.test(remote) ? { ...reference, remote: displayRemote(remote) } : reference
 }
 
 /** Submodules of GitHub's repositories are mostly there too. */

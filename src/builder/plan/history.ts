@@ -1,5 +1,6 @@
 /** The texts of history, word for word as BuildKit writes them (semantics 25, 81). */
 import type { Healthcheck } from '../../oci/config.ts'
+import { maskCredentials } from '../fetch/git-reference.ts'
 import type { CopySource } from '../ops/copy-spec.ts'
 import { formatDuration, formatList, quoteList, quoteNumber } from './go-format.ts'
 import type { TransferDefinition } from './op-definition.ts'
@@ -17,7 +18,10 @@ export function runText(draft: StageDraft, args: readonly string[]): string {
   return `RUN ${[...count, ...values, ...args].join(' ')} # buildkit`
 }
 
-/** `COPY --chown=app a b /x/ # buildkit`: `--from` is not told. */
+/**
+ * `COPY --chown=app a b /x/ # buildkit`: `--from` is not told. Nor are passwords of URLs, which BuildKit leaves there for
+ * all who get the image.
+ */
 export function transferText(definition: TransferDefinition): string {
   const { kind, parents, sources, destination, chown, chmod } = definition
   const words = [
@@ -33,8 +37,8 @@ export function transferText(definition: TransferDefinition): string {
 
 function sourceText(source: CopySource): string {
   if (source.kind === 'heredoc') return `<<${source.name}`
-  if (source.kind === 'git') return source.text
-  return source.kind === 'url' ? source.url : source.path
+  if (source.kind === 'git') return maskCredentials(source.text)
+  return source.kind === 'url' ? maskCredentials(source.url) : source.path
 }
 
 export function pairsText(keyword: string, pairs: readonly (readonly [string, string])[]): string {

@@ -8,7 +8,7 @@ import type {
   WorkdirInstruction,
 } from '../dockerfile/instructions.ts'
 import { invalid } from '../dockerfile/invalid.ts'
-import { parseGitReference } from '../fetch/git-reference.ts'
+import { maskCredentials, parseGitReference } from '../fetch/git-reference.ts'
 import type { CopySource, Unpacking } from '../ops/copy-spec.ts'
 import { proxyEnv } from './arguments.ts'
 import { runText, transferText } from './history.ts'
@@ -91,7 +91,8 @@ export async function applyTransfer(
     createdAt: link ? scope.linkedAt : scope.createdAt,
   }
   const inputs = from === undefined ? [draft.root] : [draft.root, await scope.findSource(from, span)]
-  const vertex = scope.createVertex(definition, inputs, instruction.original, span, shellOf(draft, scope))
+  const title = maskCredentials(instruction.original)
+  const vertex = scope.createVertex(definition, inputs, title, span, shellOf(draft, scope))
   return withHistory(draft, transferText(definition), vertex)
 }
 

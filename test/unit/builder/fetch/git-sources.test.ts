@@ -270,6 +270,27 @@ describe('createGitSources()', () => {
     }
   })
 
+  it('logs in with the password of a URL, which is among the arguments of no program', async () => {
+    const authorization = `basic ${Buffer.from('me:p@ss').toString('base64')}`
+    await using guarded = await serveGit(join(folder, 'served'), { authorization })
+    const given: string[] = []
+    const program = createGit(process.env)
+    await using sources = createGitSources({
+      git: {
+        run(args, options) {
+          given.push(...args)
+          return program.run(args, options)
+        },
+      },
+      storeRoot: newStore(),
+      readSecret: async () => undefined,
+      sshAgent: async () => undefined,
+    })
+    const remote = `${guarded.url.replace('//', '//me:p%40ss@')}/app.git`
+    assert.ok(await sources.open(referenceTo('#main', remote), signal))
+    assert.doesNotMatch(given.join(' '), /p%40ss|p@ss/)
+  })
+
   it('takes a secret to no other host, and goes there without one', async () => {
     await using elsewhere = await serveGit(join(folder, 'served'))
     const moved = createServer((request, response) => {

@@ -7,6 +7,18 @@ import { HOST, image, PATH, planText } from './planning.ts'
 const RUN_TRUE = '/bin/sh -c true # buildkit'
 
 describe('planBuild(): config and history', () => {
+  it('tells passwords of URLs neither in the history nor in the names of steps', async () => {
+    const { history, steps } = await planText(
+      'FROM scratch\nARG U=https:\nADD $U//me:s3cret@h/a https://t0ken@h/b /\nADD https://me:s3cret@h/c.git /c',
+    )
+    assert.deepEqual(history, [
+      '- ARG U=https:',
+      'ADD https://xxxxx:xxxxx@h/a https://xxxxx@h/b / # buildkit',
+      'ADD https://xxxxx:xxxxx@h/c.git /c # buildkit',
+    ])
+    assert.match(steps.at(-1)?.name ?? '', /ADD https:\/\/xxxxx:xxxxx@h\/c.git/)
+  })
+
   it('semantics 29: scratch has a PATH and the root as working directory', async () => {
     const { config, history } = await planText('FROM scratch\nLABEL a=b')
     assert.deepEqual(config, { WorkingDir: '/', Env: [PATH], Labels: { a: 'b' } })
