@@ -18,6 +18,7 @@ import { StoreError, storeErrorFrom } from './errors.ts'
 import { makeFolderPath } from './folder-path.ts'
 import { blobFolders } from './gc.ts'
 import type { DiskStore } from './open.ts'
+import { makePrivateFile } from './private-file.ts'
 import { nodeStoreFiles } from './store-files.ts'
 import { digestOfPath, makeFolders, type StoreLayout, storeLayout } from './store-layout.ts'
 import { syncFile } from './sync-file.ts'
@@ -114,6 +115,7 @@ function requireBackup(store: DiskStore, { root, database }: StoreLayout): void 
 
 /** A snapshot without what is about this moment only. The caller closes it. */
 function takeSnapshot(store: DiskStore, path: string): Database {
+  makePrivateFile(path)
   store.disk.database.run('VACUUM INTO ?', path)
   const snapshot = new Database(path)
   snapshot.exec('PRAGMA journal_mode = DELETE; DELETE FROM uploads; DELETE FROM ingest_locks')

@@ -12,6 +12,7 @@ import { createIngestHashes } from './ingest-hashes.ts'
 import { createIngestLocks } from './ingest-locks.ts'
 import { createInventory } from './inventory-rows.ts'
 import { createLayers } from './layers-on-disk.ts'
+import { makeDatabasePrivate } from './private-file.ts'
 import { makeReserve, withReserve } from './reserve.ts'
 import { NO_RULES, type StoreRules, startQuotas } from './rules.ts'
 import { migrate } from './schema.ts'
@@ -61,6 +62,7 @@ async function openLayout(
   let database: Database | undefined
   try {
     makeRoot(layout, files)
+    makeDatabasePrivate(layout.database)
     database = new Database(layout.database)
     await startWriteAheadLog(database)
     migrate(database, () => makeFolders(layout, files))

@@ -62,6 +62,7 @@ describe('backUpStore()', () => {
     await backUpStore(store, directory, NO_SIGNAL, files)
     assert.equal(readFileSync(join(directory, 'tls/ca.pem'), 'utf8'), 'tls/ca.pem')
     assert.equal(statSync(join(directory, 'users')).mode & 0o777, 0o600)
+    assert.equal(statSync(join(directory, 'metadata.db')).mode & 0o777, 0o600)
     writeFileSync(join(store.root, 'tls/ca.pem'), 'changed')
     unlinkSync(join(store.root, 'users'))
     await backUpStore(store, directory, NO_SIGNAL, files)

@@ -10,6 +10,23 @@ import { putContent, rejectsWith, temporaryFolder } from './support.ts'
 const now = Date.now
 
 describe('openStore()', () => {
+  it('keeps its database, with the keys of tokens, from other users, whatever the folder lets them do', async t => {
+    const root = temporaryFolder(t)
+    chmodSync(root, 0o755)
+    const modes = () =>
+      readdirSync(root)
+        .filter(name => name.startsWith('metadata.db'))
+        .map(name => [name, statSync(join(root, name)).mode & 0o777])
+    const want = ['metadata.db', 'metadata.db-shm', 'metadata.db-wal'].map(name => [name, 0o600])
+    {
+      using _store = await openStore({ root, now: Date.now })
+      assert.deepEqual(modes(), want)
+      for (const [name] of want) chmodSync(join(root, `${name}`), 0o644)
+      using _other = await openStore({ root, now: Date.now })
+      assert.deepEqual(modes(), want)
+    }
+  })
+
   it('makes a store, with the folders above it, and finds it again', async t => {
     const root = join(temporaryFolder(t), 'not', 'yet', 'there')
     {
