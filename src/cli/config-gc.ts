@@ -1,4 +1,5 @@
 /** `[gc]` of the configuration file: how `serve` collects garbage by itself. */
+import type { RefuseKey } from './config-policy.ts'
 import { parseDuration } from './duration.ts'
 import { CliError } from './errors.ts'
 
@@ -21,19 +22,22 @@ const DEFAULT_EVERY = '1h'
 /** Longer than that of `slipway gc`: nobody asked for this collection, and may still want what has lost its tag. */
 const DEFAULT_GRACE = '24h'
 
-/** @throws CliError `config-invalid-file` */
-export function gcSettings({ every = DEFAULT_EVERY, grace = DEFAULT_GRACE }: GcConfig): GcSettings {
+/** @throws what `refuse` makes; without it CliError `config-invalid-file` */
+export function gcSettings(
+  { every = DEFAULT_EVERY, grace = DEFAULT_GRACE }: GcConfig,
+  refuse: RefuseKey = refused,
+): GcSettings {
+  const durationOf = (key: string, text: string, wanted: string): number => {
+    const ms = parseDuration(text)
+    if (ms !== undefined && (ms > 0 || key === 'grace')) return ms
+    throw refuse(['gc', key], `is ${JSON.stringify(text)}, want ${wanted}`)
+  }
   return {
     everyMs: every === 'off' ? undefined : durationOf('every', every, 'a time such as 1h, or off'),
     graceMs: durationOf('grace', grace, 'a time such as 24h'),
   }
 }
 
-function durationOf(key: string, text: string, wanted: string): number {
-  const ms = parseDuration(text)
-  if (ms !== undefined && (ms > 0 || key === 'grace')) return ms
-  throw new CliError(
-    'config-invalid-file',
-    `Cannot read [gc]: ${key} is ${wanted}, not ${JSON.stringify(text)}`,
-  )
+function refused(place: readonly string[], problem: string): CliError {
+  return new CliError('config-invalid-file', `Cannot read configuration: ${place.join('.')} ${problem}`)
 }

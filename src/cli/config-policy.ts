@@ -68,8 +68,13 @@ export interface PolicySettings {
   }
 }
 
-/** Makes the error for a key; the problem goes on after its name. */
-export type RefuseKey = (place: readonly string[], problem: string) => Error
+/** Makes the error about a key; `nth` tells which table of a list, from 0. */
+export type RefuseKey = (place: readonly string[], problem: string, nth?: number) => Error
+
+/** For the keys of one table of a list. */
+export function refuseNth(refuse: RefuseKey, nth: number): RefuseKey {
+  return (place, problem) => refuse(place, problem, nth)
+}
 
 const DEFAULT_EVERY = '1h'
 
@@ -80,10 +85,10 @@ export function policySettings(config: PolicyConfig, refuse: RefuseKey): PolicyS
   return {
     rules: {
       isImmutable: immutableTags(immutable, refuse),
-      quotas: quota.map(one => readQuota(one, refuse)),
+      quotas: quota.map((one, nth) => readQuota(one, refuseNth(refuse, nth))),
     },
     retention: {
-      rules: retention.map(one => readRetention(one, refuse)),
+      rules: retention.map((one, nth) => readRetention(one, refuseNth(refuse, nth))),
       everyMs: every === 'off' ? undefined : readDuration(every, ['retention-every'], refuse),
     },
   }
@@ -128,8 +133,12 @@ function readRetention(
 }
 
 /** Images from elsewhere are copies, and change when their registry changes them. */
-function immutableTags(tables: readonly Table<'immutable'>[], refuse: RefuseKey): StoreRules['isImmutable'] {
-  const rules = tables.map(({ repositories, tags }) => {
+function immutableTags(
+  tables: readonly Table<'immutable'>[],
+  refuseAny: RefuseKey,
+): StoreRules['isImmutable'] {
+  const rules = tables.map(({ repositories, tags }, nth) => {
+    const refuse = refuseNth(refuseAny, nth)
     if (tags === undefined || tags.length === 0)
       throw refuse(['immutable'], 'must have tags, a list of patterns such as ["v*"]')
     return {

@@ -87,10 +87,29 @@ export function serveSettings(sources: Sources): ServeSettings {
   return { tls: tlsSettings(sources), log: form, drainMs }
 }
 
+/** What is wrong in the file whatever stands above it. */
+export function serveProblem({
+  log,
+  drain,
+  tls = {},
+}: ServeConfig): { readonly place: readonly string[]; readonly problem: string } | undefined {
+  const at = (key: string, problem: string) => ({ place: ['serve', ...key.split('.')], problem })
+  if (log !== undefined && !LOG_FORMS.some(known => known === log))
+    return at('log', `is ${JSON.stringify(log)}, want json, text or off`)
+  if (drain !== undefined && parseDuration(drain) === undefined)
+    return at('drain', `is ${JSON.stringify(drain)}, want a time such as 30s or 5m`)
+  const { auto, names = [], cert, key } = tls
+  const badName = names.find(name => !isHost(name))
+  if (badName !== undefined)
+    return at('tls.names', `has ${JSON.stringify(badName)}, which is neither a host name nor an address`)
+  if ((cert === undefined) !== (key === undefined) || (auto && cert !== undefined))
+    return at('tls', 'has either auto = true, or both cert and key')
+  return undefined
+}
+
 function tlsSettings({ args, terminal, config, directory }: Sources): TlsSettings {
   const { tls: table = {} } = config
   const names = table.names ?? []
-  for (const name of names) requireHost(name)
   const word = args.value('tls') ?? (terminal.env.SLIPWAY_TLS || undefined)
   if (word === undefined) return tlsOfTable(table, names, directory)
   if (word === 'off') return { kind: 'off' }
@@ -111,22 +130,22 @@ function tlsOfTable(
   names: readonly string[],
   directory: string,
 ): TlsSettings {
-  if (cert === undefined && key === undefined) return auto ? { kind: 'auto', names } : { kind: 'off' }
-  if (cert === undefined || key === undefined || auto)
-    throw new CliError(
-      'config-invalid-file',
-      'Cannot read [serve.tls]: it has either auto = true, or both cert and key',
-    )
-  return { kind: 'files', certificatePath: resolve(directory, cert), keyPath: resolve(directory, key) }
+  if (cert !== undefined && key !== undefined)
+    return { kind: 'files', certificatePath: resolve(directory, cert), keyPath: resolve(directory, key) }
+  if (auto) return { kind: 'auto', names }
+  if (names.length === 0) return { kind: 'off' }
+  throw new CliError(
+    'config-invalid-file',
+    'Cannot serve: serve.tls.names are for auto = true, which is not there',
+    {
+      hint: 'add auto = true, or serve with --tls off',
+    },
+  )
 }
 
 /** A name goes into a certificate as it is. */
-function requireHost(name: string): void {
-  if (isIP(name) !== 0 || /^(\*\.)?[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(name)) return
-  throw new CliError(
-    'config-invalid-file',
-    `Cannot read [serve.tls] names: ${JSON.stringify(name)} is neither a host name nor an address`,
-  )
+function isHost(name: string): boolean {
+  return isIP(name) !== 0 || /^(\*\.)?[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(name)
 }
 
 function refuse(problem: string): CliError {

@@ -2,6 +2,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Webhook } from '../registry/events/webhooks.ts'
 import { patternProblem } from '../registry/repository-pattern.ts'
+import type { RefuseKey } from './config-policy.ts'
 import { CliError } from './errors.ts'
 
 /** As the file has it. */
@@ -29,54 +30,65 @@ const EVENTS = ['push', 'delete', 'pull'] as const
 /** Pulls are many, and few want to know. */
 const DEFAULT_EVENTS = ['push', 'delete'] as const
 
-/** @throws CliError `config-invalid-file`; its message shows no more of a URL than its host */
-export function webhookSettings(configs: readonly WebhookConfig[]): readonly Webhook[] {
+type Refuse = (problem: string) => Error
+
+/** @throws what `refuse` makes, else CliError `config-invalid-file`; its message shows no more of a URL than its host */
+export function webhookSettings(
+  configs: readonly WebhookConfig[],
+  refuse: RefuseKey = refused,
+): readonly Webhook[] {
   const seen = new Set<string>()
-  return configs.map(config => {
-    const webhook = parseWebhook(config)
-    if (seen.has(webhook.url)) throw invalid(`two have the same url at ${new URL(webhook.url).host}`)
+  return configs.map((config, nth) => {
+    const invalid = (problem: string): Error => refuse(['webhook'], problem, nth)
+    const webhook = parseWebhook(config, invalid)
+    if (seen.has(webhook.url))
+      throw invalid(`has the same url at ${new URL(webhook.url).host} as one before it`)
     seen.add(webhook.url)
     return webhook
   })
 }
 
-function parseWebhook({ url, events, repositories = ['**'], headers = {}, secret }: WebhookConfig): Webhook {
-  if (url === undefined) throw invalid('one has no url')
-  if (!URL.canParse(url)) throw invalid('a url is not one')
+function parseWebhook(
+  { url, events, repositories = ['**'], headers = {}, secret }: WebhookConfig,
+  invalid: Refuse,
+): Webhook {
+  if (url === undefined) throw invalid('has no url')
+  if (!URL.canParse(url)) throw invalid('has a url that is none')
   const { protocol, username, password, host, href } = new URL(url)
-  if (protocol !== 'http:' && protocol !== 'https:') throw invalid(`the url at ${host} is not http or https`)
+  if (protocol !== 'http:' && protocol !== 'https:')
+    throw invalid(`has a url at ${host} that is not http or https`)
   if (username !== '' || password !== '')
-    throw invalid(`the url at ${host} has a password; use headers = { Authorization = "..." }`)
+    throw invalid(`has a password in the url at ${host}; use headers = { Authorization = "..." }`)
   for (const pattern of repositories) {
     const problem = patternProblem(pattern)
-    if (problem !== undefined) throw invalid(`the pattern ${JSON.stringify(pattern)} ${problem}`)
+    if (problem !== undefined) throw invalid(`has the pattern ${JSON.stringify(pattern)}, which ${problem}`)
   }
-  for (const [name, value] of Object.entries(headers)) requireHeader(name, value)
+  for (const [name, value] of Object.entries(headers)) requireHeader(name, value, invalid)
   return {
     url: href,
-    events: events === undefined ? DEFAULT_EVENTS : events.map(requireEvent),
+    events: events === undefined ? DEFAULT_EVENTS : events.map(event => requireEvent(event, invalid)),
     repositories,
     headers: { ...headers },
     ...(secret !== undefined && { secret }),
   }
 }
 
-function requireEvent(text: string): Webhook['events'][number] {
+function requireEvent(text: string, invalid: Refuse): Webhook['events'][number] {
   const event = EVENTS.find(known => known === text)
   if (event !== undefined) return event
-  throw invalid(`events are ${EVENTS.join(', ')}, not ${JSON.stringify(text)}`)
+  throw invalid(`has the event ${JSON.stringify(text)}; events are ${EVENTS.join(', ')}`)
 }
 
-function requireHeader(name: string, value: string): void {
+function requireHeader(name: string, value: string, invalid: Refuse): void {
   try {
     validateHeaderName(name)
     validateHeaderValue(name, value)
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    throw invalid(`the header ${JSON.stringify(name)} cannot be sent`)
+    throw invalid(`has the header ${JSON.stringify(name)}, which cannot be sent`)
   }
 }
 
-function invalid(problem: string): CliError {
+function refused(_place: readonly string[], problem: string): CliError {
   return new CliError('config-invalid-file', `Cannot read [[webhook]]: ${problem}`)
 }

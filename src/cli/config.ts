@@ -30,11 +30,17 @@ import {
   accessProblem,
   accessSettings,
 } from './config-access.ts'
-import { GC_SHAPE, type GcConfig } from './config-gc.ts'
-import { POLICY_SHAPE, type PolicyConfig, type PolicySettings, policySettings } from './config-policy.ts'
+import { GC_SHAPE, type GcConfig, gcSettings } from './config-gc.ts'
+import {
+  POLICY_SHAPE,
+  type PolicyConfig,
+  type PolicySettings,
+  policySettings,
+  type RefuseKey,
+} from './config-policy.ts'
 import { PROXY_SHAPE, type ProxySettings, type ProxyTable, readProxyTable } from './config-proxy.ts'
-import { SERVE_SHAPE, type ServeConfig } from './config-serve.ts'
-import { WEBHOOK_SHAPE, type WebhookConfig } from './config-webhook.ts'
+import { SERVE_SHAPE, type ServeConfig, serveProblem } from './config-serve.ts'
+import { WEBHOOK_SHAPE, type WebhookConfig, webhookSettings } from './config-webhook.ts'
 import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
@@ -182,15 +188,17 @@ export async function parseConfig(text: string, path: string): Promise<ConfigFil
     })
   }
   checkShape(table, SHAPE, [], text, path)
-  const refuse = (place: readonly string[], problem: string): Error => invalid(place, text, path, problem)
+  const refuse: RefuseKey = (place, problem, nth) => invalid(place, text, path, problem, nth)
   const { proxy, ...rest } = table as Omit<ConfigFile, 'proxy'> & { readonly proxy?: ProxyTable }
   const file: ConfigFile = {
     ...rest,
     policy: policySettings(table as PolicyConfig, refuse),
     ...(proxy !== undefined && { proxy: readProxyTable(proxy, path, refuse) }),
   }
-  const found = accessProblem(file)
+  const found = accessProblem(file) ?? serveProblem(file.serve ?? {})
   if (found !== undefined) throw refuse(found.place, found.problem)
+  gcSettings(file.gc ?? {}, refuse)
+  webhookSettings(file.webhook ?? [], refuse)
   return file
 }
 
@@ -208,22 +216,23 @@ function checkShape(
   place: readonly string[],
   text: string,
   path: string,
+  nth?: number,
 ): void {
   if (typeof shape === 'string') {
-    if (!fits(value, shape)) throw invalid(place, text, path, `must be ${SHAPE_NAMES[shape]}`)
+    if (!fits(value, shape)) throw invalid(place, text, path, `must be ${SHAPE_NAMES[shape]}`, nth)
     return
   }
   if ('list' in shape) {
     if (!Array.isArray(value)) throw invalid(place, text, path, `must be a list: [[${place.join('.')}]]`)
-    for (const item of value) checkShape(item, shape.list, place, text, path)
+    for (const [index, item] of value.entries()) checkShape(item, shape.list, place, text, path, index)
     return
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalid(place, text, path, 'must be a table')
+    throw invalid(place, text, path, 'must be a table', nth)
   for (const [key, item] of Object.entries(value)) {
     const inner = [...place, key]
     if ('each' in shape) {
-      checkShape(item, shape.each, inner, text, path)
+      checkShape(item, shape.each, inner, text, path, nth)
       continue
     }
     const known = Object.hasOwn(shape.keys, key) ? shape.keys[key] : undefined
@@ -233,9 +242,9 @@ function checkShape(
         nearest === undefined
           ? `known are ${Object.keys(shape.keys).join(', ')}`
           : `the nearest is ${nearest}`
-      throw invalid(inner, text, path, `is not a known key; ${hint}`)
+      throw invalid(inner, text, path, `is not a known key; ${hint}`, nth)
     }
-    checkShape(item, known, inner, text, path)
+    checkShape(item, known, inner, text, path, nth)
   }
 }
 
@@ -245,8 +254,15 @@ function fits(value: unknown, shape: Extract<Shape, string>): boolean {
   return typeof value === shape && value !== ''
 }
 
-function invalid(place: readonly string[], text: string, path: string, problem: string): CliError {
-  const line = lineOf(place, text)
+/** @param nth of the tables in a list, from 0 */
+function invalid(
+  place: readonly string[],
+  text: string,
+  path: string,
+  problem: string,
+  nth?: number,
+): CliError {
+  const line = lineOf(place, text, nth)
   return new CliError(
     'config-invalid-file',
     `Cannot read configuration ${path}${line === undefined ? '' : `:${line}`}: ${place.join('.')} ${problem}`,
@@ -254,13 +270,18 @@ function invalid(place: readonly string[], text: string, path: string, problem: 
 }
 
 /** The line of a key, from 1: below its table's header, or the header itself; undefined when it is written another way. */
-function lineOf(place: readonly string[], text: string): number | undefined {
+function lineOf(place: readonly string[], text: string, nth?: number): number | undefined {
   const key = place.at(-1) ?? ''
   let table: readonly string[] = []
+  let seen = -1
   for (const [index, line] of text.split('\n').entries()) {
     const header = /^\s*\[+\s*([^\]]+?)\s*\]+/.exec(line)?.[1]
     if (header !== undefined) {
       table = keyParts(header)
+      if (/^\s*\[\[/.test(line) && table[0] === place[0]) seen++
+    }
+    if (nth !== undefined && seen !== nth) continue
+    if (header !== undefined) {
       if (startsWith(table, place)) return index + 1
       continue
     }

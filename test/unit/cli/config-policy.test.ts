@@ -124,3 +124,13 @@ newest = 0
     })
   }
 })
+
+it('names the line in the table of a list that is wrong, not in the first one', async () => {
+  const quotas = '[[quota]]\nprefix = "a"\nsize = "1g"\n[[quota]]\nprefix = "b"\nsize = "x"\n'
+  await assert.rejects(parseConfig(quotas, 'slipway.toml'), /slipway\.toml:6: quota\.size is "x"/)
+  const unknown = '[[immutable]]\nrepositories = "a"\ntags = ["v*"]\n[[immutable]]\ntag = ["v*"]\n'
+  await assert.rejects(
+    parseConfig(unknown, 'slipway.toml'),
+    /slipway\.toml:5: immutable\.tag is not a known key/,
+  )
+})

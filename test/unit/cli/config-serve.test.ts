@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { command as serve } from '../../../src/cli/commands/serve.ts'
+import { parseConfig } from '../../../src/cli/config.ts'
 import { type ServeConfig, serveSettings } from '../../../src/cli/config-serve.ts'
 import { parseArguments } from '../../../src/cli/parse-arguments.ts'
 import { trustInstructions } from '../../../src/cli/trust-instructions.ts'
@@ -54,14 +55,7 @@ describe('serveSettings()', () => {
     ['a drain that is no time', ['--drain', 'soon'], {}, /--drain is a time/],
     ['a certificate without a key', ['--tls', 'a.crt'], {}, /auto, off, or CERT,KEY/],
     ['three files', ['--tls', 'a,b,c'], {}, /auto, off, or CERT,KEY/],
-    ['a certificate without a key in the file', [], { tls: { cert: 'a' } }, /both cert and key/],
-    ['files and an authority', [], { tls: { auto: true, cert: 'a', key: 'b' } }, /either auto/],
-    [
-      'a name that is none',
-      [],
-      { tls: { auto: true, names: ['a b'] } },
-      /neither a host name nor an address/,
-    ],
+    ['names of a certificate that is not to be', [], { tls: { names: ['a.lan'] } }, /auto = true/],
   ]
   for (const [name, argv, config, message] of refused) {
     it(`refuses ${name}`, () => {
@@ -81,4 +75,20 @@ describe('trustInstructions()', () => {
   it('makes a file name of an IPv6 address', () => {
     assert.match(trustInstructions({ fingerprint: '' }, '[fd00::1]:5000'), /slipway-fd00-1-5000\.crt/)
   })
+})
+
+describe('[serve] and [gc] of the file', () => {
+  const rows: readonly (readonly [lines: string, want: RegExp])[] = [
+    ['[serve]\nlog = "xml"', /:2: serve\.log is "xml", want json, text or off/],
+    ['[serve]\nlisten = "a:1"\ndrain = "10"', /:3: serve\.drain is "10", want a time/],
+    ['[serve]\ntls.cert = "a"', /:2: serve\.tls .*both cert and key/],
+    ['[serve.tls]\nauto = true\ncert = "a"\nkey = "b"', /:1: serve\.tls .*either auto/],
+    ['[serve.tls]\nauto = true\nnames = ["a b"]', /:3: serve\.tls\.names has "a b", which is neither/],
+    ['[gc]\nevery = "sometimes"', /:2: gc\.every is "sometimes", want a time such as 1h, or off/],
+    ['[gc]\nevery = "1h"\ngrace = "off"', /:3: gc\.grace is "off", want a time such as 24h/],
+  ]
+  for (const [lines, want] of rows)
+    it(`names the line of what is wrong in ${JSON.stringify(lines)}`, async () => {
+      await assert.rejects(parseConfig(lines, 'slipway.toml'), want)
+    })
 })

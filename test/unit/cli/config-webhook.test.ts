@@ -37,18 +37,20 @@ secret = "key"
       load('[[webhook]]\nurl = "http://a/"\nevent = ["push"]\n'),
       /:3: webhook\.event .*nearest is events/,
     )
+    const two = '[[webhook]]\nurl = "http://a/"\n[[webhook]]\nurl = "nope"\n'
+    await assert.rejects(load(two), /slipway\.toml:3: webhook has a url that is none/)
     await assert.rejects(load('[webhook]\nurl = "http://a/"\n'), /must be a list: \[\[webhook\]\]/)
   })
 
   const refused: [string, readonly WebhookConfig[], RegExp][] = [
     ['no url', [{}], /no url/],
-    ['what is no url', [{ url: 'ci.example' }], /a url is not one/],
+    ['what is no url', [{ url: 'ci.example' }], /has a url that is none/],
     ['another scheme', [{ url: 'file:///etc/passwd' }], /not http or https/],
     ['a password', [{ url: 'https://a:geheim@ci.example/' }], /has a password/],
     ['another event', [{ url: 'http://a/', events: ['mount'] }], /push, delete, pull/],
     ['a pattern that is none', [{ url: 'http://a/', repositories: ['A'] }], /the pattern "A"/],
     ['a header that begins another', [{ url: 'http://a/', headers: { a: 'b\r\nc: d' } }], /the header "a"/],
-    ['the same url twice', [{ url: 'http://a/' }, { url: 'http://a' }], /two have the same/],
+    ['the same url twice', [{ url: 'http://a/' }, { url: 'http://a' }], /the same url at a as one before/],
   ]
   for (const [name, configs, message] of refused) {
     it(`refuses ${name}`, () => {
