@@ -9,8 +9,9 @@ export const command: Command = {
   summary: 'Copy the store while it is in use',
   usage: '[OPTIONS] DIR',
   details: `DIR becomes a store with all images, tags and the build cache as they are at one moment, the users and tokens of the
-registry, and the authority of 'serve --tls auto'; to restore is to use it with --root. It is as secret as the store. Where DIR holds an older backup, only what is new is copied. On one file system content is linked and takes no
-space; against the loss of a disk, name a directory on another.`,
+registry, and the authority of 'serve --tls auto'. To restore, use it with --root. It is as secret as the store.
+Where DIR holds an older backup, only what is new is copied. On one file system content is linked and takes no space;
+against the loss of a disk, name a directory on another.`,
   options: {},
   positionals: { min: 1, max: 1 },
   async run(args, terminal) {
