@@ -25,6 +25,8 @@ export interface AccessRequest {
   readonly method: string
   readonly target: Target
   readonly query: URLSearchParams
+  /** The target is another registry's, because there is no repository of ours of this name. */
+  readonly missing?: RepositoryName
   readonly client: ClientInfo
   /** Told who asks as soon as that is known: logs name also who is refused. */
   readonly identified?: (principal: Principal) => void
@@ -39,7 +41,7 @@ export interface ClientInfo {
 }
 
 export interface Access {
-  /** @throws RegistryError `unauthorized` with the challenge, `denied`, `rate-limited` */
+  /** @throws RegistryError `unauthorized` with the challenge, `denied`, `rate-limited`, `name-unknown` */
   authorize(request: AccessRequest): Promise<Grant>
   /** For paths that are not the distribution API's: who it is. @throws RegistryError `unauthorized`, `rate-limited` */
   identify(client: ClientInfo): Promise<Grant>

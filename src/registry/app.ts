@@ -127,7 +127,7 @@ async function serve(context: Context, request: FastifyRequest, reply: FastifyRe
   const [path = '', ...search] = request.raw.url?.split('?') ?? []
   const query = new URLSearchParams(search.join('?'))
   const asked = parseTarget(path)
-  const { target, namespace } = (await context.names?.resolve(asked, request.method, query)) ?? {
+  const { target, namespace, missing } = (await context.names?.resolve(asked, request.method, query)) ?? {
     target: asked,
   }
   if (namespace !== undefined) reply.header('OCI-Namespace', namespace)
@@ -137,8 +137,14 @@ async function serve(context: Context, request: FastifyRequest, reply: FastifyRe
     request.trace.principal = principal
   }
   const { principal, may } =
-    (await context.access?.authorize({ method: request.method, target, query, client, identified })) ??
-    everyoneMay
+    (await context.access?.authorize({
+      method: request.method,
+      target,
+      query,
+      client,
+      identified,
+      ...(missing !== undefined && { missing }),
+    })) ?? everyoneMay
   identified(principal)
   const handlers = handlersOf(target)
   const handler = new Map(Object.entries(handlers)).get(request.method)

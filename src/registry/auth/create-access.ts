@@ -57,7 +57,7 @@ export function createAccess(deps: AccessDeps): Access {
       const authentication = await enter(client)
       return authentication === undefined ? everyoneMay : grantOf(authentication)
     },
-    async authorize({ method, target, client, identified }) {
+    async authorize({ method, target, missing, client, identified }) {
       const authentication = await enter(client)
       if (authentication === undefined) return everyoneMay
       identified?.(authentication.identity.principal)
@@ -67,7 +67,11 @@ export function createAccess(deps: AccessDeps): Access {
         requireCatalog(authentication, client)
         // The right to list covers what its owner may pull; no token names all of that.
         return grantOf({ ...authentication, claims: undefined })
-      } else requireAction(authentication, client, actionOf(method, target), target.name)
+      } else {
+        const action = actionOf(method, target)
+        if (missing !== undefined) requireForeign(authentication, action, target.name, missing)
+        requireAction(authentication, client, action, target.name)
+      }
       return grantOf(authentication)
     },
   }
@@ -102,6 +106,20 @@ function requireAction(
   if (isAllowed && (claims === undefined || isGranted(claims.access, action, name))) return
   const what = `${WORDS[action]} ${name}`
   refuse(authentication, client, isAllowed, what, scopeFor(action, name))
+}
+
+/**
+ * Whoever may have what was asked for, and nothing of the other registry, is told that it is not there, as without that
+ * registry: clients look for what they are about to push.
+ */
+function requireForeign(
+  { identity }: Authentication,
+  action: RepositoryAction,
+  name: RepositoryName,
+  missing: RepositoryName,
+): void {
+  if (identity.may(action, name) || !identity.may(action, missing)) return
+  throw new RegistryError('name-unknown', `Cannot find repository ${missing}: nothing has been pushed to it`)
 }
 
 function requireCatalog(authentication: Authentication, client: ClientInfo): void {

@@ -20,6 +20,8 @@ export interface Resolved {
   readonly target: Target
   /** The registry that was asked for with `ns`, for the answer's `OCI-Namespace`. */
   readonly namespace?: string
+  /** The name as it was asked for, where there is no repository of ours of that name and another registry's is meant. */
+  readonly missing?: RepositoryName
 }
 
 export interface NameResolver {
@@ -56,8 +58,9 @@ export function createNameResolver({ repositories, defaultHost, isProxy }: NameR
       const meant = nameElsewhere(target.name, defaultHost)
       if (meant === undefined) return { target }
       const isForeign = parseReference(target.name).registry !== undefined
-      const isMeant = isForeign || (isMirrored(target, method) && !(await isOwn(target.name)))
-      return { target: isMeant ? { ...target, name: meant } : target }
+      if (isForeign) return { target: { ...target, name: meant } }
+      if (!isMirrored(target, method) || (await isOwn(target.name))) return { target }
+      return { target: { ...target, name: meant }, missing: target.name }
     },
   }
 }

@@ -355,3 +355,34 @@ describe('createAccess()', async () => {
     assert.doesNotMatch(JSON.stringify([response.headers, response.body]), /some-name|some-password/)
   })
 })
+
+describe("createAccess(), where names that are not ours are another registry's", async () => {
+  const registry = await openGuarded({
+    rights: { repositories: { ...rights.repositories, 'docker.io/**': { ben: ['pull'] } } },
+    defaultHost: 'docker.io',
+  })
+  const { http } = registry
+
+  it('tells whoever may push to a name that it is not there yet, not that the other registry is forbidden', async () => {
+    for (const path of ['manifests/1', 'tags/list', `referrers/${digestOf('x')}`])
+      await http
+        .get(`/v2/team/new/${path}`)
+        .auth('anna', passwordOf('anna'))
+        .expect(404)
+        .expect(isError('NAME_UNKNOWN'))
+  })
+
+  it('tells others nothing of what is there', async () => {
+    await http
+      .get('/v2/other/new/manifests/1')
+      .auth('anna', passwordOf('anna'))
+      .expect(403)
+      .expect(isError('DENIED'))
+    await http.get('/v2/team/new/manifests/1').expect(401)
+  })
+
+  it('lets whoever may ask the other registry ask it', async () => {
+    const asked = http.get('/v2/team/new/manifests/1').auth('ben', passwordOf('ben'))
+    await asked.expect(404).expect(isError('MANIFEST_UNKNOWN'))
+  })
+})

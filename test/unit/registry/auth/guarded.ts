@@ -13,6 +13,8 @@ import { createRights, type RightsTable } from '../../../../src/registry/auth/ri
 import { tokenRoutes } from '../../../../src/registry/auth/token-endpoint.ts'
 import { openUserFile } from '../../../../src/registry/auth/user-file.ts'
 import { createVerifiedPasswords } from '../../../../src/registry/auth/verified-passwords.ts'
+import { createNameResolver } from '../../../../src/registry/proxy/resolve-name.ts'
+import { createRepositoryStore } from '../../../../src/registry/store-repositories.ts'
 import { type AccessRecords, createAccessRecords } from '../../../../src/store/access-rows.ts'
 import { openRegistry, type TestRegistry } from '../client.ts'
 import { openTestStore } from '../support.ts'
@@ -36,6 +38,8 @@ export interface GuardedOptions {
   readonly trusted?: readonly string[]
   readonly failedLoginsPerMinute?: number
   readonly requestsPerMinute?: number
+  /** Of names that are not our own. Nothing is fetched. */
+  readonly defaultHost?: string
 }
 
 export const passwordOf = (name: string): string => `${name}'s password`
@@ -84,6 +88,13 @@ export async function openGuarded(options: GuardedOptions = {}): Promise<Guarded
   const registry = await openRegistry({
     disk,
     app: {
+      ...(options.defaultHost !== undefined && {
+        names: createNameResolver({
+          repositories: createRepositoryStore({ store: disk.store }),
+          defaultHost: options.defaultHost,
+          isProxy: true,
+        }),
+      }),
       access: createAccess({ ...common, requestsPerMinute: options.requestsPerMinute ?? 0 }),
       extras: [tokenRoutes({ ...common, issuer: createTokenIssuer(key, now) })],
     },
