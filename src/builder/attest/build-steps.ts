@@ -3,6 +3,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { digestAlgorithm, digestHex } from '../../oci/digest.ts'
 import type { CopySource } from '../ops/copy-spec.ts'
 import type { MountDefinition, OpDefinition, RunDefinition } from '../plan/op-definition.ts'
+import { inOrder } from '../solve/order.ts'
 import type { Op, Vertex } from '../solve/vertex.ts'
 
 export interface BuildSteps {
@@ -30,7 +31,7 @@ export interface MountedSecret {
 }
 
 export function buildSteps(target: Vertex, definitionOf: (op: Op) => OpDefinition | undefined): BuildSteps {
-  const vertices = inOrder(target)
+  const vertices = inOrder([target])
   const ids = new Map(vertices.map(({ digest }, index) => [digest, `step${index}`]))
   const definitions = vertices.map(({ op }) => definitionOf(op))
   const transfers = definitions.filter(isTransfer)
@@ -155,21 +156,4 @@ function withoutCredentials(url: string): string {
 /** `{ sha256: 'ab..' }` */
 function digestSet(digest: Digest): Readonly<Record<string, string>> {
   return { [digestAlgorithm(digest)]: digestHex(digest) }
-}
-
-/** Inputs first, each once; without recursion, because a Dockerfile may be very long. */
-function inOrder(target: Vertex): readonly Vertex[] {
-  const ordered = new Map<Digest, Vertex>()
-  const stack = [{ vertex: target, isReady: false }]
-  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-    const { vertex, isReady } = top
-    if (ordered.has(vertex.digest)) continue
-    if (isReady) {
-      ordered.set(vertex.digest, vertex)
-      continue
-    }
-    stack.push({ vertex, isReady: true })
-    for (const input of vertex.inputs.toReversed()) stack.push({ vertex: input, isReady: false })
-  }
-  return [...ordered.values()]
 }

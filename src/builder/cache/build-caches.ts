@@ -5,15 +5,9 @@ import { createImageLayers, type ImageLayers } from '../images/image-layers.ts'
 import type { ImageRegistries } from '../images/registry-source.ts'
 import { createEqualResults } from '../solve/equal-results.ts'
 import { createExplainer, type ExplainedRecords, type Explanation } from '../solve/explain.ts'
+import { inOrder } from '../solve/order.ts'
 import { withProgress } from '../solve/progress.ts'
-import {
-  inOrder,
-  isLayerLost,
-  type Solution,
-  type SolveDeps,
-  type SolvedStep,
-  solve,
-} from '../solve/solver.ts'
+import { isLayerLost, type Solution, type SolveDeps, type SolvedStep, solve } from '../solve/solver.ts'
 import type { Result, ResultLayer, Vertex } from '../solve/vertex.ts'
 import type { DocumentedStep } from './cache-document.ts'
 import type { CacheSource, CacheTarget } from './cache-end.ts'

@@ -10,6 +10,7 @@ import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError, withSpan } from '../errors.ts'
 import type { Explainer, Explanation, Reason } from './explain.ts'
 import { type Aftermath, createAftermath, type OnFailure } from './failure.ts'
+import { inOrder } from './order.ts'
 import type { ProgressEvent, ProgressSink } from './progress.ts'
 import { type CachedStep, createStepCache, type StepCache, type StepCacheDeps } from './step-cache.ts'
 import {
@@ -277,23 +278,6 @@ function layersOf(targets: readonly Vertex[]): ReadonlySet<Digest> {
     for (let vertex: Vertex | undefined = target; vertex !== undefined; vertex = vertex.inputs[0])
       found.add(vertex.digest)
   return found
-}
-
-/** Every vertex once, inputs first. Walks without recursion: a Dockerfile may be very long. */
-export function inOrder(targets: readonly Vertex[]): readonly Vertex[] {
-  const ordered = new Map<Digest, Vertex>()
-  const stack = targets.toReversed().map(vertex => ({ vertex, ready: false }))
-  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-    const { vertex, ready } = top
-    if (ordered.has(vertex.digest)) continue
-    if (ready) {
-      ordered.set(vertex.digest, vertex)
-      continue
-    }
-    stack.push({ vertex, ready: true })
-    for (const input of vertex.inputs.toReversed()) stack.push({ vertex: input, ready: false })
-  }
-  return [...ordered.values()]
 }
 
 function required(memo: ReadonlyMap<Digest, Promise<Solution>>, vertex: Vertex): Promise<Solution> {
