@@ -61,7 +61,8 @@ async function removeOtherBoots(linux: Linux, snapshots: string, current: string
  */
 export async function deleteContainer(directory: string): Promise<void> {
   const runtime = readIfThere(`${directory}/runtime`)
-  if (runtime === undefined) return
+  // Empty: who made the file was killed before it wrote the path, so before it started the runtime.
+  if (runtime === undefined || runtime === '') return
   const id = directory.slice(directory.lastIndexOf('/') + 1)
   const child = spawn(runtime, ['--root', `${directory}/private/state`, 'delete', '--force', id], {
     stdio: 'ignore',
