@@ -16,7 +16,6 @@ import { describe, type TestContext, test } from 'node:test'
 import type { ContainerProcess } from '../../src/builder/exec/executor.ts'
 import { NO_LIMITS } from '../../src/builder/exec/limits.ts'
 import { createRuntimeExecutor } from '../../src/builder/exec/runtime-executor.ts'
-import { readChanges } from '../../src/builder/snapshot/diff.ts'
 import { createOverlaySnapshotter } from '../../src/builder/snapshot/overlay-snapshotter.ts'
 import type { ActiveSnapshot } from '../../src/builder/snapshot/snapshotter.ts'
 import { removeStaleState } from '../../src/builder/snapshot/stale-state.ts'
@@ -97,7 +96,7 @@ async function open(t: TestContext, items: readonly TarItem[] = []) {
 
 async function changed(active: ActiveSnapshot): Promise<string[]> {
   const paths: string[] = []
-  for await (const { entry } of readChanges(active.upperDirectory, nothing, never)) paths.push(entry.path)
+  for await (const { entry } of active.changes(nothing, never)) paths.push(entry.path)
   return paths
 }
 
@@ -115,7 +114,7 @@ describe('the runtime executor', { skip }, () => {
     try {
       await using box = await open(t)
       assert.equal((await box.run({})).exitCode, 0)
-      const modes = ['dev', 'proc', 'sys'].map(name => statSync(`${box.active.upperDirectory}/${name}`).mode)
+      const modes = ['dev', 'proc', 'sys'].map(name => statSync(`${box.active.directory}/${name}`).mode)
       assert.deepEqual(
         modes.map(mode => mode & 0o7777),
         [0o755, 0o755, 0o755],
@@ -229,8 +228,7 @@ describe('the runtime executor', { skip }, () => {
       [],
     )
     await mounted(box.active.mounts, root => assert.deepEqual(readdirSync(`${root}/etc`), []))
-    for await (const { entry } of readChanges(box.active.upperDirectory, nothing, never))
-      assert.equal(entry.mtime, 5)
+    for await (const { entry } of box.active.changes(nothing, never)) assert.equal(entry.mtime, 5)
   })
 
   test('files that were there keep their content below the mounts', async t => {
@@ -369,6 +367,5 @@ const TMPFS_MAGIC = 0x01021994
 /** Resolves when the step has made its mark. */
 async function started(active: ActiveSnapshot): Promise<void> {
   const { watch } = await import('node:fs/promises')
-  for await (const _event of watch(active.upperDirectory))
-    if (existsSync(`${active.upperDirectory}/started`)) return
+  for await (const _event of watch(active.directory)) if (existsSync(`${active.directory}/started`)) return
 }

@@ -1,9 +1,8 @@
-/** What `readChanges` makes of an upper directory, written through a real overlay. */
+/** What an active snapshot tells of what was written through its mounts. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { lstatSync, readFileSync } from 'node:fs'
 import { describe, type TestContext, test } from 'node:test'
-import { readChanges } from '../../src/builder/snapshot/diff.ts'
 import { createOverlaySnapshotter } from '../../src/builder/snapshot/overlay-snapshotter.ts'
 import type { FileTree, TreeNode } from '../../src/builder/tree/file-tree.ts'
 import { loadLinux } from '../../src/linux/linux.ts'
@@ -61,7 +60,7 @@ async function changes(t: TestContext, lower: readonly TarItem[], script: string
   await using active = await snapshotter.prepare(base)
   await mounted(active.mounts, root => execFileSync('sh', ['-euc', `umask 022\n${script}`], { cwd: root }))
   const items: TarItem[] = []
-  for await (const item of readChanges(active.upperDirectory, treeOf(lower), never)) items.push(item)
+  for await (const item of active.changes(treeOf(lower), never)) items.push(item)
   // Also proves that entries and bodies fit each other.
   for await (const _chunk of writeTar(items));
   return items
@@ -186,7 +185,7 @@ const rows: readonly (readonly [name: string, script: string, want: readonly str
   ],
 ]
 
-describe('readChanges()', { skip: needsRoot }, () => {
+describe("an active snapshot's changes()", { skip: needsRoot }, () => {
   for (const [name, script, want] of rows)
     test(name, async t => assert.deepEqual(outline(await changes(t, LOWER, script)), want))
 
@@ -251,7 +250,7 @@ describe('readChanges()', { skip: needsRoot }, () => {
     await using active = await snapshotter.prepare(digestOf('base'))
     await mounted(active.mounts, root => linux.lsetxattr(`${root}/f`, 'user.new', Buffer.from('1')))
     const items: TarItem[] = []
-    for await (const item of readChanges(active.upperDirectory, treeOf(LOWER), never)) items.push(item)
+    for await (const item of active.changes(treeOf(LOWER), never)) items.push(item)
     assert.deepEqual(outline(items), ['file f 644'])
   })
 

@@ -33,7 +33,7 @@ describe('createOverlaySnapshotter()', { skip: needsRoot }, () => {
     const left = readdirSync(`${directory}`).filter(
       name => name.startsWith('tmp-') && !name.endsWith('.lock'),
     )
-    assert.deepEqual(left, [active.upperDirectory.split('/').at(-2)])
+    assert.deepEqual(left, [active.directory.split('/').at(-2)])
   })
 
   test('does not trust snapshots of another boot', async t => {
@@ -63,7 +63,7 @@ describe('createOverlaySnapshotter()', { skip: needsRoot }, () => {
     assert.equal(await user.has(digestOf('c')), false)
     await using active = await user.prepare(digestOf('b'))
     assert.equal((await prune()).count, 0)
-    assert.ok(existsSync(active.upperDirectory))
+    assert.ok(existsSync(active.directory))
     await mounted(active.mounts, top => assert.deepEqual(readdirSync(top).sort(), ['f', 'g']))
     user[Symbol.dispose]()
     const { count, bytes } = await prune()

@@ -37,15 +37,10 @@ export async function copyContext(
   { signal, status }: Pick<OpContext, 'signal' | 'status'>,
 ): Promise<ActiveSnapshot> {
   const { path } = await select(definition, tree)
-  const [{ applyLayer }, { loadLinux }] = await Promise.all([
-    import('../snapshot/apply.ts'),
-    import('../../linux/linux.ts'),
-  ])
   status(`copying ${definition.source === '' ? 'the build context' : JSON.stringify(definition.source)}`)
   await using undo = new AsyncDisposableStack()
   const copy = undo.use(await snapshotter.prepare(undefined))
-  const tar = writeTar(rootfsItems(treeAt(tree, path), signal))
-  await applyLayer(tar, { linux: await loadLinux(), directory: copy.upperDirectory, lower: [], signal })
+  await copy.apply(writeTar(rootfsItems(treeAt(tree, path), signal)), signal)
   undo.move()
   return copy
 }

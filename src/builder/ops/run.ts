@@ -100,17 +100,15 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
           output: tail.lines(),
           log: log.path,
           isOutOfMemory: outOfMemoryKills() > killsBefore,
-          isDiskFull: await isFull(snapshot.upperDirectory),
+          isDiskFull: await isFull(snapshot.directory),
         })
         context.keep?.(
           createScene({ executor, rootfs: snapshot.mounts, process: () => process, owned: owned.move() }),
         )
         throw error
       }
-      const { readChanges } = await import('../snapshot/diff.ts')
-      const { upperDirectory, lowerDirectories } = snapshot
-      const changes = writeTar(readChanges(upperDirectory, tree, context.signal, lowerDirectories))
-      const layer = await storeLayer(changes, deps, context)
+      const changes = snapshot.changes(tree, context.signal)
+      const layer = await storeLayer(writeTar(changes), deps, context)
       await snapshot.commit(extendChain(parent.chainID, layer.diffID))
       return layer
     },

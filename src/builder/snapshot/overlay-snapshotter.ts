@@ -16,6 +16,7 @@ import { type Digest, digestHex } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
 import { applyLayer } from './apply.ts'
+import { readChanges } from './diff.ts'
 import { copyRootMetadata } from './node-metadata.ts'
 import { createOwnedDirectory, type OwnedDirectory } from './owned-directory.ts'
 import { requireRoot } from './privilege.ts'
@@ -79,14 +80,19 @@ export function createOverlaySnapshotter({ root }: { readonly root: string }): S
       const chain = await needChain(parent)
       const work = createSnapshotDirectory(linux, directory, parent)
       copyRootMetadata(linux, chain[0], `${work.path}/fs`)
-      return openActive(work, directory, chain)
+      return openActive(linux, work, directory, chain)
     },
 
     [Symbol.dispose]: () => inUse?.[Symbol.dispose](),
   }
 }
 
-function openActive(work: OwnedDirectory, directory: string, chain: readonly string[]): ActiveSnapshot {
+function openActive(
+  linux: Linux,
+  work: OwnedDirectory,
+  directory: string,
+  chain: readonly string[],
+): ActiveSnapshot {
   const upperDirectory = `${work.path}/fs`
   const workDirectory = `${work.path}/work`
   mkdirSync(workDirectory)
@@ -94,8 +100,9 @@ function openActive(work: OwnedDirectory, directory: string, chain: readonly str
     mounts: [
       chain.length === 0 ? bindMount(upperDirectory) : overlayMount(upperDirectory, workDirectory, chain),
     ],
-    upperDirectory,
-    lowerDirectories: chain,
+    directory: upperDirectory,
+    changes: (lower, signal) => readChanges(upperDirectory, lower, signal, chain),
+    apply: (tar, signal) => applyLayer(tar, { linux, directory: upperDirectory, lower: chain, signal }),
     async commit(name) {
       await removeTree(workDirectory)
       await work.publish(snapshotPath(directory, name))

@@ -1,4 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
+import type { TarItem } from '../../oci/tar/writer.ts'
+import type { FileTree } from '../tree/file-tree.ts'
 
 /**
  * One mount, as mount(2) takes it; but each lower directory of an overlay is an option of its own, `lowerdir+=PATH`,
@@ -36,10 +38,17 @@ export interface Snapshotter {
 export interface ActiveSnapshot extends AsyncDisposable {
   /** What to mount to see and change the whole. */
   readonly mounts: readonly Mount[]
-  /** The directory that holds only what was written: files, overlay whiteouts (0:0 devices), opaque directories. */
-  readonly upperDirectory: string
-  /** The directories of the layers below, topmost first, where a file has its time to the nanosecond. */
-  readonly lowerDirectories: readonly string[]
+  /** Absolute path of a directory of ours on the disk that takes what is written. */
+  readonly directory: string
+  /**
+   * What was written, as the items of a layer, in an order that depends on names alone. Nothing of it is mounted, and
+   * nobody writes, while it is read.
+   * @param lower what the parent holds, as its layers say it
+   * @throws BuildError `run-failed` for what no layer can hold; the signal's reason
+   */
+  changes(lower: FileTree, signal: AbortSignal): AsyncIterable<TarItem>
+  /** Unpacks a layer (see `Snapshotter.apply`) into a snapshot without a parent, to which nothing was written yet. */
+  apply(tar: AsyncIterable<Buffer>, signal: AbortSignal): Promise<void>
   /** Turns what was written into the committed snapshot `name`. Afterwards disposing does nothing. */
   commit(name: Digest): Promise<void>
 }

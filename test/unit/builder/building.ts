@@ -7,6 +7,7 @@ import type { BuildDeps, BuildOptions, BuildResult } from '../../../src/builder/
 import type { ContainerProcess } from '../../../src/builder/exec/executor.ts'
 import { NO_LIMITS } from '../../../src/builder/exec/limits.ts'
 import { createSources } from '../../../src/builder/fetch/sources.ts'
+import { readChanges } from '../../../src/builder/snapshot/diff.ts'
 import type { ActiveSnapshot, Snapshotter } from '../../../src/builder/snapshot/snapshotter.ts'
 import type { ProgressEvent } from '../../../src/builder/solve/progress.ts'
 import { type ImageConfig, parseImageConfig } from '../../../src/oci/config.ts'
@@ -178,8 +179,11 @@ function fakeSnapshotter(folder: string): Snapshotter {
       const upperDirectory = mkdtempSync(join(folder, 'upper-'))
       const snapshot: ActiveSnapshot = {
         mounts: [{ type: 'bind', source: upperDirectory, options: [] }],
-        upperDirectory,
-        lowerDirectories: [],
+        directory: upperDirectory,
+        changes: (lower, signal) => readChanges(upperDirectory, lower, signal),
+        async apply(tar) {
+          for await (const _ of tar);
+        },
         async commit(name) {
           names.add(name)
         },
