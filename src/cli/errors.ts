@@ -13,6 +13,9 @@ export type CliErrorCode =
   | 'token-exists'
   | 'token-missing'
   | 'interrupted'
+  | 'terminated'
+  /** The terminal was closed. */
+  | 'hung-up'
 
 /** What the user asked for cannot be understood or found. */
 export class CliError extends CodedError<CliErrorCode> {}

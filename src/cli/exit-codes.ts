@@ -12,8 +12,10 @@ const FAILED = 1
 const USAGE = 2
 /** A bug of ours. */
 const BUG = 70
-/** 128 + SIGINT, as shells count. */
-export const EXIT_INTERRUPTED = 130
+/** 128 and the number of the signal, as shells count. */
+const HUNG_UP = 129
+const INTERRUPTED = 130
+const TERMINATED = 143
 
 type Code =
   | BuildErrorCode
@@ -112,7 +114,9 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'page-invalid': FAILED,
   'upstream-failed': FAILED,
   'upstream-unreachable': FAILED,
-  interrupted: EXIT_INTERRUPTED,
+  interrupted: INTERRUPTED,
+  terminated: TERMINATED,
+  'hung-up': HUNG_UP,
 }
 
 export function exitCodeOf(error: unknown): number {

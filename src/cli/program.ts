@@ -4,10 +4,11 @@ import { COMMON_OPTIONS } from './command.ts'
 import { COMMANDS, loadCommand } from './commands.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { CliError } from './errors.ts'
-import { EXIT_INTERRUPTED } from './exit-codes.ts'
+import { exitCodeOf } from './exit-codes.ts'
 import { formatCommandHelp, formatProgramHelp } from './help.ts'
 import { parseArguments } from './parse-arguments.ts'
 import { reportError } from './report.ts'
+import { SIGNALS, type StoppingSignal, stopped } from './signals.ts'
 import type { Terminal } from './terminal.ts'
 import { VERSION } from './version.ts'
 
@@ -15,20 +16,21 @@ import { VERSION } from './version.ts'
 export async function main(): Promise<void> {
   const interrupt = new AbortController()
   const terminal = processTerminal(interrupt.signal)
-  const onSignal = (): void => {
+  const onSignal = (signal: StoppingSignal): void => {
+    const reason = stopped(signal)
     // A second signal means at once.
-    if (interrupt.signal.aborted) process.exit(EXIT_INTERRUPTED)
-    interrupt.abort(new CliError('interrupted', 'Interrupted'))
+    if (interrupt.signal.aborted) process.exit(exitCodeOf(reason))
+    interrupt.abort(reason)
   }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  for (const signal of SIGNALS) process.on(signal, onSignal)
   // A reader that has seen enough (`slipway save app | head -c 512`) ends the command without a complaint.
   process.stdout.on('error', error => {
-    if (!isErrno(error, 'EPIPE')) throw error
+    if (!isReaderGone(error)) throw error
     interrupt.abort(new CliError('output-closed', 'Cannot write to standard output: it is closed'))
   })
   // Progress that nobody reads any more is no reason to stop.
   process.stderr.on('error', error => {
-    if (!isErrno(error, 'EPIPE')) throw error
+    if (!isReaderGone(error)) throw error
   })
   process.on('uncaughtException', error => process.exit(reportError(error, terminal)))
   try {
@@ -37,8 +39,13 @@ export async function main(): Promise<void> {
     // All is cleaned up; what is still open, such as an input on which nothing comes, must not hold us up.
     process.exit(reportError(interrupt.signal.aborted ? interrupt.signal.reason : error, terminal))
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    for (const signal of SIGNALS) process.off(signal, onSignal)
   }
+}
+
+/** A pipe without a reader, or a terminal that was closed. */
+function isReaderGone(error: unknown): boolean {
+  return isErrno(error, 'EPIPE', 'EIO')
 }
 
 async function runCommand(argv: readonly string[], terminal: Terminal): Promise<void> {

@@ -13,7 +13,7 @@ export interface Terminal {
   /** Of Node: `linux`, `x64`. */
   readonly platform: string
   readonly arch: string
-  /** Aborted by the first Ctrl-C or SIGTERM. */
+  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal
   /** Milliseconds since the epoch. */
   now(): number

@@ -90,19 +90,26 @@ describe('kill -9', { skip: cannotRun({ root: true, programs }) }, () => {
   })
 })
 
-describe('Ctrl-C', { skip: cannotRun({ root: true, programs }) }, () => {
-  it('stops the container and cleans up within a second, with exit code 130', async () => {
-    await using world = await createWorld({ base: true })
-    const context = await world.folder('slow', { Dockerfile: 'FROM base:1\nRUN echo started; sleep 600\n' })
-    const child = world.slipway.start(['build', '--network=host', '--progress=plain', '-t', 'slow', context])
-    await waitForOutput(child, /started$/m)
-    const ended = new Promise<number | null>(resolve => child.once('close', resolve))
-    child.kill('SIGINT')
-    assert.equal(await ended, 130)
-    assert.equal(mountsBelow(world.slipway.root), 0)
-    const sleepers = spawn('pgrep', ['-f', '^sleep 600$'], { stdio: 'ignore' })
-    assert.equal(await new Promise(resolve => sleepers.once('close', resolve)), 1)
-  })
+describe('a signal', { skip: cannotRun({ root: true, programs }) }, () => {
+  for (const [signal, seconds, exitCode] of [
+    ['SIGINT', 600, 130],
+    ['SIGTERM', 601, 143],
+    ['SIGHUP', 602, 129],
+  ] as const) {
+    it(`${signal} stops the container and cleans up, with exit code ${exitCode}`, async () => {
+      await using world = await createWorld({ base: true })
+      const step = `RUN echo started; sleep ${seconds}`
+      const context = await world.folder('slow', { Dockerfile: `FROM base:1\n${step}\n` })
+      const child = world.slipway.start(['build', '--network=host', '--progress=plain', '-t', 'slow', context])
+      await waitForOutput(child, /started$/m)
+      const ended = new Promise<number | null>(resolve => child.once('close', resolve))
+      child.kill(signal)
+      assert.equal(await ended, exitCode)
+      assert.equal(mountsBelow(world.slipway.root), 0)
+      const sleepers = spawn('pgrep', ['-f', `^sleep ${seconds}$`], { stdio: 'ignore' })
+      assert.equal(await new Promise(resolve => sleepers.once('close', resolve)), 1)
+    })
+  }
 })
 
 async function waitForOutput(child: ChildProcess, pattern: RegExp): Promise<void> {

@@ -159,7 +159,7 @@ describe('build --on-error=shell', { skip: cannotRun({ root: true, programs: ['r
       process.kill(Number(pid), 'SIGTERM')
     })
     const code = await new Promise<number | null>(resolve => child.once('close', resolve))
-    assert.equal(code, 130, screen)
+    assert.equal(code, 143, screen)
     assertNothingLeft()
   })
 })

@@ -161,7 +161,7 @@ describe('operations of serve', () => {
     while (await isListening(host));
     process.kill('SIGTERM')
     const [code] = await once(process, 'close')
-    assert.equal(code, 130)
+    assert.equal(code, 143)
   })
 })
 

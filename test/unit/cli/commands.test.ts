@@ -340,8 +340,12 @@ describe('slipway', { concurrency: 2 }, () => {
     assert.equal(stderr, '')
   })
 
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    it(`ends with 130 on ${signal}, while it waits for input, and leaves nothing behind`, async () => {
+  for (const [signal, exitCode, said] of [
+    ['SIGINT', 130, 'Interrupted'],
+    ['SIGTERM', 143, 'Terminated'],
+    ['SIGHUP', 129, 'Hung up: the terminal was closed'],
+  ] as const) {
+    it(`ends with ${exitCode} on ${signal}, while it waits for input, and leaves nothing behind`, async () => {
       const root = join(folder, `${signal}-store`)
       const child = start(['import', '-', 'app', '--root', root])
       const closed = once(child, 'close')
@@ -352,8 +356,8 @@ describe('slipway', { concurrency: 2 }, () => {
         await new Promise(resolve => setImmediate(resolve))
       child.kill(signal)
       const [code] = await closed
-      assert.equal(code, 130, await stderr)
-      assert.equal(await stderr, 'error: Interrupted\n')
+      assert.equal(code, exitCode, await stderr)
+      assert.equal(await stderr, `error: ${said}\n`)
       assert.deepEqual(await readdir(join(root, 'ingest')), [])
     })
   }

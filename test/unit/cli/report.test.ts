@@ -133,6 +133,8 @@ describe('exitCodeOf()', () => {
     ['a refused system call of ours', new LinuxError('mount', 1, '/x'), 1],
     ['a call that no caller may make', systemError('EBADF', 'read'), 70],
     ['an interruption', new CliError('interrupted', ''), 130],
+    ['a request to end', new CliError('terminated', ''), 143],
+    ['a terminal that was closed', new CliError('hung-up', ''), 129],
     ['a bug', new TypeError('x'), 70],
     ['something that is no error', undefined, 70],
   ]
