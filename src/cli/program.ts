@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { homedir, userInfo } from 'node:os'
 import { isErrno } from '../oci/errors.ts'
+import { createWorkflowLog } from './ci/workflow-log.ts'
 import { COMMON_OPTIONS } from './command.ts'
 import { COMMANDS, loadCommand } from './commands.ts'
 import { didYouMean } from './did-you-mean.ts'
@@ -101,13 +103,16 @@ async function findCommand(name: string): ReturnType<typeof loadCommand> {
 }
 
 function processTerminal(signal: AbortSignal): Terminal {
+  const workflow =
+    process.env.GITHUB_ACTIONS === 'true' ? createWorkflowLog(process.stderr, randomUUID()) : undefined
   return {
     // Opened when a command reads it.
     get stdin() {
       return process.stdin
     },
     stdout: process.stdout,
-    stderr: process.stderr,
+    stderr: workflow?.stream ?? process.stderr,
+    ...(workflow && { workflow }),
     env: process.env,
     workingDirectory: process.cwd(),
     // An empty HOME would put everything into the working directory.

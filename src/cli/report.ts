@@ -1,6 +1,7 @@
 import type { SourceSpan } from '../builder/dockerfile/source.ts'
 import { BuildError } from '../builder/errors.ts'
 import { CodedError } from '../oci/errors.ts'
+import { annotateError } from './ci/annotations.ts'
 import { CliError } from './errors.ts'
 import { exitCodeOf } from './exit-codes.ts'
 import { failedRunOf } from './failed-run.ts'
@@ -13,10 +14,13 @@ import type { Terminal } from './terminal.ts'
 const FRAME_LINES = 20
 const FRAME_COLUMNS = 400
 
+export type ReportTerminal = Pick<Terminal, 'stderr' | 'env' | 'workflow' | 'workingDirectory'>
+
 /** Tells a person what went wrong, where, and what to do; returns the exit code. Never a stack trace, unless asked. */
-export function reportError(error: unknown, terminal: Pick<Terminal, 'stderr' | 'env'>): number {
+export function reportError(error: unknown, terminal: ReportTerminal): number {
   const isForNobody = error instanceof CliError && error.code === 'output-closed'
   if (!isForNobody) terminal.stderr.write(formatError(error))
+  annotateError(error, terminal)
   if (terminal.env.SLIPWAY_DEBUG === '1' && error instanceof Error)
     terminal.stderr.write(`${stackOf(error)}\n`)
   return exitCodeOf(error)

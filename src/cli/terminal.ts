@@ -1,10 +1,13 @@
 import type { Readable, Writable } from 'node:stream'
+import type { WorkflowLog } from './ci/workflow-log.ts'
 
 /** The edges of the process, as commands see them. */
 export interface Terminal {
   readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown }
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
+  /** Where standard error is the log of a GitHub Actions job; `stderr` is then its stream. */
+  readonly workflow?: WorkflowLog
   readonly env: Readonly<Record<string, string | undefined>>
   /** Absolute. */
   readonly workingDirectory: string

@@ -100,7 +100,14 @@ describe('a signal', { skip: cannotRun({ root: true, programs }) }, () => {
       await using world = await createWorld({ base: true })
       const step = `RUN echo started; sleep ${seconds}`
       const context = await world.folder('slow', { Dockerfile: `FROM base:1\n${step}\n` })
-      const child = world.slipway.start(['build', '--network=host', '--progress=plain', '-t', 'slow', context])
+      const child = world.slipway.start([
+        'build',
+        '--network=host',
+        '--progress=plain',
+        '-t',
+        'slow',
+        context,
+      ])
       await waitForOutput(child, /started$/m)
       const ended = new Promise<number | null>(resolve => child.once('close', resolve))
       child.kill(signal)

@@ -1,4 +1,5 @@
 import { type Digest, digestOf } from '../../oci/digest.ts'
+import type { SourceSpan } from '../dockerfile/source.ts'
 import type { OpContext } from './vertex.ts'
 
 /** What happens in a build, as it happens. Times are milliseconds of a monotonic clock. */
@@ -16,7 +17,13 @@ export type ProgressEvent =
   | { readonly kind: 'done'; readonly vertex: Digest; readonly at: number }
   | { readonly kind: 'failed'; readonly vertex: Digest; readonly message: string; readonly at: number }
   | { readonly kind: 'canceled'; readonly vertex: Digest; readonly at: number }
-  | { readonly kind: 'warning'; readonly text: string }
+  | {
+      readonly kind: 'warning'
+      readonly text: string
+      /** Of the lint rule that found it, with its place. */
+      readonly rule?: string
+      readonly span?: SourceSpan
+    }
 
 /**
  * A promise is for a step's output: the step waits for it before it prints more, so that a reader who is slow is not

@@ -20,6 +20,7 @@ import { readStepOptions, STEP_OPTIONS } from '../build/step-options.ts'
 import { type BuildInput, findInput, parseBuildContexts } from '../build-inputs.ts'
 import { formatSummary, formatWarnings } from '../build-summary.ts'
 import { buildDeps, openSources } from '../build-wiring.ts'
+import { annotateWarnings } from '../ci/annotations.ts'
 import { type Command, usage } from '../command.ts'
 import { formatExplanations } from '../explanations.ts'
 import { failedRunOf } from '../failed-run.ts'
@@ -141,11 +142,12 @@ dest=- is standard output, and what oci and tar take without dest=. Images (stor
     }
     // Who reads lines of JSON wants nothing else among them.
     if (mode === 'rawjson') {
-      for (const { text } of result.warnings) await progress.sink({ kind: 'warning', text })
+      for (const warning of result.warnings) await progress.sink({ kind: 'warning', ...warning })
       return
     }
     const tookMs = terminal.monotonicMs() - startedAt
     const { listen } = session.settings
+    annotateWarnings(result.warnings, terminal)
     terminal.stderr.write(
       `${formatWarnings(result.warnings)}${formatSummary(options, result, { listen, tookMs })}`,
     )

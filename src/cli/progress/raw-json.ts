@@ -1,4 +1,5 @@
 import type { ProgressEvent } from '../../builder/solve/progress.ts'
+import { describeRule, ruleURL } from '../build/lint-rules.ts'
 import type { Terminal } from '../terminal.ts'
 import { drained } from './drained.ts'
 import type { ProgressRenderer } from './renderer.ts'
@@ -13,12 +14,13 @@ export function createRawJsonProgress(
   const time = (at: number): string => new Date(epoch + at).toISOString()
   const steps = new Map<string, { digest: string; name: string; started: string }>()
   const write = (record: object): void => {
-    terminal.stderr.write(`${JSON.stringify(record)}\n`)
+    // Written otherwise, or GitHub's runner would obey what it finds in the line, and our guard against that break it.
+    terminal.stderr.write(`${JSON.stringify(record).replaceAll('##[', '#\\u0023[')}\n`)
   }
 
   const sink = (event: ProgressEvent): void | Promise<void> => {
     if (event.kind === 'warning') {
-      write({ warnings: [{ level: 1, short: Buffer.from(event.text).toString('base64') }] })
+      write({ warnings: [warningRecord(event)] })
       return
     }
     const digest = event.vertex
@@ -30,7 +32,8 @@ export function createRawJsonProgress(
       return drained(terminal.stderr)
     }
     if (event.kind === 'status') {
-      write({ statuses: [{ vertex: digest, id: event.text, timestamp: time(event.at) }] })
+      const at = time(event.at)
+      write({ statuses: [{ id: event.text, vertex: digest, current: 0, timestamp: at, started: at }] })
       return
     }
     if (event.kind === 'started' || event.kind === 'cached') {
@@ -51,4 +54,29 @@ export function createRawJsonProgress(
     write({ vertexes: [{ ...step, completed: time(event.at), ...error }] })
   }
   return { sink, finish: () => undefined }
+}
+
+function warningRecord({
+  text,
+  rule,
+  span,
+}: Extract<ProgressEvent, { kind: 'warning' }>): Readonly<Record<string, unknown>> {
+  const short = `${rule === undefined ? '' : `${rule}: `}${text}${span === undefined ? '' : ` (line ${span.startLine})`}`
+  return {
+    level: 1,
+    short: base64(short),
+    ...(rule !== undefined && { detail: [base64(describeRule(rule))], url: ruleURL(rule) }),
+    ...(span !== undefined && {
+      sourceInfo: {
+        filename: span.source.name,
+        data: base64(span.source.text),
+        language: 'Dockerfile',
+      },
+      range: [{ start: { line: span.startLine }, end: { line: span.endLine } }],
+    }),
+  }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64')
 }

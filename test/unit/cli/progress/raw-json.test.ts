@@ -38,7 +38,17 @@ describe('rawjson progress', () => {
             },
           ],
         },
-        { statuses: [{ vertex: digest, id: '5 MB', timestamp: '2026-01-01T00:00:00.600Z' }] },
+        {
+          statuses: [
+            {
+              id: '5 MB',
+              vertex: digest,
+              current: 0,
+              timestamp: '2026-01-01T00:00:00.600Z',
+              started: '2026-01-01T00:00:00.600Z',
+            },
+          ],
+        },
         { vertexes: [{ digest: other, name: 'COPY b c', started: at, completed: at, cached: true }] },
         {
           vertexes: [
@@ -48,5 +58,36 @@ describe('rawjson progress', () => {
         { warnings: [{ level: 1, short: Buffer.from('w').toString('base64') }] },
       ],
     )
+  })
+  it('tells of a lint rule and the place, as BuildKit does', () => {
+    const terminal = fakeTerminal()
+    const source = { name: 'Dockerfile', text: 'from scratch AS base\n' }
+    const text = "'AS' and 'from' keywords' casing do not match"
+    createRawJsonProgress(terminal).sink({
+      kind: 'warning',
+      rule: 'FromAsCasing',
+      text,
+      span: { source, startLine: 1, endLine: 1 },
+    })
+    const { detail, ...warning } = JSON.parse(terminal.stderr.text).warnings[0]
+    assert.equal(detail.length, 1)
+    assert.deepEqual(warning, {
+      level: 1,
+      short: Buffer.from(`FromAsCasing: ${text} (line 1)`).toString('base64'),
+      url: 'https://docs.docker.com/go/dockerfile/rule/from-as-casing/',
+      sourceInfo: {
+        filename: 'Dockerfile',
+        data: Buffer.from(source.text).toString('base64'),
+        language: 'Dockerfile',
+      },
+      range: [{ start: { line: 1 }, end: { line: 1 } }],
+    })
+  })
+
+  it('writes names so that a CI job finds no command in them', () => {
+    const terminal = fakeTerminal()
+    createRawJsonProgress(terminal).sink(stepEvents('RUN echo "##[error]x"').started(0))
+    assert.doesNotMatch(terminal.stderr.text, /##\[/)
+    assert.equal(JSON.parse(terminal.stderr.text).vertexes[0].name, 'RUN echo "##[error]x"')
   })
 })
