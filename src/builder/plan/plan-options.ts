@@ -1,10 +1,7 @@
 import type { Platform } from '../../oci/platform.ts'
 import type { NetworkMode } from '../exec/executor.ts'
+import type { Entitlement } from './entitlements.ts'
 import type { NamedContext } from './named-contexts.ts'
-
-export const ENTITLEMENTS = ['network.host', 'security.insecure'] as const
-
-export type Entitlement = (typeof ENTITLEMENTS)[number]
 
 /** What the user says of a build beside the Dockerfile, as far as the plan depends on it. */
 export interface PlanOptions {
@@ -19,7 +16,7 @@ export interface PlanOptions {
   /** By the name of a stage or an image that they stand for. */
   readonly namedContexts: ReadonlyMap<string, NamedContext>
   readonly network: NetworkMode
-  /** What steps may ask for that takes walls away. */
+  /** What steps may ask for that takes walls away. Who gives `network: 'host'` allows it. */
   readonly allow: ReadonlySet<Entitlement>
   /** `name:address` */
   readonly extraHosts: readonly string[]

@@ -227,7 +227,7 @@ export function createPlanner(dockerfile: Dockerfile, options: PlanOptions, deps
       network: options.network,
       hostname: buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME') ?? 'buildkitsandbox',
       extraHosts: options.extraHosts,
-      allowsInsecure: options.allow.has('security.insecure'),
+      allow: options.allow,
       platform: formatPlatform(start.image.config),
       createdAt: options.sourceDateEpoch ?? start.createdAt,
       linkedAt: options.sourceDateEpoch ?? 0,

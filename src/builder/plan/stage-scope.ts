@@ -4,6 +4,7 @@ import type { SourceSpan } from '../dockerfile/source.ts'
 import type { NetworkMode } from '../exec/executor.ts'
 import type { ShellDefinition, Vertex } from '../solve/vertex.ts'
 import type { GlobalArguments } from './arguments.ts'
+import type { Entitlement } from './entitlements.ts'
 import type { OpDefinition } from './op-definition.ts'
 import type { StageExpand } from './words.ts'
 
@@ -20,8 +21,8 @@ export interface StageScope {
   readonly extraHosts: readonly string[]
   /** `linux/amd64` */
   readonly platform: string
-  /** Whether RUN may ask for `--security=insecure`. */
-  readonly allowsInsecure: boolean
+  /** What RUN may ask for. */
+  readonly allow: ReadonlySet<Entitlement>
   /** Time of what no source gives a time to, in seconds since the epoch. */
   readonly createdAt: number
   /** The same in layers that do not depend on the base. */

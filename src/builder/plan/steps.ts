@@ -11,6 +11,7 @@ import { invalid } from '../dockerfile/invalid.ts'
 import { maskCredentials, parseGitReference } from '../fetch/git-reference.ts'
 import type { CopySource, Unpacking } from '../ops/copy-spec.ts'
 import { proxyEnv } from './arguments.ts'
+import { requireEntitlements } from './entitlements.ts'
 import { runText, transferText } from './history.ts'
 import { lintSources } from './lint-stage.ts'
 import { commandArgs } from './metadata.ts'
@@ -32,12 +33,7 @@ export async function applyRun(
       span,
       'with --security=insecure a step may make and open the nodes of devices',
     )
-  if (security === 'insecure' && !scope.allowsInsecure)
-    throw invalid(
-      'Cannot run without walls: RUN --security=insecure was not allowed',
-      span,
-      '--allow security.insecure lets it do to this machine what root may do',
-    )
+  requireEntitlements(instruction, scope.allow)
   const isScript = command.form === 'file'
   const args = commandArgs(draft, isScript ? { form: 'shell', script: scriptPath(command.name) } : command)
   const { mounts, sources } = await planMounts(draft, instruction, scope)

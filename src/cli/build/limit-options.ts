@@ -1,7 +1,7 @@
 /** What steps may use of the machine, and what they may ask for that takes walls away. */
 import type { BuildOptions } from '../../builder/build-options.ts'
 import type { ContainerLimits, Ulimit } from '../../builder/exec/limits.ts'
-import { ENTITLEMENTS, type Entitlement } from '../../builder/plan/plan-options.ts'
+import { ENTITLEMENTS, type Entitlement } from '../../builder/plan/entitlements.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
 import { parseSize } from './size.ts'
@@ -33,7 +33,7 @@ export function readLimitOptions(args: Arguments, refuse: Refuse): Pick<BuildOpt
   const shmSize = sizeOf(args.value('shm-size'), '--shm-size', refuse)
   const cgroupParent = readCgroupParent(args.value('cgroup-parent'), refuse)
   return {
-    allow: new Set(args.values('allow').map(name => readEntitlement(name, refuse))),
+    allow: readAllowed(args, refuse),
     limits: {
       ...(shmSize !== undefined && { shmSize }),
       ulimits: readUlimits(args.values('ulimit'), refuse),
@@ -41,6 +41,12 @@ export function readLimitOptions(args: Arguments, refuse: Refuse): Pick<BuildOpt
       ...readResources(args, refuse),
     },
   }
+}
+
+/** Who gives all steps the network of this machine lets them ask for it, too. */
+function readAllowed(args: Arguments, refuse: Refuse): ReadonlySet<Entitlement> {
+  const named = args.values('allow').map(name => readEntitlement(name, refuse))
+  return new Set(args.value('network') === 'host' ? [...named, 'network.host'] : named)
 }
 
 function readEntitlement(name: string, refuse: Refuse): Entitlement {

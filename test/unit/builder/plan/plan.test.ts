@@ -648,6 +648,7 @@ describe('planBuild(): vertices', () => {
 
   const refused: readonly (readonly [feature: string, line: string])[] = [
     ['RUN --security=insecure', 'RUN --security=insecure x'],
+    ['RUN --network=host', 'RUN --network=host x'],
     ['a checksum that is none', 'ADD --checksum=md5:1 https://example.test/f /'],
     ['a checksum of a local file', `ADD --checksum=sha256:${'0'.repeat(64)} f /`],
     ['a checksum of several repositories', 'ADD --checksum=ab git@host:a git@host:b /'],
@@ -665,6 +666,19 @@ describe('planBuild(): vertices', () => {
         return true
       })
     })
+
+  it('runs what asks for fewer walls where that is allowed', async () => {
+    const allow = new Set(['network.host', 'security.insecure'] as const)
+    const { steps } = await planText('FROM base\nRUN --network=host --security=insecure x', { allow })
+    const definition = steps.at(-1)?.definition
+    assert.ok(definition?.kind === 'run')
+    assert.equal(definition.network, 'host')
+    assert.equal(definition.isPrivileged, true)
+  })
+
+  it('asks nobody about a stage that is not needed', async () => {
+    await planText('FROM base AS other\nRUN --network=host x\nFROM base')
+  })
 
   it('ignores the cache where it is told to', async () => {
     const { target } = await planText('FROM base\nRUN true', { noCache: true })

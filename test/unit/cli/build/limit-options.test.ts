@@ -51,6 +51,11 @@ describe('readLimitOptions()', () => {
     assert.deepEqual([...allow], ['network.host', 'security.insecure'])
   })
 
+  it('allows a Dockerfile the network that the command line gives it', () => {
+    assert.deepEqual([...read({ network: 'host' }).allow], ['network.host'])
+    assert.deepEqual([...read({ network: 'none' }).allow], [])
+  })
+
   const wrong: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
     [{ allow: 'device' }, /RUN --device/],
     [{ allow: 'everything' }, /--allow is network\.host or security\.insecure/],
