@@ -1,0 +1,37 @@
+# syntax=docker/dockerfile:1
+# Slipway in an image, built by Slipway:  bin/slipway build -t slipway .
+# How to run it, with which privileges and what for: docs/containers.md
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS packages
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    apt-get update && apt-get install -y --no-install-recommends ca-certificates nodejs npm
+WORKDIR /opt/slipway
+COPY package.json package-lock.json ./
+# Behind a proxy with an authority of its own: --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt
+RUN --mount=type=cache,target=/root/.npm \
+    --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
+    if [ -e /run/secrets/ca.crt ]; then export NPM_CONFIG_CAFILE=/run/secrets/ca.crt; fi; \
+    npm ci --omit=dev --no-audit --no-fund && rm -r node_modules/node-linux-*/include
+
+FROM ${BASE}
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
+    --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    apt-get update && apt-get install -y --no-install-recommends \
+      bzip2 ca-certificates git openssh-client passt runc uidmap xz-utils \
+ && groupadd --gid 1000 slipway \
+ && useradd --uid 1000 --gid slipway --create-home slipway \
+ && install -d -o slipway -g slipway /var/lib/slipway
+COPY --from=packages /opt/slipway/node_modules /opt/slipway/node_modules
+COPY bin /opt/slipway/bin
+COPY src /opt/slipway/src
+COPY package.json LICENSE README.md CHANGELOG.md /opt/slipway/
+RUN --mount=type=tmpfs,target=/root/.cache \
+    ln -s /opt/slipway/bin/slipway /usr/local/bin/slipway && slipway --version
+ENV SLIPWAY_ROOT=/var/lib/slipway
+# On a disk of its own: overlayfs does not lie on the overlayfs of a container.
+VOLUME /var/lib/slipway
+EXPOSE 5000
+ENTRYPOINT ["slipway"]
+CMD ["serve", "--listen", "0.0.0.0:5000"]
