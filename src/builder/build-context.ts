@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { ByteString } from '../oci/byte-string.ts'
 import { isErrno } from '../oci/errors.ts'
+import type { Limits } from '../oci/limits.ts'
 import { type IgnoreRules, parseIgnoreFile } from './context/ignore.ts'
 import { type LocalContext, openLocalContext, type XattrReader } from './context/local-context.ts'
 import { openStatCache, type StatCache } from './context/stat-cache.ts'
@@ -14,6 +15,7 @@ export interface BuildContextOptions {
   /** Where digests of files are kept between builds. */
   readonly digestDirectory: string
   readonly now: () => number
+  readonly contentLimits?: Partial<Limits>
 }
 
 /** The directory that COPY and ADD read. Nothing of it is touched before the first question. */
@@ -30,7 +32,7 @@ export function createBuildContext(options: BuildContextOptions): BuildContext {
 
   const open = (): Promise<LocalContext> => {
     opening ??= (async () => {
-      const { directory, digestDirectory, now } = options
+      const { directory, digestDirectory, now, contentLimits: { contextEntries } = {} } = options
       fileDigests = await openStatCache({ directory: digestDirectory, context: resolve(directory), now })
       const ignore = await readIgnoreFile(options)
       opened = await openLocalContext({
@@ -38,6 +40,7 @@ export function createBuildContext(options: BuildContextOptions): BuildContext {
         fileDigests,
         loadXattrReader,
         ...(ignore !== undefined && { ignore }),
+        ...(contextEntries !== undefined && { contextEntries }),
       })
       return opened
     })()

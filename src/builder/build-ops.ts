@@ -29,15 +29,16 @@ export interface BuildOpsDeps extends BuildDeps {
 
 /** What the steps of a build work with. No file of a context is read, and no container made, before a step needs one. */
 export function openBuildOps(options: BuildOptions, deps: BuildOpsDeps): BuildOps {
-  const { store, sources, layers, temporaryDirectory, openTree, now } = deps
+  const { store, sources, layers, temporaryDirectory, openTree, contentLimits = {} } = deps
   const digestDirectory = join(store.root, 'context-digests')
-  const context = openContext(options, digestDirectory, now)
+  const context = openContext(options, digestDirectory, deps)
   const named = openContextTrees(options.namedContexts, { ...deps, digestDirectory, temporaryDirectory })
   return {
     createOp: createOpFactory({
       layers: store.layers,
       compression: commonCompression(options.outputs),
       temporaryDirectory,
+      archiveLimits: contentLimits,
       downloads: sources.downloads,
       git: sources.git,
       ssh: sources.ssh,
@@ -62,7 +63,7 @@ export function openBuildOps(options: BuildOptions, deps: BuildOpsDeps): BuildOp
 function openContext(
   { context, dockerfilePath }: BuildOptions,
   digestDirectory: string,
-  now: () => number,
+  { now, contentLimits }: Pick<BuildDeps, 'now' | 'contentLimits'>,
 ): Pick<BuildContext, 'save'> & { readonly tree: FileTree } {
   if (typeof context !== 'string') return { tree: context, save: () => Promise.resolve() }
   return createBuildContext({
@@ -70,6 +71,7 @@ function openContext(
     ...(dockerfilePath !== undefined && { dockerfilePath }),
     digestDirectory,
     now,
+    ...(contentLimits !== undefined && { contentLimits }),
   })
 }
 

@@ -1,6 +1,7 @@
 /** What a build is asked for, what it needs, and what it gives back. */
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { Limits } from '../oci/limits.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { Store } from '../store/store.ts'
@@ -86,6 +87,8 @@ export interface BuildDeps {
   readonly concurrency: number
   /** Shown what a step that failed has left, before it is taken away. */
   readonly onFailure?: OnFailure
+  /** What images, archives and contexts may cost; what is not given has its default. */
+  readonly contentLimits?: Partial<Limits>
   /** Told why each step is executed, before it is. */
   readonly explain?: (explanation: Explanation) => void
 }

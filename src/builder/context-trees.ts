@@ -1,4 +1,5 @@
 /** The trees of `--build-context`: directories, and what is elsewhere. */
+import type { Limits } from '../oci/limits.ts'
 import { createBuildContext } from './build-context.ts'
 import { openRemoteContext, type RemoteContext } from './fetch/remote-context.ts'
 import type { Sources } from './fetch/sources.ts'
@@ -21,6 +22,7 @@ export interface ContextTreesDeps {
   readonly temporaryDirectory: string
   readonly now: () => number
   readonly signal: AbortSignal
+  readonly contentLimits?: Partial<Limits>
 }
 
 export function openContextTrees(

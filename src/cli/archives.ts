@@ -18,7 +18,7 @@ import type { Terminal } from './terminal.ts'
 /** Opens an archive of any kind, or a directory in OCI layout. The caller disposes it. */
 export function openArchive(
   from: string | AsyncIterable<Uint8Array>,
-  { store }: Session,
+  { store, settings }: Session,
   { signal }: Terminal,
 ): Promise<ImageArchive> {
   return openImageArchive({
@@ -26,6 +26,7 @@ export function openArchive(
     temporaryDirectory: join(store.root, 'tmp'),
     signal,
     decompressWith: decompressAny,
+    limits: settings.contentLimits,
   })
 }
 

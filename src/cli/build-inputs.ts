@@ -14,6 +14,7 @@ import { pathBelowRoot } from '../builder/tree/walk.ts'
 import { byteStringOf } from '../oci/byte-string.ts'
 import { parseDigest } from '../oci/digest.ts'
 import { isErrno } from '../oci/errors.ts'
+import { type Limits, limitExceeded } from '../oci/limits.ts'
 import { formatReference, parseReference } from '../oci/reference.ts'
 import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
@@ -56,6 +57,7 @@ export async function readStandardInput(
   dockerfile: NamedDockerfile,
   terminal: Terminal,
   temporaryDirectory: string,
+  contentLimits: Limits,
 ): Promise<BuildInput> {
   if (dockerfile === '-')
     throw new CliError('usage', 'build: context and Dockerfile cannot both come from standard input')
@@ -67,9 +69,9 @@ export async function readStandardInput(
   )
   const input = await sniffContext(addAbortSignal(signal, terminal.stdin))
   if (input.isArchive) {
-    const tree = await readArchiveContext(input, { temporaryDirectory, signal })
+    const tree = await readArchiveContext(input, { temporaryDirectory, signal, contentLimits })
     try {
-      const found = await findInTree(tree, dockerfile, 'the tar on standard input')
+      const found = await findInTree(tree, dockerfile, 'the tar on standard input', contentLimits)
       return { context: tree, dockerfile: found, [Symbol.asyncDispose]: () => tree[Symbol.asyncDispose]() }
     } catch (error) {
       await tree[Symbol.asyncDispose]()
@@ -84,7 +86,7 @@ export async function readStandardInput(
   const tree = emptyContext(temporaryDirectory)
   return {
     context: tree,
-    dockerfile: { source: { name: '-', text: await boundedText(input.whole) } },
+    dockerfile: { source: { name: '-', text: await boundedText(input.whole, contentLimits) } },
     [Symbol.asyncDispose]: () => tree[Symbol.asyncDispose](),
   }
 }
@@ -94,6 +96,7 @@ export async function findInTree(
   tree: FileTree,
   named: NamedDockerfile,
   place: string,
+  contentLimits: Limits,
 ): Promise<FoundDockerfile> {
   if (typeof named === 'object') return named
   const names = named === undefined ? ['Dockerfile', 'dockerfile'] : [pathBelowRoot(named)]
@@ -102,7 +105,7 @@ export async function findInTree(
     if (path === undefined || (await tree.stat(path))?.type !== 'file') continue
     const content = await tree.open(path)
     const bytes = content instanceof Uint8Array ? Readable.from([content]) : content
-    return { source: { name, text: await boundedText(bytes) } }
+    return { source: { name, text: await boundedText(bytes, contentLimits) } }
   }
   throw new BuildError(
     'dockerfile-missing',
@@ -111,19 +114,18 @@ export async function findInTree(
   )
 }
 
-const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024
-
-/** @throws BuildError `dockerfile-invalid` for more than any Dockerfile has */
-export async function boundedText(source: AsyncIterable<Uint8Array>): Promise<string> {
+/** @throws OciError `limit-exceeded` for more than any Dockerfile has */
+export async function boundedText(
+  source: AsyncIterable<Uint8Array>,
+  { dockerfileBytes }: Limits,
+): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of source) {
     chunks.push(chunk)
     size += chunk.length
-    if (size > MAX_DOCKERFILE_BYTES)
-      throw new BuildError('dockerfile-invalid', 'Cannot read Dockerfile: it is larger than 16 MiB', {
-        hint: 'a context on standard input is a tar, plain or compressed by gzip, xz, zstd or bzip2',
-      })
+    if (size > dockerfileBytes)
+      throw limitExceeded('dockerfileBytes', dockerfileBytes, 'Cannot read Dockerfile: it is too long')
   }
   return Buffer.concat(chunks).toString('utf8')
 }

@@ -28,6 +28,7 @@ export function buildDeps(
     progress,
     now: terminal.now,
     monotonicNow: terminal.monotonicMs,
+    contentLimits: session.settings.contentLimits,
     signal: terminal.signal,
     hostPlatform: session.hostPlatform,
     requirePlatform: createPlatformCheck({

@@ -24,6 +24,7 @@
 import { join } from 'node:path'
 import { isAddressOrNetwork } from '../registry/auth/client-address.ts'
 import { type RightsTable, rightsProblem } from '../registry/auth/rights.ts'
+import { LIMIT_KEYS, type LimitsConfig } from './config-limits.ts'
 import type { ServeConfig } from './config-serve.ts'
 
 /** In the words of the file; every table may be missing. */
@@ -37,7 +38,7 @@ export interface AccessConfig {
   readonly limits?: {
     readonly 'requests-per-minute'?: number
     readonly 'failed-logins-per-minute'?: number
-  }
+  } & LimitsConfig
   readonly serve?: Pick<ServeConfig, 'trusted-proxies'>
 }
 
@@ -50,7 +51,7 @@ export const ACCESS_SHAPE = {
       repositories: { each: { each: 'strings' } },
     },
   },
-  limits: { keys: { 'requests-per-minute': 'count', 'failed-logins-per-minute': 'count' } },
+  limits: { keys: { 'requests-per-minute': 'count', 'failed-logins-per-minute': 'count', ...LIMIT_KEYS } },
 } as const
 
 export interface AccessSettings {

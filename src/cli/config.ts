@@ -30,6 +30,7 @@ import {
   accessSettings,
 } from './config-access.ts'
 import { GC_SHAPE, type GcConfig, gcSettings } from './config-gc.ts'
+import { type LimitSettings, limitSettings } from './config-limits.ts'
 import {
   POLICY_SHAPE,
   type PolicyConfig,
@@ -45,7 +46,7 @@ import { CliError } from './errors.ts'
 import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
 
-export interface Settings extends AccessSettings {
+export interface Settings extends AccessSettings, LimitSettings {
   /** Retention, immutable tags, quotas. */
   readonly policy: PolicySettings
   /** Absolute path of the store. */
@@ -81,6 +82,7 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
   return {
     root,
     ...accessSettings(file, root),
+    ...limitSettings(file.limits ?? {}, place => new Error(place.join('.'))),
     listen: args.value('listen') ?? nonEmpty(env.SLIPWAY_LISTEN) ?? file.serve?.listen ?? '127.0.0.1:5000',
     serve: file.serve ?? {},
     gc: file.gc ?? {},
@@ -181,6 +183,7 @@ export async function parseConfig(text: string, path: string): Promise<ConfigFil
   const found = accessProblem(file) ?? serveProblem(file.serve ?? {})
   if (found !== undefined) throw refuse(found.place, found.problem)
   gcSettings(file.gc ?? {}, refuse)
+  limitSettings(file.limits ?? {}, refuse)
   webhookSettings(file.webhook ?? [], refuse)
   return file
 }

@@ -55,6 +55,7 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'layout-invalid': FAILED,
   'tar-invalid': FAILED,
   'layer-invalid': FAILED,
+  'limit-exceeded': FAILED,
   'content-missing': FAILED,
   'context-invalid': FAILED,
   'source-missing': FAILED,

@@ -22,6 +22,7 @@ export function openRemote(
     credentials: dockerCredentials({ directory: settings.dockerConfigDirectory, env: terminal.env }),
     userAgent: `slipway/${VERSION}`,
     now: terminal.now,
+    timeouts: settings.timeouts,
     ...rest,
   })
 }

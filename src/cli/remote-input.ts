@@ -5,6 +5,7 @@ import { BuildError } from '../builder/errors.ts'
 import { displayContext } from '../builder/fetch/git-reference.ts'
 import type { Sources } from '../builder/fetch/sources.ts'
 import { withProgress } from '../builder/solve/progress.ts'
+import type { Limits } from '../oci/limits.ts'
 import {
   type BuildInput,
   boundedText,
@@ -22,6 +23,7 @@ import type { Terminal } from './terminal.ts'
 export interface RemoteInputDeps {
   readonly sources: Pick<Sources, 'git' | 'downloads'>
   readonly temporaryDirectory: string
+  readonly contentLimits: Limits
   readonly terminal: Terminal
   readonly progress: ProgressRenderer
 }
@@ -48,9 +50,9 @@ export async function readInput(
   flags: Flags,
   deps: RemoteInputDeps,
 ): Promise<BuildInput> {
-  const { terminal, temporaryDirectory } = deps
+  const { terminal, temporaryDirectory, contentLimits } = deps
   const dockerfile = isUrl(named) ? await downloadDockerfile(named, deps) : named
-  if (context === '-') return readStandardInput(dockerfile, terminal, temporaryDirectory)
+  if (context === '-') return readStandardInput(dockerfile, terminal, temporaryDirectory, contentLimits)
   if (!isElsewhere(context, terminal)) return findInput(context, dockerfile, terminal)
   return readRemoteInput(context, dockerfile, flags, deps)
 }
@@ -60,7 +62,7 @@ function isUrl(named: string | undefined): named is string {
 }
 
 async function downloadDockerfile(location: string, deps: RemoteInputDeps): Promise<FoundDockerfile> {
-  const { sources, terminal } = deps
+  const { sources, terminal, contentLimits } = deps
   const url = URL.parse(location)
   if (url === null)
     throw new BuildError(
@@ -70,7 +72,10 @@ async function downloadDockerfile(location: string, deps: RemoteInputDeps): Prom
   return withLoading(location, deps, async () => {
     const download = await sources.downloads.get(url, 'sha256', terminal.signal)
     const content = await download.open()
-    const text = await boundedText(content instanceof Uint8Array ? Readable.from([content]) : content)
+    const text = await boundedText(
+      content instanceof Uint8Array ? Readable.from([content]) : content,
+      contentLimits,
+    )
     return { source: { name: displayContext(location), text } }
   })
 }
@@ -86,16 +91,16 @@ async function readRemoteInput(
   deps: RemoteInputDeps,
 ): Promise<BuildInput> {
   const { openRemoteContext } = await import('../builder/fetch/remote-context.ts')
-  const { sources, temporaryDirectory, terminal } = deps
+  const { sources, temporaryDirectory, terminal, contentLimits } = deps
   const { signal } = terminal
   const keepGitDir = /^(?:1|t|true)$/i.test(buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '')
   const context = await withLoading(location, deps, () =>
-    openRemoteContext(location, { sources, temporaryDirectory, signal, keepGitDir }),
+    openRemoteContext(location, { sources, temporaryDirectory, signal, keepGitDir, contentLimits }),
   )
   const find = async (): Promise<FoundDockerfile> => {
     const isLocal = typeof dockerfile === 'string' && (dockerfile === '-' || isAbsolute(dockerfile))
     if (isLocal) return findDockerfile('', dockerfile, terminal)
-    return findInTree(context.tree, context.file ?? dockerfile, displayContext(location))
+    return findInTree(context.tree, context.file ?? dockerfile, displayContext(location), contentLimits)
   }
   try {
     return {

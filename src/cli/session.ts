@@ -19,8 +19,8 @@ export async function openSession(
   options: { readonly freesSpace?: boolean } = {},
 ): Promise<Session> {
   const settings = await loadSettings(args, terminal)
-  const { root, policy } = settings
-  const store = await openStore({ root, now: terminal.now, rules: policy.rules, ...options })
+  const { root, policy, contentLimits: limits } = settings
+  const store = await openStore({ root, now: terminal.now, rules: policy.rules, limits, ...options })
   return {
     settings,
     store,

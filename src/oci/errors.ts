@@ -42,6 +42,8 @@ export type OciErrorCode =
   | 'tar-invalid'
   | 'layer-invalid'
   | 'content-missing'
+  /** Content that costs more than the configuration allows: a bomb, or a limit to be raised. */
+  | 'limit-exceeded'
 
 /** A value that breaks an OCI specification, or content that is not what its descriptor promised. */
 export class OciError extends CodedError<OciErrorCode> {}

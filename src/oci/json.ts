@@ -15,8 +15,12 @@ export function isStringMap(value: unknown): value is Readonly<Record<string, st
   return isJsonObject(value) && Object.values(value).every(item => typeof item === 'string')
 }
 
-/** Undefined for what is not JSON in valid UTF-8. */
+/** Deeper than anything of ours or of the specifications; what walks the value again does so by recursion. */
+const MAX_DEPTH = 500
+
+/** Undefined for what is not JSON in valid UTF-8, or is nested too deeply. */
 export function parseJson(bytes: Uint8Array): unknown {
+  if (isDeeperThan(bytes, MAX_DEPTH)) return undefined
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
@@ -24,6 +28,28 @@ export function parseJson(bytes: Uint8Array): unknown {
     throw error
   }
 }
+
+function isDeeperThan(bytes: Uint8Array, limit: number): boolean {
+  let depth = 0
+  let isString = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (isString && byte === BACKSLASH) at++
+    else if (byte === QUOTE) isString = !isString
+    else if (isString) continue
+    else if (byte === BRACE || byte === BRACKET) {
+      if (++depth > limit) return true
+    } else if (byte === CLOSING_BRACE || byte === CLOSING_BRACKET) depth--
+  }
+  return false
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const BRACKET = 0x5b
+const CLOSING_BRACKET = 0x5d
+const BRACE = 0x7b
+const CLOSING_BRACE = 0x7d
 
 /** A value of unknown size and depth in the words of an error message. */
 export function describeJson(value: unknown): string {

@@ -123,6 +123,7 @@ const OCI_ROWS = {
   'tar-invalid': FAULT,
   'layer-invalid': FAULT,
   'content-missing': [404, 'BLOB_UNKNOWN'],
+  'limit-exceeded': [413, 'SIZE_INVALID'],
 } as const satisfies Record<OciErrorCode, Row>
 
 /** A full disk is 507: clients print the status or try again later, and reads go on. The specification has no code. */

@@ -7,7 +7,7 @@ import type { HttpResponse } from './transport.ts'
 export async function smallBody(response: HttpResponse, limitBytes = MAX_MANIFEST_BYTES): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of response.body()) {
+  for await (const chunk of response.body('small')) {
     chunks.push(chunk)
     size += chunk.length
     if (size > limitBytes)

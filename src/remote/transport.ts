@@ -29,8 +29,11 @@ export interface HttpResponse {
   readonly url: URL
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** @throws RemoteError `registry-unreachable` when it breaks or stalls; the signal's reason */
-  body(): AsyncGenerator<Buffer, void, void>
+  /**
+   * @param kind a small one has to be there within the transport's `answerMs`
+   * @throws RemoteError `registry-unreachable` when it breaks or stalls; the signal's reason
+   */
+  body(kind?: 'content' | 'small'): AsyncGenerator<Buffer, void, void>
   drop(): void
 }
 
@@ -45,9 +48,11 @@ export interface Timeouts {
   readonly connectMs: number
   /** Without a byte from the other side, or room to send one. */
   readonly idleMs: number
+  /** For the whole of an answer that is small by its nature: a manifest, a token, a list. */
+  readonly answerMs?: number
 }
 
-export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 15_000, idleMs: 60_000 }
+export const DEFAULT_TIMEOUTS: Required<Timeouts> = { connectMs: 15_000, idleMs: 60_000, answerMs: 300_000 }
 
 /** A body of up to this is cheaper to read over than a new connection is. */
 const DRAINED_BYTES = 16 * 1024
@@ -72,7 +77,7 @@ export function createTransport(timeouts: Timeouts = DEFAULT_TIMEOUTS, trust?: T
         const abort = () => message?.destroy()
         signal.addEventListener('abort', abort, { once: true })
         message.once('close', () => signal.removeEventListener('abort', abort))
-        return new IncomingResponse(request, message, watch, timeouts.idleMs)
+        return new IncomingResponse(request, message, watch, timeouts)
       } catch (error) {
         watch.stop()
         outgoing.destroy()
@@ -176,32 +181,37 @@ class IncomingResponse implements HttpResponse {
   readonly headers: IncomingHttpHeaders
   readonly #message: IncomingMessage
   readonly #watch: Watchdog
-  readonly #idleMs: number
+  readonly #timeouts: Timeouts
   readonly #request: HttpRequest
 
-  constructor(request: HttpRequest, message: IncomingMessage, watch: Watchdog, idleMs: number) {
+  constructor(request: HttpRequest, message: IncomingMessage, watch: Watchdog, timeouts: Timeouts) {
     this.url = request.url
     this.#request = request
     this.status = message.statusCode ?? 0
     this.headers = message.headers
     this.#message = message
     this.#watch = watch
-    this.#idleMs = idleMs
+    this.#timeouts = timeouts
   }
 
-  async *body(): AsyncGenerator<Buffer, void, void> {
+  async *body(kind: 'content' | 'small' = 'content'): AsyncGenerator<Buffer, void, void> {
+    const { idleMs, answerMs = DEFAULT_TIMEOUTS.answerMs } = this.#timeouts
+    // A byte now and then keeps the watch from barking, and a small answer from ever ending.
+    const whole = new Watchdog(error => this.#message.destroy(error), this.url)
+    if (kind === 'small') whole.start(answerMs, 'end its answer')
     try {
-      this.#watch.start(this.#idleMs, 'send more data')
+      this.#watch.start(idleMs, 'send more data')
       for await (const chunk of this.#message) {
         this.#watch.stop()
         yield chunk
-        this.#watch.start(this.#idleMs, 'send more data')
+        this.#watch.start(idleMs, 'send more data')
       }
     } catch (error) {
       this.#request.signal.throwIfAborted()
       throw connectionError(error, this.url)
     } finally {
       this.#watch.stop()
+      whole.stop()
     }
   }
 
@@ -213,7 +223,7 @@ class IncomingResponse implements HttpResponse {
       message.destroy()
       return
     }
-    this.#watch.start(this.#idleMs, 'send more data')
+    this.#watch.start(this.#timeouts.idleMs, 'send more data')
     message.resume()
   }
 }
@@ -229,7 +239,10 @@ class Watchdog {
     this.#url = url
   }
 
-  start(ms: number, owed: 'connect' | 'answer' | 'take more data' | 'send more data'): void {
+  start(
+    ms: number,
+    owed: 'connect' | 'answer' | 'take more data' | 'send more data' | 'end its answer',
+  ): void {
     this.stop()
     this.#timer = setTimeout(() => {
       const problem = owed === 'connect' ? 'no connection' : `it did not ${owed}`

@@ -6,6 +6,7 @@ import { compress } from '../oci/layer/compression.ts'
 import { decompress, sniffCompression } from '../oci/layer/decompression.ts'
 import { packToc, unpackToc } from '../oci/layer/toc-codec.ts'
 import { TocRecorder } from '../oci/layer/toc-recorder.ts'
+import { type ArchiveLimits, CHECKED_BEFORE } from '../oci/limits.ts'
 import { OCI_LAYER_TYPES } from '../oci/media-type.ts'
 import type { DiskContent } from './blobs.ts'
 import { StoreError } from './errors.ts'
@@ -15,13 +16,15 @@ import type { LayerRecord, Metadata } from './metadata.ts'
 export interface LayersDeps {
   readonly content: Pick<DiskContent, 'begin' | 'open' | 'stat'>
   readonly metadata: Pick<Metadata, 'getLayer' | 'putLayer' | 'getToc'>
+  /** Of every layer that comes in. */
+  readonly limits?: Partial<ArchiveLimits> | undefined
 }
 
 /** Layers over content and metadata. Every layer is read once, as a stream, however large; memory holds its table. */
-export function createLayers({ content, metadata }: LayersDeps): Layers {
+export function createLayers({ content, metadata, limits = {} }: LayersDeps): Layers {
   return {
     async ingest(tar, compression, signal, level) {
-      const reading = new LayerReading('sha256')
+      const reading = new LayerReading('sha256', limits)
       await using ingest = await content.begin()
       try {
         await ingest.append(compress(reading.read(tar), compression, level), signal)
@@ -40,8 +43,9 @@ export function createLayers({ content, metadata }: LayersDeps): Layers {
       const known = metadata.getLayer(descriptor.digest)
       if (known !== undefined) return checkDiffID(known, diffID)
       const blob = await content.open(descriptor.digest)
-      const reading = new LayerReading(digestAlgorithm(diffID))
-      for await (const _ of reading.read(decompressed(verified(blob, descriptor)))) signal.throwIfAborted()
+      const reading = new LayerReading(digestAlgorithm(diffID), limits)
+      for await (const _ of reading.read(decompressed(verified(blob, descriptor), limits)))
+        signal.throwIfAborted()
       const { toc, ...facts } = reading.finish()
       const { digest, mediaType, size } = descriptor
       const layer = checkDiffID({ digest, mediaType, size, ...facts }, diffID)
@@ -62,7 +66,7 @@ export function createLayers({ content, metadata }: LayersDeps): Layers {
     },
 
     async openTar(layer) {
-      return verifiedTar(decompressed(await content.open(layer.digest)), layer)
+      return verifiedTar(decompressed(await content.open(layer.digest), CHECKED_BEFORE), layer)
     },
   }
 }
@@ -70,10 +74,11 @@ export function createLayers({ content, metadata }: LayersDeps): Layers {
 /** What can be learnt from an uncompressed tar while it passes. */
 class LayerReading {
   readonly #digester: Digester
-  readonly #recorder = new TocRecorder()
+  readonly #recorder: TocRecorder
 
-  constructor(algorithm: 'sha256' | 'sha512') {
+  constructor(algorithm: 'sha256' | 'sha512', limits: Partial<ArchiveLimits>) {
     this.#digester = new Digester(algorithm)
+    this.#recorder = new TocRecorder(limits)
   }
 
   async *read(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -106,12 +111,12 @@ function verified(blob: Readable, { digest, size }: Descriptor): Readable {
 }
 
 /** By the bytes, not by the media type: there are registries full of layers that are labelled wrongly. */
-async function* decompressed(blob: Readable): AsyncGenerator<Buffer> {
+async function* decompressed(blob: Readable, limits: Partial<ArchiveLimits>): AsyncGenerator<Buffer> {
   try {
     const { compression, whole } = await sniffCompression(blob)
     if (compression === 'xz' || compression === 'bzip2')
       throw new OciError('layer-invalid', `Cannot read layer: ${compression} is no compression of layers`)
-    yield* decompress(whole, compression)
+    yield* decompress(whole, compression, limits)
   } finally {
     blob.destroy()
   }

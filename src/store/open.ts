@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isErrno } from '../oci/errors.ts'
+import type { ArchiveLimits } from '../oci/limits.ts'
 import { createDiskContent, type DiskContent } from './blobs.ts'
 import { createBufferPool } from './buffer-pool.ts'
 import { Database } from './database.ts'
@@ -31,6 +32,8 @@ export interface OpenStoreOptions {
   readonly freesSpace?: boolean
   /** What may not be stored or removed; without them all may. */
   readonly rules?: StoreRules
+  /** Of every layer that comes in. */
+  readonly limits?: Partial<ArchiveLimits>
 }
 
 /** The store on disk, with what garbage collection needs to know of it. */
@@ -57,7 +60,7 @@ export async function openStore(options: OpenStoreOptions): Promise<DiskStore> {
 
 async function openLayout(
   layout: StoreLayout,
-  { now, files = nodeStoreFiles, rules = NO_RULES }: OpenStoreOptions,
+  { now, files = nodeStoreFiles, rules = NO_RULES, limits }: OpenStoreOptions,
 ): Promise<DiskStore> {
   let database: Database | undefined
   try {
@@ -71,7 +74,7 @@ async function openLayout(
     database?.close()
     throw storeErrorFrom(error, `Cannot open store ${layout.root}`)
   }
-  return assemble(layout, database, files, now, rules)
+  return assemble(layout, database, files, now, rules, limits)
 }
 
 /** A process with four uploads under way writes all of them in large pieces. */
@@ -83,6 +86,7 @@ function assemble(
   files: StoreFiles,
   now: () => number,
   rules: StoreRules,
+  limits: OpenStoreOptions['limits'],
 ): DiskStore {
   const locks = createIngestLocks(database)
   const hashes = createIngestHashes({ files, layout })
@@ -94,7 +98,7 @@ function assemble(
     content,
     metadata,
     inventory: createInventory(database),
-    layers: createLayers({ content, metadata }),
+    layers: createLayers({ content, metadata, limits }),
     disk,
     [Symbol.dispose]: () => database.close(),
   }

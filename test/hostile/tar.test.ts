@@ -5,8 +5,9 @@ import { OciError } from '../../src/oci/errors.ts'
 import { readChangeset } from '../../src/oci/layer/changeset.ts'
 import { TocRecorder } from '../../src/oci/layer/toc-recorder.ts'
 import { mergeTocs } from '../../src/oci/layer/tree.ts'
+import { type Limits, limitKey } from '../../src/oci/limits.ts'
 import { BLOCK_BYTES } from '../../src/oci/tar/header.ts'
-import { TarParser } from '../../src/oci/tar/reader.ts'
+import { type TarLimits, TarParser } from '../../src/oci/tar/reader.ts'
 import {
   directory,
   END_OF_ARCHIVE,
@@ -115,25 +116,9 @@ const refused: readonly [name: string, bytes: Buffer, problem: RegExp][] = [
   ],
   ['an extended header at the very end', pax({ path: 'a' }), /cut off/],
   [
-    'an extended header of 2 MiB',
-    rawHeader({ type: 'x', size: 2 << 20 }),
-    /an extended header of 2097152 bytes/,
-  ],
-  [
     'a negative extended header',
     rawHeader({ type: 'L' }, b => b.fill(0xff, 124, 136)),
     /an extended header of -1 bytes/,
-  ],
-  [
-    'a very long name',
-    Buffer.concat([extension('L', long), rawHeader({})]),
-    /a path of 40000 bytes is longer/,
-  ],
-  ['a very long PAX path', ext({ path: long }), /a path of 40000 bytes is longer/],
-  [
-    'a very long target',
-    Buffer.concat([extension('K', long), rawHeader({ type: '2' })]),
-    /a link target of 40000/,
   ],
 ]
 
@@ -156,42 +141,66 @@ for (const [name, bytes, message] of refused) {
   })
 }
 
-test('limits bound entries, bytes and extended headers', async () => {
-  const tar = await tarOf(file('a', 'x'), file('b', 'y'), file('c', 'z'))
-  await assert.rejects(readAll(tar, { entries: 2 }), { code: 'tar-invalid', message: /more than 2 entries/ })
-  await assert.rejects(readAll(tar, { totalBytes: tar.length - 1 }), {
-    code: 'tar-invalid',
-    message: /longer than/,
+const names = Buffer.concat([
+  extension('L', 'n'.repeat(200)),
+  rawHeader({}),
+  extension('L', 'n'.repeat(200)),
+  rawHeader({}),
+])
+const attribute = ext({ 'SCHILY.xattr.user.a': 'x'.repeat(100) })
+
+/** What a limit refuses, and that a larger one takes. */
+const limited: readonly [limits: TarLimits, bytes: () => Buffer | Promise<Buffer>, enough: TarLimits][] = [
+  [{ archiveEntries: 2 }, () => tarOf(file('a', 'x'), file('b'), file('c')), { archiveEntries: 3 }],
+  [{ archiveBytes: 2559 }, () => tarOf(file('a', 'x'.repeat(513))), { archiveBytes: 2560 }],
+  [{ paxTotalBytes: 300 }, () => names, { paxTotalBytes: 400 }],
+  [{ paxBytes: 100 }, () => names, { paxBytes: 200 }],
+  [{ pathBytes: 100 }, () => names, { pathBytes: 200 }],
+  [{ pathDepth: 3 }, () => tarOf(file('a/b/c/d')), { pathDepth: 4 }],
+  [{ pathDepth: 3 }, () => tarOf(symlink('a', '../../../b')), { pathDepth: 4 }],
+  [{ xattrBytes: 105 }, () => attribute, { xattrBytes: 106 }],
+]
+for (const [limits, bytes, enough] of limited) {
+  const [[name, value] = ['', 0]] = Object.entries(limits)
+  const key = limitKey(name as keyof Limits)
+  test(`the limit ${key} bounds a tar, and says how to raise it`, async () => {
+    await assert.rejects(readAll(await bytes(), limits), (error: unknown) => {
+      assert.ok(error instanceof OciError)
+      assert.equal(error.code, 'limit-exceeded')
+      assert.ok(error.message.endsWith(`(limit ${key} = ${value})`), error.message)
+      assert.match(error.hint ?? '', new RegExp(`raise ${key} under .limits.`))
+      return true
+    })
+    await readAll(await bytes(), enough)
   })
-  assert.equal((await readAll(tar, { entries: 3, totalBytes: tar.length })).length, 3)
-  const names = Buffer.concat([
-    extension('L', 'n'.repeat(200)),
-    rawHeader({}),
-    extension('L', 'n'.repeat(200)),
-    rawHeader({}),
-  ])
-  await assert.rejects(readAll(names, { allExtensionBytes: 300 }), {
-    message: /all extended headers together/,
+}
+
+/** More than the limits that hold unless told otherwise. */
+const beyondDefaults: readonly [name: string, bytes: Buffer][] = [
+  ['an extended header of 1 GiB', rawHeader({ type: 'x', size: 2 ** 30 })],
+  ['a name of 40,000 bytes', Buffer.concat([extension('L', long), rawHeader({})])],
+  ['a PAX path of 40,000 bytes', ext({ path: long })],
+  ['a link target of 40,000 bytes', Buffer.concat([extension('K', long), rawHeader({ type: '2' })])],
+  ['a path of 3,000 names', ext({ path: 'd/'.repeat(3000) })],
+  ['attributes of 300 KB', ext({ 'SCHILY.xattr.user.a': 'x'.repeat(300_000) })],
+]
+for (const [name, bytes] of beyondDefaults)
+  test(`a tar with ${name} is beyond the limits`, async () => {
+    await assert.rejects(readAll(bytes), { code: 'limit-exceeded', message: /^.{1,200}$/ })
+    await assert.rejects(readAll(bytes, {}, 100), { code: 'limit-exceeded' })
   })
-  await assert.rejects(readAll(names, { extensionBytes: 100 }), {
-    message: /an extended header of 200 bytes/,
-  })
-  await assert.rejects(readAll(names, { pathBytes: 100 }), {
-    message: /a path of 200 bytes is longer than 100/,
-  })
-})
 
 test('bytes after the end blocks count against the total', async () => {
   async function* source() {
     yield END_OF_ARCHIVE
     for (;;) yield Buffer.alloc(1 << 16)
   }
-  const changes = readChangeset(source(), { totalBytes: 10 << 20 })
-  await assert.rejects(changes.next(), { code: 'tar-invalid', message: /longer than/ })
+  const changes = readChangeset(source(), { archiveBytes: 10 << 20 })
+  await assert.rejects(changes.next(), { code: 'limit-exceeded', message: /archive-bytes/ })
 })
 
 test('global headers without end hold no memory and end with the total', () => {
-  const parser = new TarParser({ totalBytes: 20 << 20 })
+  const parser = new TarParser({ archiveBytes: 20 << 20 })
   const many = Buffer.concat(
     Array.from({ length: 100 }, (_, index) => extension('g', records({ [`comment.${index}`]: 'x' }))),
   )
@@ -199,7 +208,7 @@ test('global headers without end hold no memory and end with the total', () => {
     () => {
       for (;;) for (const _event of parser.push(many));
     },
-    { code: 'tar-invalid', message: /longer than/ },
+    { code: 'limit-exceeded', message: /archive-bytes/ },
   )
 })
 

@@ -7,10 +7,11 @@ import type { Readable } from 'node:stream'
 import { type ByteString, compareByteStrings, displayText } from '../../oci/byte-string.ts'
 import { type Digest, Digester, digestOf } from '../../oci/digest.ts'
 import { type SniffedStream, sniffCompression } from '../../oci/layer/decompression.ts'
+import { DEFAULT_LIMITS, type Limits, limitExceeded } from '../../oci/limits.ts'
 import { baseName, joinPath, parentPath } from '../../oci/path.ts'
 import type { TarEntry } from '../../oci/tar/entry.ts'
 import { BLOCK_BYTES, decodeHeader } from '../../oci/tar/header.ts'
-import { readTar, type TarLimits, type TarRecord } from '../../oci/tar/reader.ts'
+import { readTar, type TarRecord } from '../../oci/tar/reader.ts'
 import { BuildError } from '../errors.ts'
 import type { TreeNode } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
@@ -23,10 +24,8 @@ export interface ArchiveContextDeps {
   /** Where the contents wait; nothing stays there. */
   readonly temporaryDirectory: string
   readonly signal: AbortSignal
+  readonly contentLimits?: Partial<Limits>
 }
-
-const GIB = 1024 ** 3
-const LIMITS: TarLimits = { entries: 1_000_000, allExtensionBytes: GIB / 16, totalBytes: 64 * GIB }
 
 /** A stream that may be a context. */
 export interface SniffedContext extends SniffedStream {
@@ -52,7 +51,7 @@ function isTarHeader(head: Buffer): boolean {
 
 /**
  * Owners are those of the archive, and no ignore file applies, as in BuildKit. The caller disposes the tree.
- * @throws BuildError `context-invalid` for an archive that is damaged, too large, or cannot be unpacked
+ * @throws BuildError `context-invalid` for an archive that is damaged, or cannot be unpacked; OciError `limit-exceeded`
  */
 export async function readArchiveContext(
   archive: SniffedStream,
@@ -60,8 +59,18 @@ export async function readArchiveContext(
 ): Promise<OpenTree> {
   const tree = new ArchiveTree(deps.temporaryDirectory)
   try {
-    const bytes = await uncompressed(archive, deps.signal)
-    for await (const record of readTar(bytes, LIMITS)) await tree.add(record)
+    const { signal, contentLimits = {} } = deps
+    const { contextEntries } = { ...DEFAULT_LIMITS, ...contentLimits }
+    const bytes = await uncompressed(archive, signal, contentLimits)
+    for await (const record of readTar(bytes, contentLimits)) {
+      await tree.add(record)
+      if (tree.size > contextEntries)
+        throw limitExceeded(
+          'contextEntries',
+          contextEntries,
+          'Cannot read build context: it has too many files',
+        )
+    }
     return tree
   } catch (error) {
     await tree[Symbol.asyncDispose]()
@@ -90,6 +99,11 @@ class ArchiveTree implements OpenTree {
   readonly #children = new Map<ByteString, Set<ByteString>>()
   readonly #spool: Spool
   #identities = 0
+
+  /** Files and directories, those that were made on the way to others among them. */
+  get size(): number {
+    return this.#held.size - 1
+  }
 
   constructor(temporaryDirectory: string) {
     this.#spool = new Spool(temporaryDirectory)

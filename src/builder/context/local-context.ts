@@ -13,6 +13,7 @@ import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import { type ByteString, byteStringFrom, byteStringOf, bytesOf } from '../../oci/byte-string.ts'
 import { type Digest, Digester } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
+import { DEFAULT_LIMITS, limitExceeded } from '../../oci/limits.ts'
 import { joinPath, parentPath } from '../../oci/path.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
@@ -29,6 +30,8 @@ export interface LocalContextOptions {
   readonly fileDigests: StatCache
   /** Called when the first file is seen whose attributes are not remembered: the reader costs time to load. */
   readonly loadXattrReader?: () => Promise<XattrReader>
+  /** Files and directories that are looked at. */
+  readonly contextEntries?: number
 }
 
 /** Extended attributes of a file itself, never of a symlink's target; the path is absolute. */
@@ -76,6 +79,8 @@ class DiskContext implements LocalContext {
   readonly #ignore: IgnoreRules | undefined
   readonly #cache: StatCache
   readonly #loadXattrReader: LocalContextOptions['loadXattrReader']
+  readonly #maxEntries: number
+  #entries = 0
   #xattrReader: Promise<XattrReader> | undefined
   readonly #seen = new Map<ByteString, Seen | undefined>()
   readonly #shownDirectories = new Map<ByteString, boolean>()
@@ -87,6 +92,7 @@ class DiskContext implements LocalContext {
     this.#ignore = options.ignore
     this.#cache = options.fileDigests
     this.#loadXattrReader = options.loadXattrReader
+    this.#maxEntries = options.contextEntries ?? DEFAULT_LIMITS.contextEntries
   }
 
   isIgnored(path: ByteString): boolean {
@@ -156,6 +162,12 @@ class DiskContext implements LocalContext {
       path === '' || (!path.includes('\0') && this.#look(parentPath(path))?.node.type === 'directory')
     const seen = isReachable ? this.#lookOnDisk(path) : undefined
     this.#seen.set(path, seen)
+    if (seen !== undefined && path !== '' && ++this.#entries > this.#maxEntries)
+      throw limitExceeded(
+        'contextEntries',
+        this.#maxEntries,
+        'Cannot read build context: it has too many files',
+      )
     return seen
   }
 

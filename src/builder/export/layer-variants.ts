@@ -3,6 +3,7 @@
  * function of the layer's tar, so it is kept in the build cache under a key of that: made once, and collected with
  * the cache. The records of the steps stay what they are, and no step runs again for it.
  */
+import { CHECKED_BEFORE } from '../../oci/limits.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import { layerCompression } from '../../oci/media-type.ts'
 import { readTar } from '../../oci/tar/reader.ts'
@@ -87,7 +88,7 @@ async function* clampedItems(
   tar: AsyncIterable<Buffer>,
   latestTime: number,
 ): AsyncGenerator<TarItem, void, undefined> {
-  for await (const { entry, body } of readTar(tar)) {
+  for await (const { entry, body } of readTar(tar, CHECKED_BEFORE)) {
     const { mtimeNanoseconds = 0, ...rest } = entry
     const isLater = entry.mtime > latestTime || (entry.mtime === latestTime && mtimeNanoseconds > 0)
     const kept = isLater ? { ...rest, mtime: latestTime } : entry

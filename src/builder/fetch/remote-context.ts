@@ -1,6 +1,7 @@
 /** Build contexts that are elsewhere: a Git repository, or what is at a URL. */
 import { Readable } from 'node:stream'
 import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
+import type { Limits } from '../../oci/limits.ts'
 import { displayUrl } from '../../remote/errors.ts'
 import { readArchiveContext, sniffContext } from '../context/archive-context.ts'
 import { BuildError } from '../errors.ts'
@@ -20,6 +21,7 @@ export interface RemoteContextDeps {
   readonly sources: Pick<Sources, 'git' | 'downloads'>
   readonly temporaryDirectory: string
   readonly signal: AbortSignal
+  readonly contentLimits?: Partial<Limits>
   /** Of a Git repository whose own text does not ask for it. */
   readonly keepGitDir?: boolean
 }

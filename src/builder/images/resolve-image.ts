@@ -6,6 +6,7 @@
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { CodedError } from '../../oci/errors.ts'
 import { graphSource } from '../../oci/graph.ts'
+import type { Limits } from '../../oci/limits.ts'
 import type { Platform } from '../../oci/platform.ts'
 import {
   formatReference,
@@ -34,17 +35,18 @@ export interface ResolveImageDeps {
   readonly pull: boolean
   readonly progress: ProgressSink
   readonly monotonicNow: () => number
+  readonly contentLimits?: Partial<Limits>
 }
 
 export function createResolveImage(deps: ResolveImageDeps): ResolveImage {
   return async (reference, platform, signal) => {
     if (reference.registry === undefined) {
-      const own = await findStored(deps.store, withTag(reference), platform)
+      const own = await findStored(deps, withTag(reference), platform)
       if (own !== undefined) return own
     }
     const full = withTag(onDockerHub(reference))
     const isPinned = reference.digest !== undefined
-    const stored = deps.pull && !isPinned ? undefined : await findStored(deps.store, full, platform)
+    const stored = deps.pull && !isPinned ? undefined : await findStored(deps, full, platform)
     if (stored !== undefined) return stored
     const title = `[internal] load metadata for ${formatReference(full)}`
     return withProgress(title, { ...deps, signal }, () => findRemote(deps, reference, full, platform, signal))
@@ -54,7 +56,7 @@ export function createResolveImage(deps: ResolveImageDeps): ResolveImage {
 type Tagged = Reference & { readonly tag: Tag }
 
 async function findStored(
-  store: ResolveImageDeps['store'],
+  { store, contentLimits }: Pick<ResolveImageDeps, 'store' | 'contentLimits'>,
   reference: Tagged,
   platform: Platform,
 ): Promise<BaseImage | undefined> {
@@ -62,7 +64,8 @@ async function findStored(
   if (root === undefined) return undefined
   const name = formatReference({ ...reference, digest: root.digest })
   try {
-    const image = baseImage(name, await selectImage(graphSource(store.content), root, platform, name))
+    const source = graphSource(store.content)
+    const image = baseImage(name, await selectImage(source, root, platform, name, contentLimits))
     return reference.registry === undefined || (await hasLayers(store, image)) ? image : undefined
   } catch (error) {
     // An index whose other platforms were not pulled: the registry may have the one that is wanted now.
@@ -99,7 +102,7 @@ async function findRemote(
     const root = await repository.resolve(full.digest ?? full.tag)
     if (root === undefined) throw missing(asked, text)
     const name = formatReference({ ...full, digest: root.digest })
-    const selected = await selectImage(repository, root, platform, name)
+    const selected = await selectImage(repository, root, platform, name, deps.contentLimits)
     const image = baseImage(name, selected)
     deps.layers.add({
       name,

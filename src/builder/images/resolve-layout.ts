@@ -3,6 +3,7 @@ import { type Digest, isDigest } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
 import { type GraphSource, readContent } from '../../oci/graph.ts'
 import type { NamedImage } from '../../oci/image-layout.ts'
+import type { Limits } from '../../oci/limits.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { isIndex } from '../../oci/media-type.ts'
 import type { Platform } from '../../oci/platform.ts'
@@ -22,13 +23,13 @@ export type ResolveLayout = (
   platform: Platform,
 ) => Promise<BaseImage>
 
-export function createResolveLayout(layers: ImageLayers): ResolveLayout {
+export function createResolveLayout(layers: ImageLayers, contentLimits?: Partial<Limits>): ResolveLayout {
   return async (directory, wanted, platform) => {
     // Reading a layout holds nothing open.
     const { images, source } = await openOciLayout(directory)
     const { descriptor } = (await findByDigest(images, wanted, source)) ?? selectArchived({ images }, wanted)
     const name = `oci-layout://${directory}@${descriptor.digest}`
-    const selected = await selectImage(source, descriptor, platform, name)
+    const selected = await selectImage(source, descriptor, platform, name, contentLimits)
     const { manifest, config, layers: own } = selected
     layers.add({ name, layers: own, open: () => source, onWhole: () => Promise.resolve() })
     return { name, digest: manifest.descriptor.digest, config, layers: own }

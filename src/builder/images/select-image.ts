@@ -2,6 +2,7 @@ import { type ImageConfig, parseImageConfig } from '../../oci/config.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { OciError } from '../../oci/errors.ts'
 import { type GraphSource, readContent } from '../../oci/graph.ts'
+import { DEFAULT_LIMITS, type Limits, limitExceeded } from '../../oci/limits.ts'
 import { type ImageIndex, type ImageManifest, parseManifest } from '../../oci/manifest.ts'
 import { layerCompression } from '../../oci/media-type.ts'
 import { bestForPlatform, formatPlatform, type Platform } from '../../oci/platform.ts'
@@ -36,6 +37,7 @@ export async function selectImage(
   root: Descriptor,
   platform: Platform,
   name: string,
+  contentLimits: Partial<Limits> = {},
 ): Promise<SelectedImage> {
   const path: SelectedImage['path'][number][] = []
   let descriptor = root
@@ -44,7 +46,10 @@ export async function selectImage(
     const view = parseManifest(bytes, descriptor.mediaType)
     path.push({ descriptor, bytes, view })
     if (view.kind === 'image') {
-      const configDocument = { descriptor: view.config, bytes: await readContent(source, view.config) }
+      const limits = { ...DEFAULT_LIMITS, ...contentLimits }
+      checkLimits(view, limits, name)
+      const configBytes = await readContent(source, view.config, limits.configBytes)
+      const configDocument = { descriptor: view.config, bytes: configBytes }
       const config = parseImageConfig(configDocument.bytes)
       const manifest = { descriptor, bytes }
       return { path, manifest, configDocument, config, layers: pairLayers(view, config, name) }
@@ -52,6 +57,22 @@ export async function selectImage(
     descriptor = selectPlatform(view, platform, name)
   }
   throw new OciError('manifest-invalid', `Cannot use image ${name}: its index is nested too deeply`)
+}
+
+function checkLimits({ layers, config }: ImageManifest, limits: Limits, name: string): void {
+  const { imageLayers, configBytes } = limits
+  if (layers.length > imageLayers)
+    throw limitExceeded(
+      'imageLayers',
+      imageLayers,
+      `Cannot use image ${name}: it has ${layers.length} layers`,
+    )
+  if (config.size > configBytes)
+    throw limitExceeded(
+      'configBytes',
+      configBytes,
+      `Cannot use image ${name}: its config has ${config.size} bytes`,
+    )
 }
 
 function selectPlatform(index: ImageIndex, wanted: Platform, name: string): Descriptor {

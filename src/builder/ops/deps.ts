@@ -1,3 +1,4 @@
+import type { ArchiveLimits } from '../../oci/limits.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { Downloads } from '../fetch/downloads.ts'
@@ -17,5 +18,7 @@ export interface LayerOpDeps {
   /** Where unpacked archives wait for the layer to be written; on the disk of the store, not in memory. */
   readonly temporaryDirectory: string
   readonly downloads: Pick<Downloads, 'get'>
+  /** Of archives that ADD unpacks. */
+  readonly archiveLimits?: Partial<ArchiveLimits>
   readonly git: Pick<GitSources, 'resolve' | 'open'>
 }

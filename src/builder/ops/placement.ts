@@ -1,5 +1,6 @@
 /** Where COPY and ADD put things: the rules of BuildKit's file operations, over a draft of the layer. */
 import { type ByteString, displayText } from '../../oci/byte-string.ts'
+import type { ArchiveLimits } from '../../oci/limits.ts'
 import { joinPath, parentPath } from '../../oci/path.ts'
 import type { ModeChange } from '../dockerfile/chmod.ts'
 import { BuildError } from '../errors.ts'
@@ -29,6 +30,8 @@ export interface Placing {
   /** For contents that are in no tree. */
   readonly spool: Spool
   readonly signal: AbortSignal
+  /** Of archives that ADD unpacks. */
+  readonly archiveLimits?: Partial<ArchiveLimits>
 }
 
 /** Copies a file into or onto the destination, or the contents of a directory into it. @throws BuildError `copy-conflict` */

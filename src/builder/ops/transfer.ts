@@ -53,6 +53,7 @@ export function createTransferOp(
         dress: await dressOf(spec, deps, openNames, context),
         spool,
         signal: context.signal,
+        ...(deps.archiveLimits !== undefined && { archiveLimits: deps.archiveLimits }),
       }
       for (const selection of await selectSources(spec, tree)) {
         if ('content' in selection) await placeInline(placing, selection)

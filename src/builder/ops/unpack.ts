@@ -22,11 +22,12 @@ import type { Selected } from './sources.ts'
  * @throws BuildError `archive-invalid` for an archive that breaks off, or holds what cannot be unpacked
  */
 export async function unpackArchive(placing: Placing, selected: Selected): Promise<boolean> {
+  const { archiveLimits, signal } = placing
   const content = await placing.tree.open(selected.path)
   const source = content instanceof Uint8Array ? Readable.from([content]) : content
   try {
-    const bytes = await uncompressed(await sniffCompression(source), placing.signal)
-    return await unpackEntries(placing, readTar(bytes), selected)
+    const bytes = await uncompressed(await sniffCompression(source), signal, archiveLimits)
+    return await unpackEntries(placing, readTar(bytes, archiveLimits), selected)
   } catch (error) {
     throw isProgramMissing(error) || isDamaged(error)
       ? archiveInvalid(selected, messageOf(error), error)

@@ -5,6 +5,7 @@ import { displayText } from '../../oci/byte-string.ts'
 import { isErrno, OciError } from '../../oci/errors.ts'
 import { type Change, readChangeset } from '../../oci/layer/changeset.ts'
 import type { TocEntry } from '../../oci/layer/toc.ts'
+import { CHECKED_BEFORE } from '../../oci/limits.ts'
 import { type LowerLayers, openLowerLayers } from './lower-layers.ts'
 import { UnpackTarget } from './unpack-target.ts'
 
@@ -21,7 +22,7 @@ const CHANGES_PER_TURN = 100
 const BYTES_PER_TURN = 4 * 1024 * 1024
 
 /**
- * Unpacks one layer tar and reads its source to the very end, so that a source that verifies itself has done so.
+ * Unpacks one layer tar, whose limits were checked when it was stored, and reads its source to the very end, so that a source that verifies itself has done so.
  * @throws OciError `layer-invalid`, the source's error, or the signal's reason; the directory is then half written
  */
 export async function applyLayer(tar: AsyncIterable<Buffer>, options: ApplyOptions): Promise<void> {
@@ -32,7 +33,7 @@ export async function applyLayer(tar: AsyncIterable<Buffer>, options: ApplyOptio
   try {
     using target = new UnpackTarget(linux, root, lower)
     const turns = new Turns(signal)
-    for await (const change of readChangeset(withoutReturn(source))) {
+    for await (const change of readChangeset(withoutReturn(source), CHECKED_BEFORE)) {
       await applyChange(target, change, turns).catch(error => explain(change, error))
       await turns.did(0)
     }

@@ -1,6 +1,8 @@
 import type { DecompressError } from '../../linux/decompress.ts'
 import { isErrno, OciError } from '../../oci/errors.ts'
 import { decompress, type SniffedStream } from '../../oci/layer/decompression.ts'
+import { withinRatio } from '../../oci/layer/ratio.ts'
+import type { ArchiveLimits } from '../../oci/limits.ts'
 
 /**
  * Bytes that may be compressed by anything, uncompressed. Errors that `isDamaged` knows come while it is read, and the
@@ -9,11 +11,13 @@ import { decompress, type SniffedStream } from '../../oci/layer/decompression.ts
 export async function uncompressed(
   { compression, whole }: Pick<SniffedStream, 'compression' | 'whole'>,
   signal: AbortSignal,
+  limits?: Partial<ArchiveLimits>,
 ): Promise<AsyncIterable<Uint8Array>> {
   if (compression !== 'xz' && compression !== 'bzip2')
-    return untilAborted(decompress(whole, compression), signal)
+    return untilAborted(decompress(whole, compression, limits), signal)
   const { decompressWith } = await import('../../linux/decompress.ts')
-  return untilAborted(decompressWith(compression, whole), signal)
+  const unpack = (source: AsyncIterable<Uint8Array>) => decompressWith(compression, source)
+  return untilAborted(withinRatio(whole, compression, unpack, limits), signal)
 }
 
 /** A few bytes can unpack to gigabytes of one file, or of nothing after the last. */

@@ -106,11 +106,18 @@ dest=- is standard output, and what oci and tar take without dest=. Images (stor
     const namedContexts = await parseBuildContexts(args.values('build-context'), terminal)
     using session = await openSession(args, terminal)
     const temporaryDirectory = join(session.store.root, 'tmp')
+    const { contentLimits } = session.settings
     await using sources = await openSources({ ...flags, ssh }, session, terminal)
     const progress = createProgress(mode, terminal)
     await using input =
       found ??
-      (await readInput(context, dockerfile, flags, { sources, temporaryDirectory, terminal, progress }))
+      (await readInput(context, dockerfile, flags, {
+        sources,
+        temporaryDirectory,
+        contentLimits,
+        terminal,
+        progress,
+      }))
     const options = { ...withInput(flags, input), namedContexts }
     using remote = openRemote(session, terminal)
     const deps = buildDeps(options, session, remote, sources, terminal, progress.sink)

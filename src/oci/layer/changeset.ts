@@ -26,7 +26,7 @@ type ChangeOf<Body> =
 /**
  * The changes in the order of the archive. Entries have clean paths, and `offset` for files that are not empty, but
  * no digest.
- * @throws OciError `tar-invalid`, `layer-invalid`
+ * @throws OciError `tar-invalid`, `layer-invalid`, `limit-exceeded`
  */
 export async function* readChangeset(
   tar: AsyncIterable<Uint8Array>,

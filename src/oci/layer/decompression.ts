@@ -2,7 +2,9 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib'
 import { OciError } from '../errors.ts'
+import type { ArchiveLimits } from '../limits.ts'
 import type { Compression } from '../media-type.ts'
+import { withinRatio } from './ratio.ts'
 import { ZstdFrameCutter } from './zstd-frames.ts'
 
 /** Larger than Node's default of 16 KiB: half the time. */
@@ -10,16 +12,25 @@ const CHUNK_BYTES = 256 * 1024
 
 /**
  * The uncompressed bytes: of all gzip members or zstd frames. Errors of the source come through as they are.
- * @throws OciError `layer-invalid` for bytes that are corrupt, cut off, or followed by others
+ * @throws OciError `layer-invalid` for bytes that are corrupt, cut off, or followed by others; `limit-exceeded`
  */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   compression: Compression,
+  limits?: Partial<ArchiveLimits>,
 ): AsyncGenerator<Buffer, void, undefined> {
-  if (compression === 'gzip') yield* decode(source, createGunzip({ chunkSize: CHUNK_BYTES }), compression)
-  else if (compression === 'zstd')
-    yield* decode(zstdFrames(source), createZstdDecompress({ chunkSize: CHUNK_BYTES }), compression)
+  if (compression === 'gzip') yield* withinRatio(source, compression, gunzipped, limits)
+  else if (compression === 'zstd') yield* withinRatio(source, compression, unzstd, limits)
   else for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+}
+
+function gunzipped(source: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
+  return decode(source, createGunzip({ chunkSize: CHUNK_BYTES }), 'gzip')
+}
+
+/** Node's decoder refuses windows beyond 128 MiB by itself. */
+function unzstd(source: AsyncIterable<Uint8Array>): AsyncIterable<Buffer> {
+  return decode(zstdFrames(source), createZstdDecompress({ chunkSize: CHUNK_BYTES }), 'zstd')
 }
 
 /** Layers are compressed by the first three, other archives also by the last two. */

@@ -4,9 +4,9 @@
  * tree to a scanner and another to an unpacker: what no honest writer makes is refused.
  */
 import { type ByteString, byteStringFrom } from '../byte-string.ts'
+import { type ArchiveLimits, limitExceeded } from '../limits.ts'
 import type { TarEntry, TarEntryType } from './entry.ts'
 import { type TarHeader, tarInvalid } from './header.ts'
-import type { TarLimits } from './limits.ts'
 import { type PaxRecords, parsePaxRecords, parsePaxTime, XATTR_PREFIX } from './pax.ts'
 
 const EXTENSION_TYPES = ['x', 'g', 'L', 'K'] as const
@@ -46,7 +46,7 @@ export class EntryExtensions {
   }
 
   /** The entry that the header and the extensions before it describe; forgets the extensions. @throws OciError `tar-invalid` */
-  apply(header: TarHeader, limits: Required<TarLimits>, at: number): TarEntry {
+  apply(header: TarHeader, limits: ArchiveLimits, at: number): TarEntry {
     const records = this.#global.size === 0 ? this.#records : new Map([...this.#global, ...this.#records])
     this.#records = NO_RECORDS
     this.#seen.clear()
@@ -91,14 +91,14 @@ const ENTRY_TYPES: Readonly<Record<string, TarEntryType>> = {
 const MAX_ID = 0xff_ff_ff_fe
 const MODE_BITS = 0o7777
 
-function entryOf(header: TarHeader, records: PaxRecords, limits: Required<TarLimits>, at: number): TarEntry {
+function entryOf(header: TarHeader, records: PaxRecords, limits: ArchiveLimits, at: number): TarEntry {
   const rawPath = pathFrom(records, 'path') ?? header.path
   const type = entryType(header, rawPath, records, at)
   const path = withoutTrailingSlashes(rawPath)
   const linkPath = pathFrom(records, 'linkpath') ?? header.linkPath
   checkPath(path, 'path', limits, at)
   const { mtime, mtimeNanoseconds = 0 } = timeFrom(records, at) ?? { mtime: header.mtime }
-  const xattrs = xattrsFrom(records, at)
+  const xattrs = xattrsFrom(records, limits, at)
   const hasTarget = type === 'link' || type === 'symlink'
   if (hasTarget) {
     checkPath(linkPath, 'link target', limits, at)
@@ -137,10 +137,17 @@ function withoutTrailingSlashes(path: ByteString): ByteString {
   return path.slice(0, end) as ByteString
 }
 
-function checkPath(path: ByteString, what: string, limits: Required<TarLimits>, at: number): void {
-  if (path.length > limits.pathBytes)
-    throw tarInvalid(at, `a ${what} of ${path.length} bytes is longer than ${limits.pathBytes}`)
+function checkPath(path: ByteString, what: string, limits: ArchiveLimits, at: number): void {
+  const { pathBytes, pathDepth } = limits
+  if (path.length > pathBytes)
+    throw limitExceeded(
+      'pathBytes',
+      pathBytes,
+      `Cannot read tar at byte ${at}: a ${what} of ${path.length} bytes`,
+    )
   if (path.includes('\0')) throw tarInvalid(at, `a ${what} holds a NUL`)
+  if (path.length > pathDepth && path.split('/').length > pathDepth)
+    throw limitExceeded('pathDepth', pathDepth, `Cannot read tar at byte ${at}: a ${what} of too many names`)
 }
 
 /** An empty value takes the record back: the header's field counts. */
@@ -181,13 +188,25 @@ function checkSize(value: number, at: number): number {
   return value
 }
 
-function xattrsFrom(records: PaxRecords, at: number): ReadonlyMap<string, Uint8Array> | undefined {
+function xattrsFrom(
+  records: PaxRecords,
+  { xattrBytes }: ArchiveLimits,
+  at: number,
+): ReadonlyMap<string, Uint8Array> | undefined {
   if (records.size === 0) return undefined
   const xattrs = new Map<string, Uint8Array>()
+  let bytes = 0
   for (const [key, value] of records) {
     if (!key.startsWith(XATTR_PREFIX)) continue
     const name = key.slice(XATTR_PREFIX.length)
     if (name === '') throw tarInvalid(at, 'an extended attribute has no name')
+    bytes += name.length + value.length
+    if (bytes > xattrBytes)
+      throw limitExceeded(
+        'xattrBytes',
+        xattrBytes,
+        `Cannot read tar at byte ${at}: the extended attributes of a file are too long`,
+      )
     xattrs.set(name, value)
   }
   return xattrs.size === 0 ? undefined : xattrs

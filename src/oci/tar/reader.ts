@@ -10,12 +10,13 @@
  */
 
 import { OciError } from '../errors.ts'
+import { type ArchiveLimits, DEFAULT_LIMITS, limitExceeded } from '../limits.ts'
 import type { TarEntry } from './entry.ts'
 import { EntryExtensions, isExtensionType } from './extensions.ts'
 import { BLOCK_BYTES, decodeHeader, type TarHeader, tarInvalid } from './header.ts'
-import { DEFAULT_TAR_LIMITS, type TarLimits } from './limits.ts'
 
-export type { TarLimits } from './limits.ts'
+/** What an archive may cost; what is not given has its default. */
+export type TarLimits = Partial<ArchiveLimits>
 
 /** A piece of body belongs to the entry before it; its bytes are a view of the chunk that was pushed. */
 export type TarEvent =
@@ -128,7 +129,7 @@ interface Gathering {
  * views. An error leaves the parser unusable.
  */
 export class TarParser {
-  readonly #limits: Required<TarLimits>
+  readonly #limits: ArchiveLimits
   readonly #extensions = new EntryExtensions()
   #state: 'reading' | 'zero-block' | 'ended' = 'reading'
   #gathering: Gathering | undefined
@@ -141,15 +142,16 @@ export class TarParser {
   #extensionBytes = 0
 
   constructor(limits: TarLimits = {}) {
-    this.#limits = { ...DEFAULT_TAR_LIMITS, ...limits }
+    this.#limits = { ...DEFAULT_LIMITS, ...limits }
   }
 
   /** The events must be taken to the end before the next push. @throws OciError `tar-invalid` */
   *push(chunk: Uint8Array): Generator<TarEvent, void, undefined> {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     this.#total += bytes.length
-    if (this.#total > this.#limits.totalBytes)
-      throw tarInvalid(this.#offset, `the archive is longer than ${this.#limits.totalBytes} bytes`)
+    const { archiveBytes } = this.#limits
+    if (this.#total > archiveBytes)
+      throw limitExceeded('archiveBytes', archiveBytes, 'Cannot read tar: the archive is too long')
     for (let at = 0; at < bytes.length && this.#state !== 'ended'; ) {
       const start = at
       if (this.#body > 0) {
@@ -216,8 +218,13 @@ export class TarParser {
     }
     if (this.#state === 'zero-block') throw tarInvalid(at, 'a single zero block stands between entries')
     if (isExtensionType(header.type)) return this.#startExtension(header, at)
-    if (++this.#entries > this.#limits.entries)
-      throw tarInvalid(at, `the archive has more than ${this.#limits.entries} entries`)
+    const { archiveEntries } = this.#limits
+    if (++this.#entries > archiveEntries)
+      throw limitExceeded(
+        'archiveEntries',
+        archiveEntries,
+        'Cannot read tar: the archive has too many entries',
+      )
     const entry = this.#extensions.apply(header, this.#limits, at)
     this.#body = entry.size
     this.#padding = paddingAfter(entry.size)
@@ -226,12 +233,21 @@ export class TarParser {
 
   #startExtension(header: TarHeader, at: number): undefined {
     const { size } = header
-    const { extensionBytes, allExtensionBytes } = this.#limits
-    if (size < 0 || size > extensionBytes)
-      throw tarInvalid(at, `an extended header of ${size} bytes is not within 0 and ${extensionBytes}`)
+    const { paxBytes, paxTotalBytes } = this.#limits
+    if (size < 0) throw tarInvalid(at, `an extended header of ${size} bytes`)
+    if (size > paxBytes)
+      throw limitExceeded(
+        'paxBytes',
+        paxBytes,
+        `Cannot read tar at byte ${at}: an extended header of ${size} bytes`,
+      )
     this.#extensionBytes += size
-    if (this.#extensionBytes > allExtensionBytes)
-      throw tarInvalid(at, `all extended headers together are longer than ${allExtensionBytes} bytes`)
+    if (this.#extensionBytes > paxTotalBytes)
+      throw limitExceeded(
+        'paxTotalBytes',
+        paxTotalBytes,
+        `Cannot read tar at byte ${at}: all extended headers together are too long`,
+      )
     if (size === 0) this.#takeExtension({ header, at }, Buffer.alloc(0))
     else this.#gathering = { bytes: Buffer.alloc(size), filled: 0, extension: { header, at } }
     return undefined

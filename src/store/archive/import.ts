@@ -3,6 +3,8 @@ import { type Descriptor, describeBytes } from '../../oci/descriptor.ts'
 import { OciError } from '../../oci/errors.ts'
 import { graphTarget, writeContent } from '../../oci/graph.ts'
 import { decompress, sniffCompression } from '../../oci/layer/decompression.ts'
+import { withinRatio } from '../../oci/layer/ratio.ts'
+import type { ArchiveLimits } from '../../oci/limits.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
 import { type Compression, MEDIA_TYPE } from '../../oci/media-type.ts'
 import type { Platform } from '../../oci/platform.ts'
@@ -14,6 +16,8 @@ export interface ImportOptions {
   /** A root filesystem as a tar: plain, gzip or zstd; xz and bzip2 where `decompressWith` is given. */
   readonly tar: AsyncIterable<Uint8Array>
   readonly decompressWith?: Decompress
+  /** Of the tar, should it be compressed. */
+  readonly limits?: Partial<ArchiveLimits>
   /** The image's configuration (`docker import --change`). */
   readonly config: RuntimeConfig
   readonly platform: Platform
@@ -71,12 +75,13 @@ async function put(
   return descriptor
 }
 
-async function plainTar({ tar, decompressWith }: ImportOptions): Promise<AsyncIterable<Uint8Array>> {
+async function plainTar({ tar, decompressWith, limits }: ImportOptions): Promise<AsyncIterable<Uint8Array>> {
   const { compression, isEmpty, whole } = await sniffCompression(tar)
   // A producer that failed in a pipe sends nothing; an empty root filesystem is a tar of two zero blocks.
   if (isEmpty) throw new OciError('tar-invalid', 'Cannot import root filesystem: there are no bytes')
   if (compression === 'none') return whole
-  if (compression === 'gzip' || compression === 'zstd') return decompress(whole, compression)
-  if (decompressWith !== undefined) return decompressWith(compression, whole)
+  if (compression === 'gzip' || compression === 'zstd') return decompress(whole, compression, limits)
+  if (decompressWith !== undefined)
+    return withinRatio(whole, compression, from => decompressWith(compression, from), limits)
   throw new OciError('layer-invalid', `Cannot import root filesystem: it is compressed by ${compression}`)
 }

@@ -6,6 +6,8 @@ import { pipeline } from 'node:stream/promises'
 import { CodedError, isErrno, OciError } from '../../oci/errors.ts'
 import { LAYOUT_FILE } from '../../oci/image-layout.ts'
 import { decompress, detectCompression } from '../../oci/layer/decompression.ts'
+import { withinRatio } from '../../oci/layer/ratio.ts'
+import type { ArchiveLimits } from '../../oci/limits.ts'
 import { storeErrorFrom } from '../errors.ts'
 import { DOCKER_MANIFEST_FILE, readDockerArchive } from './docker-archive.ts'
 import type { ImageArchive } from './image-archive.ts'
@@ -21,6 +23,8 @@ export interface OpenArchiveOptions {
   readonly signal: AbortSignal
   /** For archives in xz and bzip2, which are refused without it. */
   readonly decompressWith?: Decompress
+  /** Of what a compressed file holds. */
+  readonly limits?: Partial<ArchiveLimits>
 }
 
 export type Decompress = (
@@ -119,14 +123,22 @@ async function spool(options: OpenArchiveOptions): Promise<Spooled | undefined> 
   try {
     const plain =
       compression === 'gzip' || compression === 'zstd'
-        ? decompress(compressed, compression)
-        : options.decompressWith?.(compression, compressed)
+        ? decompress(compressed, compression, options.limits)
+        : unpackedBy(compression, compressed, options)
     if (plain === undefined)
       throw new OciError('layout-invalid', `Cannot read ${from}: it is compressed by ${compression}`)
     return await writeSpool(plain, temporaryDirectory, signal)
   } finally {
     compressed.destroy()
   }
+}
+
+function unpackedBy(
+  program: 'xz' | 'bzip2',
+  source: AsyncIterable<Uint8Array>,
+  { decompressWith, limits }: OpenArchiveOptions,
+): AsyncIterable<Uint8Array> | undefined {
+  return decompressWith && withinRatio(source, program, from => decompressWith(program, from), limits)
 }
 
 async function readHead(file: string): Promise<Uint8Array> {

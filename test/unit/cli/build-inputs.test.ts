@@ -20,6 +20,7 @@ import {
 } from '../../../src/cli/build-inputs.ts'
 import { byteStringOf } from '../../../src/oci/byte-string.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { DEFAULT_LIMITS } from '../../../src/oci/limits.ts'
 import { fakeTerminal, silentInput } from './fake-terminal.ts'
 
 let folder: string
@@ -114,7 +115,12 @@ describe('findDockerfile()', () => {
 
 describe('readStandardInput()', () => {
   const read = (content: Buffer, dockerfile?: string) =>
-    readStandardInput(dockerfile, fakeTerminal({ stdin: Readable.from([content]) }), join(empty, 'tmp'))
+    readStandardInput(
+      dockerfile,
+      fakeTerminal({ stdin: Readable.from([content]) }),
+      join(empty, 'tmp'),
+      DEFAULT_LIMITS,
+    )
 
   async function tar(files: Readonly<Record<string, string>>): Promise<Buffer> {
     const archive = pack()
@@ -166,13 +172,13 @@ describe('readStandardInput()', () => {
         for (;;) yield chunk
       })(),
     )
-    await assert.rejects(readStandardInput(undefined, fakeTerminal({ stdin }), empty), {
-      code: 'dockerfile-invalid',
-      message: /larger than 16 MiB/,
+    await assert.rejects(readStandardInput(undefined, fakeTerminal({ stdin }), empty, DEFAULT_LIMITS), {
+      code: 'limit-exceeded',
+      message: /dockerfile-bytes = 16777216/,
     })
     const interrupt = new AbortController()
     const waiting = fakeTerminal({ stdin: silentInput(), signal: interrupt.signal })
-    const found = readStandardInput(undefined, waiting, empty)
+    const found = readStandardInput(undefined, waiting, empty, DEFAULT_LIMITS)
     interrupt.abort()
     await assert.rejects(found, { name: 'AbortError' })
   })

@@ -8,6 +8,7 @@ import { BuildError } from '../../../src/builder/errors.ts'
 import { isInputElsewhere, type RemoteInputDeps, readInput } from '../../../src/cli/remote-input.ts'
 import type { Terminal } from '../../../src/cli/terminal.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { DEFAULT_LIMITS } from '../../../src/oci/limits.ts'
 import { tarOf } from '../builder/ops/fixture.ts'
 import { fakeTerminal } from './fake-terminal.ts'
 
@@ -29,6 +30,7 @@ describe('readInput()', () => {
   ): RemoteInputDeps => ({
     terminal: fakeTerminal({ workingDirectory: folder, ...changes }),
     temporaryDirectory: folder,
+    contentLimits: DEFAULT_LIMITS,
     progress: { sink: () => undefined, finish: () => undefined },
     sources: {
       downloads: {
@@ -89,6 +91,6 @@ describe('readInput()', () => {
     })
     await assert.rejects(readInput('.', URL_OF_FILE, FLAGS, deps({})), { code: 'download-failed' })
     const large = { [URL_OF_FILE]: Buffer.alloc(16 * 1024 * 1024 + 1, '#') }
-    await assert.rejects(readInput('.', URL_OF_FILE, FLAGS, deps(large)), { code: 'dockerfile-invalid' })
+    await assert.rejects(readInput('.', URL_OF_FILE, FLAGS, deps(large)), { code: 'limit-exceeded' })
   })
 })

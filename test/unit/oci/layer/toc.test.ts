@@ -69,9 +69,9 @@ test('TocRecorder.finish() refuses a tar that is cut off', async () => {
 
 test('TocRecorder keeps to the limits it is given', async () => {
   const tar = await layer
-  assert.throws(() => new TocRecorder({ entries: 3 }).update(tar), {
-    code: 'tar-invalid',
-    message: /3 entries/,
+  assert.throws(() => new TocRecorder({ archiveEntries: 3 }).update(tar), {
+    code: 'limit-exceeded',
+    message: /archive-entries = 3/,
   })
 })
 
