@@ -24,7 +24,7 @@ export function buildDeps(
     store: session.store,
     remote,
     sources,
-    openSandbox: () => openSandbox(session, terminal),
+    openSandbox: () => openSandbox(session, terminal, progress),
     progress,
     now: terminal.now,
     monotonicNow: terminal.monotonicMs,
@@ -57,10 +57,14 @@ export async function openSources(
   })
 }
 
-async function openSandbox({ store, settings: { runtime } }: Session, { env }: Terminal): Promise<Sandbox> {
+async function openSandbox(
+  { store, settings: { runtime } }: Session,
+  { env }: Terminal,
+  progress: BuildDeps['progress'],
+): Promise<Sandbox> {
   const { createRuntimeExecutor } = await import('../builder/exec/runtime-executor.ts')
   const { createCacheMounts } = await import('../builder/snapshot/cache-mounts.ts')
-  const { createOverlaySnapshotter } = await import('../builder/snapshot/overlay-snapshotter.ts')
+  const { openSnapshotter } = await import('../builder/snapshot/open-snapshotter.ts')
   return {
     executor: createRuntimeExecutor({
       stateRoot: store.root,
@@ -68,6 +72,10 @@ async function openSandbox({ store, settings: { runtime } }: Session, { env }: T
       path: env.PATH ?? '',
     }),
     cacheMounts: createCacheMounts({ root: store.root }),
-    snapshotter: createOverlaySnapshotter({ root: store.root }),
+    snapshotter: await openSnapshotter({
+      root: store.root,
+      needsMounts: true,
+      note: text => void progress({ kind: 'warning', text }),
+    }),
   }
 }

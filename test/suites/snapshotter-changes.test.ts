@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { lstatSync, readFileSync } from 'node:fs'
 import { describe, type TestContext, test } from 'node:test'
+import { createCopyingSnapshotter } from '../../src/builder/snapshot/copying-snapshotter.ts'
 import { createOverlaySnapshotter } from '../../src/builder/snapshot/overlay-snapshotter.ts'
+import type { Snapshotter } from '../../src/builder/snapshot/snapshotter.ts'
 import type { FileTree, TreeNode } from '../../src/builder/tree/file-tree.ts'
 import { loadLinux } from '../../src/linux/linux.ts'
 import type { ByteString } from '../../src/oci/byte-string.ts'
@@ -52,9 +54,16 @@ function treeOf(items: readonly TarItem[]): FileTree {
   }
 }
 
+type Create = (options: { readonly root: string }) => Snapshotter
+
 /** Runs a script over the unpacked layer and returns what it changed. */
-async function changes(t: TestContext, lower: readonly TarItem[], script: string): Promise<TarItem[]> {
-  const snapshotter = createOverlaySnapshotter({ root: temporaryDirectory(t) })
+async function changesOf(
+  create: Create,
+  t: TestContext,
+  lower: readonly TarItem[],
+  script: string,
+): Promise<TarItem[]> {
+  const snapshotter = create({ root: temporaryDirectory(t) })
   const base = lower.length === 0 ? undefined : digestOf('base')
   if (base !== undefined) await snapshotter.apply(base, undefined, writeTar(lower), never)
   await using active = await snapshotter.prepare(base)
@@ -157,6 +166,11 @@ const rows: readonly (readonly [name: string, script: string, want: readonly str
   ],
   ['a name that was a link and is an equal file of its own now is as it was', 'cp -p h2 t; mv t h2', []],
   ['several new names of a file below are one file', 'ln h1 t; ln h1 u', ['file t 644', 'link u 644 t']],
+  [
+    'names of one file below that are all changed stay apart',
+    'chown 3 h1 h2',
+    ['file h1 644', 'file h2 644'],
+  ],
   ['equal files that become one are as they were', 'ln -f e1 e2', []],
   [
     'a changed file comes with its directory, which is as it was',
@@ -185,107 +199,119 @@ const rows: readonly (readonly [name: string, script: string, want: readonly str
   ],
 ]
 
-describe("an active snapshot's changes()", { skip: needsRoot }, () => {
-  for (const [name, script, want] of rows)
-    test(name, async t => assert.deepEqual(outline(await changes(t, LOWER, script)), want))
+changesSuite('an overlay', createOverlaySnapshotter)
+changesSuite('a copy', createCopyingSnapshotter)
 
-  test('over nothing, all is new', async t => {
-    assert.deepEqual(outline(await changes(t, [], 'mkdir d; touch d/f; chmod 0 d/f')), [
-      'directory d 755',
-      'file d/f 0',
-    ])
-  })
+function changesSuite(name: string, create: Create): void {
+  describe(`changes() of ${name}`, { skip: needsRoot }, () => {
+    const changes = (t: TestContext, lower: readonly TarItem[], script: string) =>
+      changesOf(create, t, lower, script)
 
-  test('times are cut to whole seconds, also before the epoch', async t => {
-    const items = await changes(
-      t,
-      LOWER,
-      'touch -d @1700000000.999999999 f; touch -d @-1.25 d/a; touch -d @1000000 d',
-    )
-    assert.deepEqual(
-      items.map(({ entry: { path, mtime } }) => [path, mtime]),
-      [
-        ['d', 1_000_000],
-        ['d/a', -2],
-        ['f', 1_700_000_000],
-      ],
-    )
-  })
+    for (const [name, script, want] of rows)
+      test(name, async t => assert.deepEqual(outline(await changes(t, LOWER, script)), want))
 
-  test('keeps owners beyond 16 bits, and content large and small', async t => {
-    const items = await changes(
-      t,
-      [],
-      'head -c 3000000 /dev/zero > large; printf x > small; chown 4000000000:3000000000 small',
-    )
-    assert.deepEqual(
-      items.map(({ entry: { size, uid, gid } }) => [size, uid, gid]),
-      [
-        [3_000_000, 0, 0],
-        [1, 4_000_000_000, 3_000_000_000],
-      ],
-    )
-  })
-
-  test("keeps extended attributes, but not overlayfs' own", async t => {
-    const capability = Buffer.from('0100000280300000000000000000000000000000', 'hex')
-    const lower = [
-      directory('d'),
-      file('d/tool', 'x', { xattrs: new Map([['security.capability', capability]]) }),
-    ]
-    const moved = await changes(t, lower, 'mv d/tool tool; rm -r d; mkdir d; touch -d @1000000 d')
-    const tool = moved.find(item => item.entry.path === 'tool')
-    assert.deepEqual([...(tool?.entry.xattrs ?? [])], [['security.capability', capability]])
-    assert.ok(
-      moved.every(item => [...(item.entry.xattrs?.keys() ?? [])].every(key => !key.startsWith('trusted.'))),
-    )
-    const untouched = await changes(t, lower, 'touch -d @1000000 d/tool')
-    assert.deepEqual(outline(untouched), [])
-  })
-
-  test('a changed extended attribute is a change', async t => {
-    const linux = await loadLinux()
-    const snapshotter = createOverlaySnapshotter({ root: temporaryDirectory(t) })
-    await snapshotter.apply(digestOf('base'), undefined, writeTar(LOWER), never)
-    await using active = await snapshotter.prepare(digestOf('base'))
-    await mounted(active.mounts, root => linux.lsetxattr(`${root}/f`, 'user.new', Buffer.from('1')))
-    const items: TarItem[] = []
-    for await (const item of active.changes(treeOf(LOWER), never)) items.push(item)
-    assert.deepEqual(outline(items), ['file f 644'])
-  })
-
-  test('a file named like a whiteout is an error that names it', async t => {
-    await assert.rejects(changes(t, LOWER, 'touch d/.wh.a'), {
-      code: 'run-failed',
-      message: /the name of "d\/\.wh\.a" means a deletion/,
+    test('over nothing, all is new', async t => {
+      assert.deepEqual(outline(await changes(t, [], 'mkdir d; touch d/f; chmod 0 d/f')), [
+        'directory d 755',
+        'file d/f 0',
+      ])
     })
-  })
 
-  test('the same changes make the same bytes', async t => {
-    const script =
-      'mkdir -p x/y; for n in 9 1 5; do echo $n > x/$n; ln x/$n x/y/$n; done; find x -exec touch -hd @5 {} +'
-    const bytes = async () => {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of writeTar(await changes(t, [], script))) chunks.push(chunk)
-      return digestOf(Buffer.concat(chunks))
-    }
-    assert.equal(await bytes(), await bytes())
-  })
-
-  test('what is read and unpacked again is what was there', async t => {
-    const root = temporaryDirectory(t)
-    const items = await changes(t, LOWER, 'rm -r d; mkdir d; echo 2 > d/b; ln d/b g; mknod null c 1 3; rm f')
-    const snapshotter = createOverlaySnapshotter({ root })
-    await snapshotter.apply(digestOf('base'), undefined, writeTar(LOWER), never)
-    await snapshotter.apply(digestOf('next'), digestOf('base'), writeTar(items), never)
-    await using active = await snapshotter.prepare(digestOf('next'))
-    await mounted(active.mounts, path => {
-      assert.equal(
-        execFileSync('ls', ['-A', path, `${path}/d`], { encoding: 'utf8' }).replaceAll(path, ''),
-        ':\nd\ne1\ne2\ng\nh1\nh2\nl\nnull\n\n/d:\nb\n',
+    test('times are cut to whole seconds, also before the epoch', async t => {
+      const items = await changes(
+        t,
+        LOWER,
+        'touch -d @1700000000.999999999 f; touch -d @-1.25 d/a; touch -d @1000000 d',
       )
-      assert.equal(lstatSync(`${path}/g`).ino, lstatSync(`${path}/d/b`).ino)
-      assert.equal(readFileSync(`${path}/g`, 'utf8'), '2\n')
+      assert.deepEqual(
+        items.map(({ entry: { path, mtime } }) => [path, mtime]),
+        [
+          ['d', 1_000_000],
+          ['d/a', -2],
+          ['f', 1_700_000_000],
+        ],
+      )
+    })
+
+    test('keeps owners beyond 16 bits, and content large and small', async t => {
+      const items = await changes(
+        t,
+        [],
+        'head -c 3000000 /dev/zero > large; printf x > small; chown 4000000000:3000000000 small',
+      )
+      assert.deepEqual(
+        items.map(({ entry: { size, uid, gid } }) => [size, uid, gid]),
+        [
+          [3_000_000, 0, 0],
+          [1, 4_000_000_000, 3_000_000_000],
+        ],
+      )
+    })
+
+    test("keeps extended attributes, but not overlayfs' own", async t => {
+      const capability = Buffer.from('0100000280300000000000000000000000000000', 'hex')
+      const lower = [
+        directory('d'),
+        file('d/tool', 'x', { xattrs: new Map([['security.capability', capability]]) }),
+      ]
+      const moved = await changes(t, lower, 'mv d/tool tool; rm -r d; mkdir d; touch -d @1000000 d')
+      const tool = moved.find(item => item.entry.path === 'tool')
+      assert.deepEqual([...(tool?.entry.xattrs ?? [])], [['security.capability', capability]])
+      assert.ok(
+        moved.every(item => [...(item.entry.xattrs?.keys() ?? [])].every(key => !key.startsWith('trusted.'))),
+      )
+      const untouched = await changes(t, lower, 'touch -d @1000000 d/tool')
+      assert.deepEqual(outline(untouched), [])
+    })
+
+    test('a changed extended attribute is a change', async t => {
+      const linux = await loadLinux()
+      const snapshotter = create({ root: temporaryDirectory(t) })
+      await snapshotter.apply(digestOf('base'), undefined, writeTar(LOWER), never)
+      await using active = await snapshotter.prepare(digestOf('base'))
+      await mounted(active.mounts, root => linux.lsetxattr(`${root}/f`, 'user.new', Buffer.from('1')))
+      const items: TarItem[] = []
+      for await (const item of active.changes(treeOf(LOWER), never)) items.push(item)
+      assert.deepEqual(outline(items), ['file f 644'])
+    })
+
+    test('a file named like a whiteout is an error that names it', async t => {
+      await assert.rejects(changes(t, LOWER, 'touch d/.wh.a'), {
+        code: 'run-failed',
+        message: /the name of "d\/\.wh\.a" means a deletion/,
+      })
+    })
+
+    test('the same changes make the same bytes', async t => {
+      const script =
+        'mkdir -p x/y; for n in 9 1 5; do echo $n > x/$n; ln x/$n x/y/$n; done; find x -exec touch -hd @5 {} +'
+      const bytes = async () => {
+        const chunks: Uint8Array[] = []
+        for await (const chunk of writeTar(await changes(t, [], script))) chunks.push(chunk)
+        return digestOf(Buffer.concat(chunks))
+      }
+      assert.equal(await bytes(), await bytes())
+    })
+
+    test('what is read and unpacked again is what was there', async t => {
+      const root = temporaryDirectory(t)
+      const items = await changes(
+        t,
+        LOWER,
+        'rm -r d; mkdir d; echo 2 > d/b; ln d/b g; mknod null c 1 3; rm f',
+      )
+      const snapshotter = create({ root })
+      await snapshotter.apply(digestOf('base'), undefined, writeTar(LOWER), never)
+      await snapshotter.apply(digestOf('next'), digestOf('base'), writeTar(items), never)
+      await using active = await snapshotter.prepare(digestOf('next'))
+      await mounted(active.mounts, path => {
+        assert.equal(
+          execFileSync('ls', ['-A', path, `${path}/d`], { encoding: 'utf8' }).replaceAll(path, ''),
+          ':\nd\ne1\ne2\ng\nh1\nh2\nl\nnull\n\n/d:\nb\n',
+        )
+        assert.equal(lstatSync(`${path}/g`).ino, lstatSync(`${path}/d/b`).ino)
+        assert.equal(readFileSync(`${path}/g`, 'utf8'), '2\n')
+      })
     })
   })
-})
+}

@@ -12,7 +12,7 @@ export async function openRootScene(
 ): Promise<Scene> {
   const { snapshotter, executor } = await deps.openSandbox()
   await deps.unpack(await deps.requireLayers(parent, context), snapshotter, context)
-  const snapshot = await snapshotter.prepare(parent.chainID)
+  const snapshot = await snapshotter.prepare(parent.chainID, context.signal)
   return createScene({ executor, rootfs: snapshot.mounts, process: processOf, owned: snapshot })
 }
 

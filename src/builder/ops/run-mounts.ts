@@ -148,7 +148,9 @@ export async function openMounts(
     const { target, readOnly, source } = definition
     const result = inputAt(inputs, definition)
     await deps.unpack(await deps.requireLayers(result, context), deps.snapshotter, context)
-    const snapshot = undo.use(await deps.snapshotter.prepare(result.chainID))
+    const snapshot = undo.use(
+      await deps.snapshotter.view(result.chainID, byteStringOf(source), context.signal),
+    )
     mounts.push({ kind: 'snapshot', target, readOnly, source, rootfs: snapshot.mounts })
   }
   const owned = undo.move()

@@ -68,7 +68,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       await using owned = new AsyncDisposableStack()
       await using tree = await deps.openTree(parent, context.signal)
       const { uid, gid, additionalGids } = await resolveUser(tree, definition.user)
-      const snapshot = owned.use(await snapshotter.prepare(parent.chainID))
+      const snapshot = owned.use(await snapshotter.prepare(parent.chainID, context.signal))
       const mountDeps = { ...deps, snapshotter, cacheMounts }
       const mounts = owned.use(await openMounts(definition.mounts, inputs, mountDeps, context))
       using log = await deps.openLog(scriptTitle(definition) ?? definition.args.at(-1) ?? '')

@@ -7,14 +7,16 @@ import { type Change, readChangeset } from '../../oci/layer/changeset.ts'
 import type { TocEntry } from '../../oci/layer/toc.ts'
 import { CHECKED_BEFORE } from '../../oci/limits.ts'
 import { type LowerLayers, openLowerLayers } from './lower-layers.ts'
-import { UnpackTarget } from './unpack-target.ts'
+import { type Hiding, UnpackTarget } from './unpack-target.ts'
 
 export interface ApplyOptions {
   readonly linux: Linux
-  /** Existing, empty. Afterwards it holds the layer as overlayfs takes it. */
+  /** Existing, empty. Afterwards it holds the layer. */
   readonly directory: string
-  /** Such directories of the layers below, topmost first. */
-  readonly lower: readonly string[]
+  /** Such directories of the layers below as overlayfs takes them, topmost first; or what they make up. */
+  readonly lower: readonly string[] | LowerLayers
+  /** Is told what the layer hides of those below; by default the directory says it as overlayfs takes it. */
+  readonly hiding?: Hiding
   readonly signal: AbortSignal
 }
 
@@ -27,11 +29,11 @@ const BYTES_PER_TURN = 4 * 1024 * 1024
  */
 export async function applyLayer(tar: AsyncIterable<Buffer>, options: ApplyOptions): Promise<void> {
   const { linux, directory, signal } = options
-  const lower: LowerLayers = openLowerLayers(linux, options.lower)
+  const lower = 'hide' in options.lower ? options.lower : openLowerLayers(linux, options.lower)
   const root = openSync(directory, O_PATH | constants.O_DIRECTORY)
   const source = tar[Symbol.asyncIterator]()
   try {
-    using target = new UnpackTarget(linux, root, lower)
+    using target = new UnpackTarget(linux, root, lower, options.hiding)
     const turns = new Turns(signal)
     for await (const change of readChangeset(withoutReturn(source), CHECKED_BEFORE)) {
       await applyChange(target, change, turns).catch(error => explain(change, error))

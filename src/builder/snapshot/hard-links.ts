@@ -9,10 +9,11 @@ import { readBody, type UpperFile } from './upper-file.ts'
 export class HardLinks {
   readonly #firstNames = new Map<bigint, ByteString>()
 
-  itemOf(file: UpperFile): TarItem {
+  /** @param isApart this name is a file of its own in the layer, to which new names may link */
+  itemOf(file: UpperFile, isApart = false): TarItem {
     const first = this.#firstNames.get(file.stats.ino)
-    if (first !== undefined) return linkTo(first, file)
-    this.#firstNames.set(file.stats.ino, file.entry.path)
+    if (first !== undefined && !isApart) return linkTo(first, file)
+    if (first === undefined) this.#firstNames.set(file.stats.ino, file.entry.path)
     return itemOf(file)
   }
 }

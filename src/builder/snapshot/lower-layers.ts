@@ -20,7 +20,12 @@ export interface LowerLayers {
   hideContent(path: string): void
 }
 
-interface Merged {
+export interface MergedLayers extends LowerLayers {
+  /** Directories of layers that together make up the one at the path, topmost first; empty for anything else. */
+  partsOf(path: string): readonly string[]
+}
+
+export interface Merged {
   readonly node: LowerNode
   /** Directories that together make up this directory, topmost first; empty for all but directories. */
   readonly parts: readonly string[]
@@ -28,6 +33,17 @@ interface Merged {
 
 /** @param directories topmost first */
 export function openLowerLayers(linux: Linux, directories: readonly string[]): LowerLayers {
+  return openMergedLayers(directories, candidates => merge(linux, candidates))
+}
+
+/**
+ * @param directories topmost first
+ * @param merge what each layer holds at one path, topmost first, into what shows there
+ */
+export function openMergedLayers(
+  directories: readonly string[],
+  merge: (candidates: readonly string[], path: string) => Merged | undefined,
+): MergedLayers {
   const known = new Map<string, Merged | undefined>()
   const hidden = new Set<string>()
   const hiddenContents = new Set<string>()
@@ -51,12 +67,13 @@ export function openLowerLayers(linux: Linux, directories: readonly string[]): L
         : (findMerged(path.slice(0, Math.max(0, slash)))?.parts ?? []).map(
             part => `${part}/${path.slice(slash + 1)}`,
           )
-    const merged = merge(linux, parts)
+    const merged = merge(parts, path)
     if (merged === undefined || merged.parts.length > 0) known.set(path, merged)
     return merged
   }
   return {
     find: path => (isHidden(path) ? undefined : findMerged(path)?.node),
+    partsOf: path => findMerged(path)?.parts ?? [],
     hide: path => hidden.add(path),
     hideContent: path => hiddenContents.add(path),
   }

@@ -16,8 +16,8 @@ import { type Digest, digestHex } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
 import { applyLayer } from './apply.ts'
-import { readChanges } from './diff.ts'
 import { copyRootMetadata } from './node-metadata.ts'
+import { readChanges } from './overlay-changes.ts'
 import { createOwnedDirectory, type OwnedDirectory } from './owned-directory.ts'
 import { requireRoot } from './privilege.ts'
 import { removeTree } from './remove-tree.ts'
@@ -59,6 +59,14 @@ export function createOverlaySnapshotter({ root }: { readonly root: string }): S
     throw new BuildError('run-failed', `Cannot prepare root filesystem: the snapshot of ${name} is missing`)
   }
 
+  async function prepare(parent: Digest | undefined): Promise<ActiveSnapshot> {
+    const { linux, directory } = await open()
+    const chain = await needChain(parent)
+    const work = createSnapshotDirectory(linux, directory, parent)
+    copyRootMetadata(linux, chain[0], `${work.path}/fs`)
+    return openActive(linux, work, directory, chain)
+  }
+
   return {
     async has(name) {
       return (await findChain(name)) !== undefined
@@ -75,13 +83,9 @@ export function createOverlaySnapshotter({ root }: { readonly root: string }): S
       await work.publish(snapshotPath(directory, name))
     },
 
-    async prepare(parent) {
-      const { linux, directory } = await open()
-      const chain = await needChain(parent)
-      const work = createSnapshotDirectory(linux, directory, parent)
-      copyRootMetadata(linux, chain[0], `${work.path}/fs`)
-      return openActive(linux, work, directory, chain)
-    },
+    prepare,
+    // All of it costs no more than a part.
+    view: prepare,
 
     [Symbol.dispose]: () => inUse?.[Symbol.dispose](),
   }

@@ -10,7 +10,7 @@ export interface PrunedSnapshots {
   readonly bytes: number
 }
 
-const SNAPSHOT = /^[0-9a-f]{64,}$/
+const SNAPSHOT = /^(copy-)?[0-9a-f]{64,}$/
 
 /**
  * Removes committed snapshots that no process uses, and what killed processes have left. Builds may go on meanwhile:

@@ -10,6 +10,8 @@ import { isErrno } from '../../oci/errors.ts'
 export interface SnapshotsInUse extends Disposable {
   /** From now on nobody removes the snapshot, also when it gets another name. False when it is not there. */
   hold(directory: string): Promise<boolean>
+  /** Does not need it any more. */
+  release(directory: string): void
 }
 
 /** Disposing lets go of all. */
@@ -31,6 +33,11 @@ export function createSnapshotsInUse(linux: Linux): SnapshotsInUse {
         // Who has the exclusive lock is about to take the directory away.
         await delay(1)
       }
+    },
+    release(directory) {
+      const fd = held.get(directory)
+      if (fd !== undefined) closeSync(fd)
+      held.delete(directory)
     },
     [Symbol.dispose]() {
       for (const fd of held.values()) closeSync(fd)

@@ -1,3 +1,4 @@
+import type { ByteString } from '../../oci/byte-string.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { TarItem } from '../../oci/tar/writer.ts'
 import type { FileTree } from '../tree/file-tree.ts'
@@ -32,7 +33,14 @@ export interface Snapshotter {
     signal: AbortSignal,
   ): Promise<void>
   /** A new writable root filesystem over `parent` (none: an empty one). */
-  prepare(parent: Digest | undefined): Promise<ActiveSnapshot>
+  prepare(parent: Digest | undefined, signal?: AbortSignal): Promise<ActiveSnapshot>
+  /**
+   * Part of a root filesystem, to be mounted into another; what is written to it is lost with it.
+   * @param path of a file or directory of the parent, symlinks followed inside it. It is there under this very path,
+   *   cleaned; the rest of the parent need not be
+   * @throws BuildError `source-missing`
+   */
+  view(parent: Digest | undefined, path: ByteString, signal?: AbortSignal): Promise<ActiveSnapshot>
 }
 
 export interface ActiveSnapshot extends AsyncDisposable {

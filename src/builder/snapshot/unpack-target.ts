@@ -15,6 +15,8 @@ import { removeTree } from './remove-tree.ts'
 const EPOCH: FileTime = { seconds: 0, nanoseconds: 0 }
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
+const HERE = Buffer.from('.')
+
 /** Characters of a path in an error. */
 const MAX_SHOWN = 100
 
@@ -26,6 +28,14 @@ const IMPLIED_DIRECTORY: NodeMetadata = {
   gid: 0,
   time: EPOCH,
   xattrs: new Map(),
+}
+
+/** Takes note of what a layer hides of those below: paths, one character per byte. */
+export interface Hiding {
+  /** At the path and below. */
+  hide(path: string): void
+  /** Below the path. */
+  hideContent(path: string): void
 }
 
 /**
@@ -40,17 +50,19 @@ export class UnpackTarget implements Disposable {
   readonly #linux: Linux
   readonly #lower: LowerLayers
   readonly #root: number
+  readonly #hiding: Hiding | undefined
   /** Times of directories by inode: set at the end, as every new child changes them. */
   readonly #directories = new Map<bigint, { readonly path: Buffer; readonly time: FileTime }>()
   #lastParent: { readonly path: string; readonly descriptor: number } | undefined
 
-  constructor(linux: Linux, root: number, lower: LowerLayers) {
+  constructor(linux: Linux, root: number, lower: LowerLayers, hiding?: Hiding) {
     this.#linux = linux
     this.#root = root
+    this.#hiding = hiding
     this.#lower = lower
     const below = lower.find('')
     const metadata = below === undefined ? IMPLIED_DIRECTORY : this.#metadataBelow(below)
-    setMetadata(linux, root, Buffer.from('.'), metadata)
+    setMetadata(linux, root, HERE, metadata)
     this.#rememberTime(root, metadata.time)
   }
 
@@ -85,7 +97,7 @@ export class UnpackTarget implements Disposable {
   async makeDirectory(entry: TocEntry): Promise<void> {
     const metadata = metadataFor(entry)
     if (entry.path === '') {
-      this.#updateDirectory(this.#root, Buffer.from('.'), metadata)
+      this.#updateDirectory(this.#root, HERE, metadata)
       return
     }
     const place = this.#placeOf(entry.path)
@@ -137,7 +149,8 @@ export class UnpackTarget implements Disposable {
     if (path === '' || this.#lower.find(path) === undefined) return
     const { parent, name } = this.#placeOf(path)
     const existing = statAt(parent, name)
-    if (existing === undefined) this.#linux.mknodat(parent, name, S_IFCHR, 0, 0)
+    if (this.#hiding !== undefined) this.#hiding.hide(path)
+    else if (existing === undefined) this.#linux.mknodat(parent, name, S_IFCHR, 0, 0)
     else if (existing.isDirectory()) this.#markOpaque(parent, name)
     this.#lower.hide(path)
   }
@@ -145,7 +158,7 @@ export class UnpackTarget implements Disposable {
   /** Hides the content that the layers below have in the directory. */
   hideLowerContent(path: ByteString): void {
     if (!this.#lower.find(path)?.stats.isDirectory()) return
-    const place = path === '' ? { parent: this.#root, name: Buffer.from('.') } : this.#placeOf(path)
+    const place = path === '' ? { parent: this.#root, name: HERE } : this.#placeOf(path)
     if (statAt(place.parent, place.name) === undefined) this.#makeMissing(place.parent, place.name)
     if (statAt(place.parent, place.name)?.isDirectory()) this.#markOpaque(place.parent, place.name)
     this.#lower.hideContent(path)
@@ -202,9 +215,14 @@ export class UnpackTarget implements Disposable {
     }
   }
 
-  #makeMissing(parent: number, name: Buffer): void {
+  #pathOf(parent: number, name: Buffer): string {
     const above = pathInRoot(this.#root, parent).toString('latin1')
-    const path = above === '' ? name.toString('latin1') : `${above}/${name.toString('latin1')}`
+    if (name.equals(HERE)) return above
+    return above === '' ? name.toString('latin1') : `${above}/${name.toString('latin1')}`
+  }
+
+  #makeMissing(parent: number, name: Buffer): void {
+    const path = this.#pathOf(parent, name)
     const existing = statAt(parent, name)
     const isDeleted = existing !== undefined && isWhiteout(existing)
     if (isDeleted) this.#linux.unlinkat(parent, name, 'other')
@@ -237,10 +255,7 @@ export class UnpackTarget implements Disposable {
   }
 
   #copyUpTarget(parent: number, name: Buffer): void {
-    const above = pathInRoot(this.#root, parent).toString('latin1')
-    const below = this.#lower.find(
-      above === '' ? name.toString('latin1') : `${above}/${name.toString('latin1')}`,
-    )
+    const below = this.#lower.find(this.#pathOf(parent, name))
     if (below !== undefined && !below.stats.isDirectory()) this.#copyUp(below, parent, name)
   }
 
@@ -276,7 +291,8 @@ export class UnpackTarget implements Disposable {
   }
 
   #markOpaque(parent: number, name: Buffer): void {
-    this.#linux.lsetxattr(fdPath(parent, name), OPAQUE_XATTR, Buffer.from('y'))
+    if (this.#hiding !== undefined) this.#hiding.hideContent(this.#pathOf(parent, name))
+    else this.#linux.lsetxattr(fdPath(parent, name), OPAQUE_XATTR, Buffer.from('y'))
   }
 }
 

@@ -2,7 +2,6 @@ import {
   type BigIntStats,
   closeSync,
   constants,
-  lstatSync,
   openSync,
   readFileSync,
   readlinkSync,
@@ -13,9 +12,8 @@ import { setImmediate } from 'node:timers/promises'
 import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import type { Linux } from '../../linux/linux.ts'
 import { readXattrs } from '../../linux/xattrs.ts'
-import { type ByteString, byteStringFrom, bytesOf } from '../../oci/byte-string.ts'
+import { type ByteString, byteStringFrom } from '../../oci/byte-string.ts'
 import { type Digest, Digester } from '../../oci/digest.ts'
-import { isErrno } from '../../oci/errors.ts'
 import type { TarEntry } from '../../oci/tar/entry.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { nodeType } from '../tree/node-type.ts'
@@ -56,17 +54,18 @@ export function upperFile(linux: Linux, hostPath: Buffer, path: ByteString, stat
  * whole seconds: where they say no more, files of the same second are told apart by their content, which is compared in
  * any case, and by the exact times that they have on disk. So it is no matter of how fast steps follow each other
  * whether a file that was written again as it was is in the layer.
- * @param lowerDirectories of the layers below, topmost first, as far as they are on disk
+ * @param timeBelow when the file below was last changed, in nanoseconds since the epoch, where that is known
  */
 export async function isUnchanged(
   file: UpperFile,
   lower: FileTree,
-  lowerDirectories: readonly string[] = [],
+  timeBelow: () => bigint | undefined,
 ): Promise<boolean> {
   const { entry } = file
   const below = await lower.stat(entry.path)
   if (below === undefined || !isSameMetadata(file, below)) return false
-  if (!hasTimeOfLower(file, lowerDirectories)) return false
+  // A copy of the file below has its time; one that was written anew in the same second has another.
+  if ((timeBelow() ?? file.stats.mtimeNs) !== file.stats.mtimeNs) return false
   if (entry.type !== 'file' || entry.size === 0) return true
   return (await digestFile(file)) === (await lower.digest(entry.path))
 }
@@ -93,24 +92,6 @@ function isSameMetadata({ entry, stats }: UpperFile, below: TreeNode): boolean {
     (entry.deviceMinor ?? 0) === (below.deviceMinor ?? 0) &&
     isSameXattrs(entry.xattrs ?? new Map(), below.xattrs ?? new Map())
   )
-}
-
-/** A copy of the file below has its time; one that was written anew in the same second has another. */
-function hasTimeOfLower({ entry, stats }: UpperFile, lowerDirectories: readonly string[]): boolean {
-  for (const directory of lowerDirectories) {
-    const below = statLower(Buffer.concat([Buffer.from(`${directory}/`), bytesOf(entry.path)]))
-    if (below !== undefined) return below.mtimeNs === stats.mtimeNs
-  }
-  return true
-}
-
-function statLower(path: Buffer): BigIntStats | undefined {
-  try {
-    return lstatSync(path, { bigint: true, throwIfNoEntry: false })
-  } catch (error) {
-    if (isErrno(error, 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) return undefined
-    throw error
-  }
 }
 
 type Xattrs = ReadonlyMap<string, Uint8Array>

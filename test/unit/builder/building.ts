@@ -7,7 +7,7 @@ import type { BuildDeps, BuildOptions, BuildResult } from '../../../src/builder/
 import type { ContainerProcess } from '../../../src/builder/exec/executor.ts'
 import { NO_LIMITS } from '../../../src/builder/exec/limits.ts'
 import { createSources } from '../../../src/builder/fetch/sources.ts'
-import { readChanges } from '../../../src/builder/snapshot/diff.ts'
+import { readChanges } from '../../../src/builder/snapshot/overlay-changes.ts'
 import type { ActiveSnapshot, Snapshotter } from '../../../src/builder/snapshot/snapshotter.ts'
 import type { ProgressEvent } from '../../../src/builder/solve/progress.ts'
 import { type ImageConfig, parseImageConfig } from '../../../src/oci/config.ts'
@@ -169,29 +169,31 @@ export function readText(path: string): string {
 /** Remembers what is unpacked, unpacks nothing; an active snapshot is an empty directory. */
 function fakeSnapshotter(folder: string): Snapshotter {
   const names = new Set<Digest>()
+  const prepare = async () => {
+    const upperDirectory = mkdtempSync(join(folder, 'upper-'))
+    const snapshot: ActiveSnapshot = {
+      mounts: [{ type: 'bind', source: upperDirectory, options: [] }],
+      directory: upperDirectory,
+      changes: (lower, signal) => readChanges(upperDirectory, lower, signal),
+      async apply(tar) {
+        for await (const _ of tar);
+      },
+      async commit(name) {
+        names.add(name)
+      },
+      async [Symbol.asyncDispose]() {
+        rmSync(upperDirectory, { recursive: true, force: true })
+      },
+    }
+    return snapshot
+  }
   return {
+    prepare,
+    view: prepare,
     has: async name => names.has(name),
     async apply(name, _parent, tar) {
       for await (const _ of tar);
       names.add(name)
-    },
-    async prepare() {
-      const upperDirectory = mkdtempSync(join(folder, 'upper-'))
-      const snapshot: ActiveSnapshot = {
-        mounts: [{ type: 'bind', source: upperDirectory, options: [] }],
-        directory: upperDirectory,
-        changes: (lower, signal) => readChanges(upperDirectory, lower, signal),
-        async apply(tar) {
-          for await (const _ of tar);
-        },
-        async commit(name) {
-          names.add(name)
-        },
-        async [Symbol.asyncDispose]() {
-          rmSync(upperDirectory, { recursive: true, force: true })
-        },
-      }
-      return snapshot
     },
   }
 }

@@ -84,6 +84,7 @@ function fixture(...unpacked: readonly (Digest | undefined)[]) {
       names.add(name)
       applied.push([name, parent])
     },
+    view: () => assert.fail('nothing is mounted'),
     prepare: () => assert.fail('nothing is prepared'),
   }
   const layers: Pick<Layers, 'openTar'> = {

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeF
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { timeOfLower } from '../../../../src/builder/snapshot/overlay-changes.ts'
 import { isUnchanged, upperFile } from '../../../../src/builder/snapshot/upper-file.ts'
 import { loadLinux } from '../../../../src/linux/linux.ts'
 import { byteStringOf } from '../../../../src/oci/byte-string.ts'
@@ -27,7 +28,7 @@ describe('isUnchanged()', () => {
     const path = join(write('upper', upperTime), 'f')
     const linux = await loadLinux()
     const file = upperFile(linux, Buffer.from(path), byteStringOf('f'), statSync(path, { bigint: true }))
-    return isUnchanged(file, below, lower)
+    return isUnchanged(file, below, () => timeOfLower(byteStringOf('f'), lower))
   }
 
   it('tells a file that was written again in the same second from a copy', async () => {
