@@ -6,6 +6,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { bodyChunks } from './body-chunks.ts'
 import { clientErrorAnswer } from './client-errors.ts'
 
 /** A client that goes on sending for longer after a refusal loses its connection. */
@@ -61,7 +62,7 @@ export function createClientConnections(): ClientConnections {
     watch: (request, response, count) =>
       watchClient(response, () => {
         if (waiting.delete(response)) response.writeContinue()
-        return counted(request.iterator({ destroyOnReturn: false }), count)
+        return counted(bodyChunks(request), count)
       }),
     endReading(request, response) {
       if (waiting.has(response)) return false
@@ -108,4 +109,5 @@ export function drainUnread(request: IncomingMessage): void {
     drained += chunk.length
     if (drained > MAX_DRAINED_BYTES) request.destroy()
   })
+  request.resume()
 }

@@ -7,30 +7,26 @@ import { Readable } from 'node:stream'
 export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]()
   let isDone = false
+  let stopWaiting: (reason: unknown) => void = () => undefined
+  // One listener for all chunks, which the chunk being waited for puts its own end into.
+  const onAbort = (): void => stopWaiting(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
   try {
     while (true) {
-      const result = await nextOrAbort(iterator, signal)
+      signal.throwIfAborted()
+      const result = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        stopWaiting = reject
+        iterator.next().then(resolve, reject)
+      })
       isDone = result.done === true
       if (result.done) return
       yield result.value
     }
   } finally {
+    signal.removeEventListener('abort', onAbort)
     if (signal.aborted) leave(source, iterator)
     else if (!isDone) await iterator.return?.()
   }
-}
-
-/** One listener at a time: racing against one long-lived promise would gather a reaction per chunk. */
-function nextOrAbort<T>(iterator: AsyncIterator<T>, signal: AbortSignal): Promise<IteratorResult<T>> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    iterator
-      .next()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
 
 /** Does not wait: a silent generator would answer `return` only after the `next` that never comes. */

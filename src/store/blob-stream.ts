@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 
 /** Larger chunks mean fewer trips between threads; but every download under way holds two or three. */
 const MAX_CHUNK_BYTES = 256 * 1024
-const MIN_CHUNK_BYTES = 16 * 1024
+const MIN_CHUNK_BYTES = 32 * 1024
 
 /** What the chunks of all streams together may hold, as long as the smallest chunks allow it. */
 const SHARED_BYTES = 2 * 1024 * 1024

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
+import test from 'node:test'
+import { bodyChunks } from '../../../src/registry/body-chunks.ts'
+
+const nothing = (): void => undefined
+
+test('bodyChunks() gives the chunks themselves, however many wait', async () => {
+  const sent = ['one', 'two', 'three'].map(text => Buffer.from(text))
+  const body = new PassThrough()
+  for (const chunk of sent) body.write(chunk)
+  body.end()
+  await once(body, 'readable')
+  const got = await Array.fromAsync(bodyChunks(body))
+  assert.deepEqual(got.map(String), ['one', 'two', 'three'])
+  assert.ok(got.every((chunk, index) => chunk === sent[index]))
+})
+
+test('bodyChunks() takes no more from the stream than is asked for', async () => {
+  let made = 0
+  const body = new Readable({
+    highWaterMark: 1,
+    read() {
+      made++
+      this.push(Buffer.from('x'))
+    },
+  })
+  const chunks = bodyChunks(body)
+  await chunks.next()
+  await new Promise(setImmediate)
+  assert.ok(made <= 3, `${made} chunks were made for one that was asked for`)
+  body.destroy()
+})
+
+test('bodyChunks() leaves the stream open, and the rest in it, for a reader that stops', async () => {
+  const body = Readable.from([Buffer.from('one'), Buffer.from('two'), Buffer.from('three')], {
+    objectMode: true,
+  })
+  for await (const chunk of bodyChunks(body)) if (String(chunk) === 'one') break
+  assert.equal(body.destroyed, false)
+  assert.equal(body.listenerCount('data'), 0)
+  assert.deepEqual((await Array.fromAsync(bodyChunks(body))).map(String), ['two', 'three'])
+})
+
+test('bodyChunks() of a stream that has ended, or is empty, is empty', async () => {
+  const ended = Readable.from([])
+  ended.resume()
+  await once(ended, 'end')
+  assert.deepEqual(await Array.fromAsync(bodyChunks(ended)), [])
+  assert.deepEqual(await Array.fromAsync(bodyChunks(Readable.from([]))), [])
+})
+
+test('bodyChunks() gives what came before the stream failed, then its error', async () => {
+  const body = new PassThrough()
+  const chunks = bodyChunks(body)
+  body.write('one')
+  assert.equal(String((await chunks.next()).value), 'one')
+  const next = chunks.next()
+  body.destroy(new Error('the wire was cut'))
+  await assert.rejects(next, /the wire was cut/)
+})
+
+for (const [name, end] of [
+  ['closed before its end', (body: PassThrough) => body.destroy()],
+  [
+    'failed before anybody read',
+    (body: PassThrough) => body.once('error', nothing).destroy(new Error('cut')),
+  ],
+] as const) {
+  test(`bodyChunks() rejects a stream that was ${name}`, async () => {
+    const body = new PassThrough()
+    body.write('one')
+    end(body)
+    await new Promise(resolve => body.once('close', resolve))
+    await assert.rejects(Array.fromAsync(bodyChunks(body)), /Premature close|cut/)
+  })
+}
