@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { RegistryAppDeps } from '../registry/app.ts'
 import type { RepositoryStore } from '../registry/repository-store.ts'
-import { type Credentials, dockerCredentials } from '../remote/credentials.ts'
+import type { Credentials } from '../remote/credentials.ts'
 import { RemoteError } from '../remote/errors.ts'
 import type { Endpoint } from '../remote/registry-config.ts'
 import type { ProxyCredential } from './config-proxy.ts'
@@ -30,10 +30,10 @@ export async function wireProxy(
 
   const { createProxyStore } = await import('../registry/proxy/proxy-store.ts')
   const { createFindUpstream } = await import('../registry/proxy/upstreams.ts')
-  const { openRemote } = await import('./registries.ts')
+  const { credentialsOf, openRemote } = await import('./registries.ts')
   const { isOfSameSite } = await import('../registry/proxy/same-site.ts')
   const remote = openRemote(session, terminal, {
-    credentials: proxyCredentials(session, terminal, proxy.credentials),
+    credentials: proxyCredentials(credentialsOf(settings, terminal), proxy.credentials),
     timeouts: TIMEOUTS,
     trustsRealm: (endpoint: Endpoint, realm) =>
       realm.hostname === proxy.credentials.get(endpoint.host)?.realm ||
@@ -73,11 +73,9 @@ const TIMEOUTS = { connectMs: 8000, idleMs: 20_000 }
 
 /** Those of the configuration, else those that `docker login` left. */
 function proxyCredentials(
-  { settings }: Session,
-  { env }: Terminal,
+  docker: Credentials,
   configured: ReadonlyMap<string, ProxyCredential>,
 ): Credentials {
-  const docker = dockerCredentials({ directory: settings.dockerConfigDirectory, env })
   return {
     async get(host, signal) {
       const credential = configured.get(host)

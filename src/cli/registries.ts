@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import { authorityCertificatePath } from '../registry/tls/authority.ts'
 import { createRemote, type Remote, type RemoteDeps } from '../remote/client.ts'
-import { dockerCredentials } from '../remote/credentials.ts'
+import { type Credentials, dockerCredentials } from '../remote/credentials.ts'
+import { proxiesOf } from '../remote/proxies.ts'
 import { createTrust, type Trust } from '../remote/trust.ts'
+import type { Settings } from './config.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
 import { VERSION } from './version.ts'
@@ -19,12 +21,32 @@ export function openRemote(
   return createRemote({
     registries: settings.registries,
     trust: trustOf(settings.root, terminal),
-    credentials: dockerCredentials({ directory: settings.dockerConfigDirectory, env: terminal.env }),
+    chooseProxy: proxiesOf(terminal.env),
+    credentials: credentialsOf(settings, terminal),
     userAgent: `slipway/${VERSION}`,
     now: terminal.now,
     timeouts: settings.timeouts,
     ...rest,
   })
+}
+
+/** What `docker login` and `podman login` have left. `REGISTRY_AUTH_FILE` is Podman's name for a file of one's own. */
+export function credentialsOf(
+  { dockerConfigDirectory }: Pick<Settings, 'dockerConfigDirectory'>,
+  { env, homeDirectory }: Pick<Terminal, 'env' | 'homeDirectory'>,
+): Credentials {
+  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR } = env
+  const files = [
+    REGISTRY_AUTH_FILE,
+    join(dockerConfigDirectory, 'config.json'),
+    XDG_RUNTIME_DIR && join(XDG_RUNTIME_DIR, 'containers/auth.json'),
+    join(homeDirectory, '.config/containers/auth.json'),
+  ]
+  return dockerCredentials({ files: files.filter(isNamed), env })
+}
+
+function isNamed(file: string | undefined): file is string {
+  return file !== undefined && file !== ''
 }
 
 /** Whose certificates a store's commands believe, of registries and of other servers. */

@@ -4,10 +4,11 @@ import { createRepository } from './create-repository.ts'
 import type { Credentials } from './credentials.ts'
 import { createExchange } from './exchange.ts'
 import { createMirrorChoice } from './mirrors.ts'
+import type { ChooseProxy } from './proxies.ts'
 import { type Endpoint, mirrorEndpoints, ownEndpoint, type RegistryConfig } from './registry-config.ts'
 import type { RemoteRepository } from './repository.ts'
 import { type Delay, realDelay } from './retry.ts'
-import { createTransport, DEFAULT_TIMEOUTS, type Timeouts, type Transport } from './transport.ts'
+import { createTransport, type Timeouts, type Transport } from './transport.ts'
 import type { Trust } from './trust.ts'
 
 export interface RemoteDeps {
@@ -20,6 +21,8 @@ export interface RemoteDeps {
   readonly timeouts?: Timeouts
   /** Whose certificates are believed; without it, those of Node's own list. */
   readonly trust?: Trust
+  /** Without it registries are asked directly. */
+  readonly chooseProxy?: ChooseProxy
   /** Closed with the client. */
   readonly transport?: Transport
   readonly delay?: Delay
@@ -42,7 +45,7 @@ export interface RepositoryOptions {
 
 export function createRemote(deps: RemoteDeps): Remote {
   const { registries, credentials, userAgent, now, delay = realDelay } = deps
-  const transport = deps.transport ?? createTransport(deps.timeouts ?? DEFAULT_TIMEOUTS, deps.trust)
+  const transport = deps.transport ?? createTransport(deps)
   const authorizer = createAuthorizer({
     transport,
     credentials,

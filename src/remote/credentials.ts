@@ -1,10 +1,9 @@
 /**
- * Credentials as `docker login` left them: in `config.json` (`auths`), or in a credential helper, a program that
+ * Credentials as `docker login` and `podman login` left them: in `config.json` or `auth.json` (`auths`), or in a credential helper, a program that
  * reads a server's name from standard input and answers with JSON (`credHelpers` by registry, `credsStore` for all).
  */
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { isErrno } from '../oci/errors.ts'
 import { isJsonObject, type JsonObject, parseJson } from '../oci/json.ts'
 import { DOCKER_HUB } from '../oci/reference.ts'
@@ -25,8 +24,8 @@ export interface Credentials {
 export const anonymous: Credentials = { get: async () => undefined }
 
 export interface DockerCredentialsOptions {
-  /** The directory of `config.json`: `DOCKER_CONFIG`, or `~/.docker`. */
-  readonly directory: string
+  /** Such as `~/.docker/config.json`: the first that knows a registry says how to log in there. */
+  readonly files: readonly string[]
   /** The environment of helpers, which are looked up on its PATH; ours if absent. */
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly helperTimeoutMs?: number
@@ -38,20 +37,32 @@ export interface DockerCredentialsOptions {
  * installed or knows nothing of the registry means anonymous, as it does to Docker.
  */
 export function dockerCredentials(options: DockerCredentialsOptions): Credentials {
-  const file = join(options.directory, 'config.json')
   return {
     async get(host, signal) {
-      const config = await readConfig(file)
-      if (config === undefined) return undefined
-      const server = host === DOCKER_HUB ? DOCKER_HUB_SERVER : host
-      const { credHelpers, credsStore } = config
-      const helper = isJsonObject(credHelpers) ? (credHelpers[server] ?? credHelpers[host]) : undefined
-      const program = helper ?? credsStore
-      if (typeof program === 'string' && program !== '')
-        return (await askHelper(program, server, options, signal)) ?? storedCredential(config, host, file)
-      return storedCredential(config, host, file)
+      for (const file of options.files) {
+        const found = await credentialIn(file, host, options, signal)
+        if (found !== undefined) return found
+      }
+      return undefined
     },
   }
+}
+
+async function credentialIn(
+  file: string,
+  host: string,
+  options: DockerCredentialsOptions,
+  signal: AbortSignal,
+): Promise<Credential | undefined> {
+  const config = await readConfig(file)
+  if (config === undefined) return undefined
+  const server = host === DOCKER_HUB ? DOCKER_HUB_SERVER : host
+  const { credHelpers, credsStore } = config
+  const helper = isJsonObject(credHelpers) ? (credHelpers[server] ?? credHelpers[host]) : undefined
+  const program = helper ?? credsStore
+  if (typeof program === 'string' && program !== '')
+    return (await askHelper(program, server, options, signal)) ?? storedCredential(config, host, file)
+  return storedCredential(config, host, file)
 }
 
 /** What `docker login` without a host writes. */

@@ -6,9 +6,11 @@
  */
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
-import type { SecureContext } from 'node:tls'
+import type { ConnectionOptions, SecureContext } from 'node:tls'
 import { connectionError, RemoteError } from './errors.ts'
+import type { ChooseProxy } from './proxies.ts'
 import type { Trust } from './trust.ts'
+import { type ProxyServer, requestThrough, TunnelAgent } from './tunnel.ts'
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -57,56 +59,103 @@ export const DEFAULT_TIMEOUTS: Required<Timeouts> = { connectMs: 15_000, idleMs:
 /** A body of up to this is cheaper to read over than a new connection is. */
 const DRAINED_BYTES = 16 * 1024
 
-/** @param trust without it, Node's own list of authorities */
-export function createTransport(timeouts: Timeouts = DEFAULT_TIMEOUTS, trust?: Trust): Transport {
-  const plain = new http.Agent({ keepAlive: true })
-  const secure = secureAgents(trust)
-  const unchecked = new https.Agent({ keepAlive: true, rejectUnauthorized: false })
+export interface TransportOptions {
+  readonly timeouts?: Timeouts
+  /** Without it, Node's own list of authorities. */
+  readonly trust?: Trust
+  /** Without it every server is asked directly. */
+  readonly chooseProxy?: ChooseProxy
+}
+
+export function createTransport(options: TransportOptions = {}): Transport {
+  const { timeouts = DEFAULT_TIMEOUTS } = options
+  const connections = createConnections(options, timeouts)
   return {
     async send(request) {
-      const { url, method, headers = {}, signal } = request
+      const { url, signal } = request
       signal.throwIfAborted()
-      const isTls = url.protocol === 'https:'
-      const agent = isTls ? (request.insecure ? unchecked : await secure.agentFor(url.host)) : plain
-      const outgoing = (isTls ? https : http).request(url, { method, headers, agent, signal })
+      const outgoing = await connections.request(request)
       let message: IncomingMessage | undefined
-      // Destroyed with its request, a response would only tell that its connection broke.
-      const watch = new Watchdog(error => (message ?? outgoing).destroy(error), url)
+      const { promise: given, reject: giveUp } = Promise.withResolvers<never>()
+      given.catch(() => undefined)
+      // Destroyed with its request, a response would only tell that its connection broke. A request that waits for a
+      // tunnel does not even tell that it was destroyed.
+      const watch = new Watchdog(error => {
+        const open = message ?? outgoing
+        open.destroy(error)
+        giveUp(error)
+      }, url)
+      const abort = () => {
+        message?.destroy()
+        giveUp(signal.reason)
+      }
+      signal.addEventListener('abort', abort, { once: true })
       try {
-        message = await exchange(outgoing, request, watch, timeouts)
-        const abort = () => message?.destroy()
-        signal.addEventListener('abort', abort, { once: true })
+        message = await Promise.race([exchange(outgoing, request, watch, timeouts), given])
         message.once('close', () => signal.removeEventListener('abort', abort))
         return new IncomingResponse(request, message, watch, timeouts)
       } catch (error) {
+        signal.removeEventListener('abort', abort)
         watch.stop()
         outgoing.destroy()
         signal.throwIfAborted()
         throw connectionError(error, url)
       }
     },
-    [Symbol.dispose]() {
-      for (const agent of [plain, unchecked, ...secure.all()]) agent.destroy()
-    },
+    [Symbol.dispose]: () => connections[Symbol.dispose](),
   }
 }
 
-/** Hosts with the same trust share an agent; a redirect may name any number of hosts. */
-function secureAgents(trust: Trust | undefined): {
-  agentFor(host: string): Promise<https.Agent>
-  all(): Iterable<https.Agent>
-} {
-  const agents = new Map<SecureContext | undefined, https.Agent>()
+interface Connections extends Disposable {
+  /** A request that is not sent yet, over a connection that may be one of before. */
+  request(request: HttpRequest): Promise<ClientRequest>
+}
+
+function createConnections({ trust, chooseProxy }: TransportOptions, timeouts: Timeouts): Connections {
+  const plain = new http.Agent({ keepAlive: true })
+  const plainInTls = new https.Agent({ keepAlive: true })
+  // Hosts with the same trust share an agent; a redirect may name any number of hosts.
+  const agents = new Map<string, Map<SecureContext | 'unchecked' | undefined, https.Agent>>()
+  const secureAgent = async (url: URL, insecure: boolean, proxy: ProxyServer | undefined) => {
+    const secureContext = insecure ? 'unchecked' : await trust?.contextFor(url.host)
+    const through = proxy?.url.href ?? ''
+    const known = agents.get(through) ?? new Map<typeof secureContext, https.Agent>()
+    agents.set(through, known)
+    const agent = known.get(secureContext) ?? newAgent(secureContext, proxy)
+    known.set(secureContext, agent)
+    return agent
+  }
+  const newAgent = (trusted: SecureContext | 'unchecked' | undefined, proxy: ProxyServer | undefined) => {
+    const options: ConnectionOptions =
+      trusted === 'unchecked'
+        ? { rejectUnauthorized: false }
+        : trusted === undefined
+          ? {}
+          : { secureContext: trusted }
+    return proxy === undefined
+      ? new https.Agent({ keepAlive: true, ...options })
+      : new TunnelAgent(proxy, timeouts.connectMs, options)
+  }
+  const proxyFor = async (url: URL): Promise<ProxyServer | undefined> => {
+    const proxy = chooseProxy?.(url)
+    if (proxy?.protocol !== 'https:' || trust === undefined) return proxy && { url: proxy }
+    return { url: proxy, secureContext: await trust.contextFor(proxy.host) }
+  }
   return {
-    async agentFor(host) {
-      const secureContext = await trust?.contextFor(host)
-      const known = agents.get(secureContext)
-      if (known !== undefined) return known
-      const agent = new https.Agent({ keepAlive: true, ...(secureContext && { secureContext }) })
-      agents.set(secureContext, agent)
-      return agent
+    async request({ url, method, headers = {}, insecure = false, signal }) {
+      const proxy = await proxyFor(url)
+      if (url.protocol === 'https:') {
+        const agent = await secureAgent(url, insecure, proxy)
+        return https.request(url, { method, headers, agent, signal })
+      }
+      if (proxy === undefined) return http.request(url, { method, headers, agent: plain, signal })
+      const agent = proxy.url.protocol === 'https:' ? plainInTls : plain
+      return requestThrough(proxy, url, { method, headers, agent, signal })
     },
-    all: () => agents.values(),
+    [Symbol.dispose]() {
+      const secure = [...agents.values()].flatMap(known => [...known.values()])
+      for (const agent of [plain, plainInTls, ...secure]) agent.destroy()
+    },
   }
 }
 

@@ -19,6 +19,8 @@ export interface Trust {
    * @throws RemoteError `tls-failed` for a file that is not what its name says
    */
   contextFor(host: string): Promise<SecureContext>
+  /** The certificates, in PEM, of whom is believed there: for programs that do not ask us. */
+  authoritiesFor(host: string): Promise<readonly string[]>
 }
 
 export interface TrustDeps {
@@ -59,6 +61,10 @@ export function createTrust({ hostFolders, authorityFiles }: TrustDeps): Trust {
       const known = contexts.get(host) ?? load(host)
       contexts.set(host, known)
       return known
+    },
+    async authoritiesFor(host) {
+      const found = await Promise.all(foldersOf(host, hostFolders).map(readHostFolder))
+      return [...(await common()), ...found.flatMap(folder => folder.authorities)]
     },
   }
 }

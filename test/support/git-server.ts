@@ -1,11 +1,12 @@
 /** Serves bare repositories over HTTP with git's own server program, as hosting sites do. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import http, { type IncomingMessage, type ServerResponse } from 'node:http'
+import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 
 export interface GitServer extends AsyncDisposable {
-  /** `http://127.0.0.1:<port>` */
+  /** `http://127.0.0.1:<port>`, or https */
   readonly url: string
   /** `<method> <path>` of every request so far, and its authorization where it had one. */
   readonly requests: readonly { readonly line: string; readonly authorization?: string }[]
@@ -15,12 +16,14 @@ export interface GitServerOptions {
   /** What requests must send as `authorization`. */
   readonly authorization?: string
   readonly port?: number
+  /** It speaks TLS. */
+  readonly tls?: { readonly key: string; readonly cert: string }
 }
 
 /** @param root the folder of the repositories */
 export async function serveGit(root: string, options: GitServerOptions = {}): Promise<GitServer> {
   const requests: { line: string; authorization?: string }[] = []
-  const server = createServer((request, response) => {
+  const onRequest: http.RequestListener = (request, response) => {
     const { authorization } = request.headers
     requests.push({
       line: `${request.method} ${request.url}`,
@@ -29,12 +32,13 @@ export async function serveGit(root: string, options: GitServerOptions = {}): Pr
     if (options.authorization !== undefined && authorization !== options.authorization)
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end('who are you?')
     else answer(root, request, response)
-  })
+  }
+  const server = options.tls ? https.createServer(options.tls, onRequest) : http.createServer(onRequest)
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http${options.tls ? 's' : ''}://127.0.0.1:${port}`,
     requests,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()

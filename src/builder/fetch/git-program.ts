@@ -16,6 +16,8 @@ export interface GitRun {
   readonly signal: AbortSignal
   /** `key=value`, with values that are no one's business: they do not show among the processes of the machine. */
   readonly configuration?: readonly (readonly [key: string, value: string])[]
+  /** A file with the authorities of TLS that are believed, instead of git's own list. */
+  readonly authorities?: string
   /** The agent for remotes of ssh. */
   readonly sshAgent?: string
   /** Where hosts of ssh that are not known yet are noted. */
@@ -176,6 +178,9 @@ function environmentOf(environment: Environment, options: GitRun): Readonly<Reco
     const value = environment[name]
     if (value !== undefined) env[name] = value
   }
+  // libcurl, in fear of CGI, reads this one in lower case alone, and all else that we do reads both.
+  if (env.http_proxy === undefined && env.HTTP_PROXY !== undefined) env.http_proxy = env.HTTP_PROXY
+  if (options.authorities !== undefined) env.GIT_SSL_CAINFO = options.authorities
   if (options.sshAgent !== undefined) env.SSH_AUTH_SOCK = options.sshAgent
   const configuration = [...CONFIGURATION, ...(options.configuration ?? [])]
   env.GIT_CONFIG_COUNT = String(configuration.length)

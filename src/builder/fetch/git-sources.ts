@@ -17,6 +17,7 @@ import { BuildError } from '../errors.ts'
 import { createOwnedDirectory, removeAbandoned } from '../snapshot/owned-directory.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import { basicAuthorization, gitAuthorization, type ReadSecret } from './authorization.ts'
+import type { GitAuthorities } from './git-authorities.ts'
 import { type Checkout, checkOut, fetchObject } from './git-checkout.ts'
 import { lockRepository } from './git-lock.ts'
 import { type Git, GitError, type GitRun } from './git-program.ts'
@@ -40,6 +41,8 @@ export interface GitSourcesDeps {
   readonly git: Git
   readonly storeRoot: string
   readonly readSecret: ReadSecret
+  /** Without it git believes its own list. Not disposed here. */
+  readonly authorities?: Pick<GitAuthorities, 'fileFor'>
   /** The socket of an agent; undefined for one that nobody gave. */
   sshAgent(id: string): Promise<string | undefined>
 }
@@ -162,7 +165,7 @@ function isSsh(remote: string): boolean {
 async function accessTo(
   { remote }: GitReference,
   deps: GitSourcesDeps,
-): Promise<Pick<GitRun, 'configuration' | 'sshAgent'>> {
+): Promise<Pick<GitRun, 'configuration' | 'sshAgent' | 'authorities'>> {
   if (isSsh(remote)) {
     const sshAgent = await deps.sshAgent('default')
     if (sshAgent !== undefined) return { sshAgent }
@@ -173,12 +176,15 @@ async function accessTo(
     )
   }
   const url = new URL(remote)
+  const file = await deps.authorities?.fileFor(remote)
+  const authorities = file === undefined ? {} : { authorities: file }
   const secret = await gitAuthorization(url, deps.readSecret)
   const authorization = secret ?? basicAuthorization(url)
-  if (authorization === undefined) return {}
+  if (authorization === undefined) return authorities
   // Submodules beside a repository take the password of its URL along, as they do in git.
   const scope = `http.${secret === undefined ? `${url.origin}/` : tokenScope(remote)}`
   return {
+    ...authorities,
     configuration: [
       [`${scope}.extraHeader`, `Authorization: ${authorization}`],
       // After a redirect git would send the header to whatever host that names.

@@ -1,9 +1,11 @@
 /** All that a build reads from elsewhere than its context and registries. */
 import { join } from 'node:path'
+import { proxiesOf } from '../../remote/proxies.ts'
 import type { Trust } from '../../remote/trust.ts'
 import { readSecret, type SecretSource } from '../secrets.ts'
 import { httpAuthorization } from './authorization.ts'
 import { createDownloads, type Downloads } from './downloads.ts'
+import { createGitAuthorities } from './git-authorities.ts'
 import { createGit, type Environment } from './git-program.ts'
 import { createGitSources, type GitSources } from './git-sources.ts'
 import { createSshAgents, type SshAgents, type SshSource } from './ssh-agents.ts'
@@ -33,16 +35,21 @@ export function createSources(options: SourcesOptions): Sources {
   const { storeRoot, secrets, environment, socketDirectory } = options
   const read = (id: string) => readSecret(secrets, id)
   const ssh = createSshAgents({ sources: options.ssh, environment, socketDirectory })
+  const authorities = createGitAuthorities(options.trust, join(storeRoot, 'tmp'))
   const git = createGitSources({
     git: createGit(environment),
+    authorities,
     storeRoot,
     readSecret: read,
     sshAgent: id => ssh.socket(id),
   })
   const downloads = createDownloads({
     openTransport: async () => {
-      const { createTransport, DEFAULT_TIMEOUTS } = await import('../../remote/transport.ts')
-      return createTransport(DEFAULT_TIMEOUTS, options.trust)
+      const { createTransport } = await import('../../remote/transport.ts')
+      return createTransport({
+        chooseProxy: proxiesOf(environment),
+        ...(options.trust && { trust: options.trust }),
+      })
     },
     authorization: url => httpAuthorization(url, read),
     temporaryDirectory: join(storeRoot, 'tmp'),
@@ -53,6 +60,7 @@ export function createSources(options: SourcesOptions): Sources {
     ssh,
     async [Symbol.asyncDispose]() {
       await git[Symbol.asyncDispose]()
+      await authorities[Symbol.asyncDispose]()
       await downloads[Symbol.asyncDispose]()
       await ssh[Symbol.asyncDispose]()
     },

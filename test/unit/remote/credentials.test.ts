@@ -21,7 +21,7 @@ async function directoryWith(
     )
   for (const [name, script] of Object.entries(helpers))
     await writeFile(join(directory, `docker-credential-${name}`), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  return { directory, env: { PATH: `${directory}:/usr/bin:/bin` } }
+  return { files: [join(directory, 'config.json')], env: { PATH: `${directory}:/usr/bin:/bin` } }
 }
 
 const auth = Buffer.from('alice:pa:ss').toString('base64')
@@ -68,6 +68,16 @@ describe('dockerCredentials() reads config.json', () => {
       await assert.rejects(dockerCredentials(options).get('x', signal), { code: 'credentials-invalid' })
     })
   }
+})
+
+test('dockerCredentials() asks the first file that knows the registry', async t => {
+  const bob = Buffer.from('bob:1').toString('base64')
+  const { files: first } = await directoryWith(t, { auths: { x: { auth } } })
+  const { files: second } = await directoryWith(t, { auths: { x: { auth: bob }, y: { auth: bob } } })
+  const { get } = dockerCredentials({ files: ['/no/such/auth.json', ...first, ...second] })
+  assert.deepEqual(await get('x', signal), alice)
+  assert.deepEqual(await get('y', signal), { kind: 'password', username: 'bob', password: '1' })
+  assert.equal(await get('z', signal), undefined)
 })
 
 describe('dockerCredentials() asks helpers', () => {
