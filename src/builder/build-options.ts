@@ -10,7 +10,7 @@ import type { CacheSource, CacheTarget } from './cache/cache-end.ts'
 import type { CacheRegistries } from './cache/export-cache.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
 import type { NetworkMode } from './exec/executor.ts'
-import type { ContainerLimits } from './exec/limits.ts'
+import type { StepLimits } from './exec/limits.ts'
 import type { Output } from './export/output.ts'
 import type { Sources } from './fetch/sources.ts'
 import type { ImageRegistries } from './images/registry-source.ts'
@@ -52,7 +52,7 @@ export interface BuildOptions {
   /** What steps may ask for that takes walls away. */
   readonly allow: ReadonlySet<Entitlement>
   /** Of every RUN. */
-  readonly limits: ContainerLimits
+  readonly limits: StepLimits
   /** None means the store. */
   readonly outputs: readonly Output[]
   /** Of the image, one or several; the host's where there is none. */

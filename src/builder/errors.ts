@@ -22,6 +22,7 @@ export type BuildErrorCode =
   | 'platform-unsupported'
   | 'build-option-invalid'
   | 'run-failed'
+  | 'layer-too-large'
   | 'runtime-missing'
   | 'privilege-missing'
   | 'user-unknown'

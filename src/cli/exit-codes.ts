@@ -67,6 +67,7 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'platform-unsupported': FAILED,
   'build-option-invalid': USAGE,
   'run-failed': FAILED,
+  'layer-too-large': FAILED,
   'runtime-missing': FAILED,
   'privilege-missing': FAILED,
   'user-unknown': FAILED,

@@ -39,7 +39,10 @@ export async function main(): Promise<void> {
     await runCommand(process.argv.slice(2), terminal)
   } catch (error) {
     // All is cleaned up; what is still open, such as an input on which nothing comes, must not hold us up.
-    process.exit(reportError(interrupt.signal.aborted ? interrupt.signal.reason : error, terminal))
+    const code = reportError(interrupt.signal.aborted ? interrupt.signal.reason : error, terminal)
+    // What a slow reader has not taken yet would be lost, the error before all.
+    await new Promise<void>(resolve => process.stderr.write('', () => resolve()))
+    process.exit(code)
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal)
   }

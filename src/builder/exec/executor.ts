@@ -1,4 +1,5 @@
 import type { Mount } from '../snapshot/snapshotter.ts'
+import type { StepUsage } from './control-group.ts'
 import type { ContainerLimits } from './limits.ts'
 
 export type NetworkMode = 'default' | 'host' | 'none'
@@ -78,6 +79,12 @@ export interface ExecContext {
   output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void | Promise<void>
 }
 
+export interface Outcome {
+  readonly exitCode: number
+  /** Where this machine tells. */
+  readonly usage?: StepUsage
+}
+
 export interface Executor {
   /**
    * Runs the process to its end in a new container over the mounted root filesystem; when it returns, every process
@@ -86,9 +93,5 @@ export interface Executor {
    * @throws BuildError `runtime-missing`, `privilege-missing`, `source-missing` (of a mount), `run-failed` (the process
    *   could not be started); the signal's reason after the container has been killed
    */
-  run(
-    process: ContainerProcess,
-    rootfs: readonly Mount[],
-    context: ExecContext,
-  ): Promise<{ readonly exitCode: number }>
+  run(process: ContainerProcess, rootfs: readonly Mount[], context: ExecContext): Promise<Outcome>
 }

@@ -7,7 +7,19 @@ export interface ContainerLimits {
   readonly cgroupParent?: string
   readonly memory?: MemoryLimits
   readonly cpu?: CpuLimits
+  /** Processes and threads at one time; 0 for no limit. By default as many as a build has use for. */
+  readonly pids?: number
 }
+
+/** What a step may take before it is ended. */
+export interface StepLimits extends ContainerLimits {
+  readonly timeoutMs?: number
+  /** Of its layer, in bytes before compression. */
+  readonly layerBytes?: number
+}
+
+/** More than builds have use for, and less than brings a machine down. */
+export const DEFAULT_PIDS = 4096
 
 /** As `setrlimit(2)` takes it; a limit that is absent is none. */
 export interface Ulimit {

@@ -10,6 +10,7 @@
  *             /hosts  /resolv.conf    mounted into the container
  *             /mount-<n>  /source-<n> what the step mounts: a root filesystem, and the part of it that is wanted
  *             /runtime  /log          which runtime it is, what it complains about
+ *             /cgroup                 which control groups are its own
  * ```
  *
  * The directory is locked by its process: what a killed one leaves behind, the next one takes down.
@@ -26,9 +27,10 @@ import type { Mount } from '../snapshot/snapshotter.ts'
 import { removeStaleState, runDirectory } from '../snapshot/stale-state.ts'
 import { ownCapabilities } from './capabilities.ts'
 import { runContainer } from './container.ts'
-import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
+import { type ControlGroup, openControlGroup, removeControlGroup } from './control-group.ts'
+import type { ContainerProcess, ExecContext, Executor, Outcome } from './executor.ts'
 import { writeHostFiles } from './host-files.ts'
-import { NO_LIMITS } from './limits.ts'
+import { DEFAULT_PIDS, NO_LIMITS } from './limits.ts'
 import { makeRealDirectories, makeWorkingDirectory, openMountPoints } from './mount-points.ts'
 import { type MountSource, openMountSources, placeMounts } from './mount-sources.ts'
 import { probeProgram } from './probe-program.ts'
@@ -73,7 +75,7 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
       using _mounted = mountOrExplain(linux, rootfs, root)
       using _private = mountPrivate(linux, `${work.path}/private`)
       await using sources = await openMountSources(linux, work.path, process.mounts)
-      return { exitCode: await runInRoot(linux, runtime, work, process, sources.mounts, context) }
+      return await runInRoot(linux, runtime, work, process, sources.mounts, context)
     },
   }
 }
@@ -86,7 +88,7 @@ async function runInRoot(
   process: ContainerProcess,
   sources: readonly MountSource[],
   context: ExecContext,
-): Promise<number> {
+): Promise<Outcome> {
   const root = `${work.path}/rootfs`
   const descriptor = openSync(root, O_PATH | constants.O_DIRECTORY)
   const mountPoints = openMountPoints(linux, descriptor)
@@ -99,13 +101,35 @@ async function runInRoot(
       destination: mountPoints.mountPointAt(path, 'file'),
     }))
     const mounts = placeMounts(linux, mountPoints, sources)
-    const spec = specFor(work.id, root, process, files, mounts)
+    const group = openGroup(work, process)
+    const limits = group?.countsPids === true ? { pids: DEFAULT_PIDS, ...process.limits } : process.limits
+    const cgroupsPath = group?.path ?? `${cgroupParent(process)}/${work.id}`
+    const spec = specFor(cgroupsPath, root, { ...process, limits }, files, mounts)
     const { isInteractive = false } = process
-    return await runContainer({ runtime, directory: work.path, id: work.id, spec, isInteractive }, context)
+    const container = { runtime, directory: work.path, id: work.id, spec, isInteractive }
+    const exitCode = await runContainer(container, context)
+    return { exitCode, ...(group !== undefined && { usage: group.usage() }) }
   } finally {
+    await removeControlGroup(`${work.path}/cgroup`)
     mountPoints.removeStubs()
     closeSync(descriptor)
   }
+}
+
+/** @throws BuildError `privilege-missing` for limits that nobody would keep */
+function openGroup(work: OwnedDirectory, process: ContainerProcess): ControlGroup | undefined {
+  const group = openControlGroup(cgroupParent(process), work.id, `${work.path}/cgroup`)
+  const { memory, cpu, pids = 0 } = process.limits
+  if (group !== undefined || (memory === undefined && cpu === undefined && pids === 0)) return group
+  throw new BuildError(
+    'privilege-missing',
+    'Cannot limit memory, processors or processes: no control group can be made here',
+    { hint: 'without --memory, --cpus, --pids-limit and the like the step runs with what the machine has' },
+  )
+}
+
+function cgroupParent({ limits }: ContainerProcess): string {
+  return limits.cgroupParent ?? '/slipway'
 }
 
 /** A container with all of our walls and the least of programs; undefined when it ran, else why not. */
@@ -117,7 +141,7 @@ async function probe(linux: Linux, directory: string, runtime: string): Promise<
   const root = `${work.path}/rootfs`
   mkdirSync(root)
   writeFileSync(`${root}/probe`, program, { mode: 0o755 })
-  const spec = specFor(work.id, root, PROBE, [], [])
+  const spec = specFor(`/slipway/${work.id}`, root, PROBE, [], [])
   const context: ExecContext = { signal: new AbortController().signal, output: () => undefined }
   try {
     const exitCode = await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)
@@ -142,7 +166,7 @@ const PROBE: ContainerProcess = {
 }
 
 function specFor(
-  id: string,
+  cgroupsPath: string,
   root: string,
   process: ContainerProcess,
   files: readonly FileMount[],
@@ -153,7 +177,7 @@ function specFor(
     process,
     files,
     mounts,
-    cgroupsPath: `${process.limits.cgroupParent ?? '/slipway'}/${id}`,
+    cgroupsPath,
     machine: arch(),
     ownCapabilities: ownCapabilities(),
   })

@@ -125,6 +125,7 @@ export function runtimeSpec({
         devices: [{ allow: isPrivileged, access: 'rwm' }],
         ...(limits.memory !== undefined && { memory: limits.memory }),
         ...(limits.cpu !== undefined && { cpu: limits.cpu }),
+        ...(limits.pids !== undefined && limits.pids > 0 && { pids: { limit: limits.pids } }),
       },
       ...(!isPrivileged && { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
       ...(seccomp !== undefined && { seccomp }),

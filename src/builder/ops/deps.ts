@@ -1,6 +1,7 @@
 import type { ArchiveLimits } from '../../oci/limits.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import type { Layers } from '../../store/layers.ts'
+import type { StepLimits } from '../exec/limits.ts'
 import type { Downloads } from '../fetch/downloads.ts'
 import type { GitSources } from '../fetch/git-sources.ts'
 import type { Result } from '../solve/vertex.ts'
@@ -11,6 +12,7 @@ export interface LayerOpDeps {
   readonly layers: Layers
   /** Of the layers that they write; outputs want others too, so it is in no key. */
   readonly compression: Compression
+  readonly limits: StepLimits
   /** The files of a root filesystem; the op disposes it. */
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
   /** Time of what no source gives a time to (created parents, heredocs, WORKDIR), in seconds since the epoch. */

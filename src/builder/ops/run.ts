@@ -6,9 +6,10 @@ import { writeTar } from '../../oci/tar/writer.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import { BuildError } from '../errors.ts'
-import type { ContainerProcess, Executor } from '../exec/executor.ts'
+import { exceededLimit } from '../exec/exceeded.ts'
+import type { ContainerProcess, ExecContext, Executor, Outcome } from '../exec/executor.ts'
 import { describeExit, exitHint, outOfMemoryKills } from '../exec/exit-code.ts'
-import type { ContainerLimits } from '../exec/limits.ts'
+import type { ContainerLimits, StepLimits } from '../exec/limits.ts'
 import type { SshAgents } from '../fetch/ssh-agents.ts'
 import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
@@ -18,10 +19,11 @@ import { type CacheKey, type LayerOp, type OpContext, type Result, rootKey } fro
 import type { OpenTree } from '../tree/image-tree.ts'
 import { createCacheKey } from './cache-key.ts'
 import type { ContextTree } from './context-mount.ts'
+import { watchGrowth } from './growth.ts'
 import { createOutputTail } from './output-tail.ts'
 import { mountParts, openMounts } from './run-mounts.ts'
 import { createScene } from './scene.ts'
-import { storeLayer } from './store-layer.ts'
+import { layerTooLarge, storeLayer } from './store-layer.ts'
 import type { Unpack } from './unpack-layers.ts'
 import { resolveUser } from './users.ts'
 
@@ -41,7 +43,7 @@ export interface RunOpDeps {
   /** A build context: one of `--build-context`, or the main one. */
   contextTree(name: string | undefined): ContextTree
   openSandbox(): Promise<Sandbox>
-  readonly limits: ContainerLimits
+  readonly limits: StepLimits
   readonly unpack: Unpack
   /** @throws BuildError `platform-unsupported` where this machine cannot run programs for the platform */
   requirePlatform(platform: string): Promise<void>
@@ -87,19 +89,27 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
         limits: deps.limits,
         isPrivileged,
       }
-      const { exitCode } = await executor.run(process, snapshot.mounts, {
-        signal: context.signal,
-        output(stream, chunk) {
-          tail.add(chunk)
-          log.write(chunk)
-          return context.output(stream, chunk)
-        },
-      })
+      const { exitCode, usage } = await runWithin(
+        deps.limits,
+        snapshot.directory,
+        context,
+        definition,
+        signal =>
+          executor.run(process, snapshot.mounts, {
+            signal,
+            output(stream, chunk) {
+              tail.add(chunk)
+              log.write(chunk)
+              return context.output(stream, chunk)
+            },
+          }),
+      )
       if (exitCode !== 0) {
         const error = runFailed(definition, exitCode, {
           output: tail.lines(),
           log: log.path,
-          isOutOfMemory: outOfMemoryKills() > killsBefore,
+          isOutOfMemory: (usage?.outOfMemoryKills ?? outOfMemoryKills() - killsBefore) > 0,
+          exceeded: exceededLimit(exitCode, deps.limits, usage, tail.lines()),
           isDiskFull: await isFull(snapshot.directory),
         })
         context.keep?.(
@@ -162,27 +172,68 @@ export function scriptTitle({ mounts }: Pick<RunDefinition, 'mounts'>): string |
   return `RUN <<${posix.basename(script.target)} (${summary.trimEnd()}...)`
 }
 
+/**
+ * Ends the step when it has taken more time or space than it may.
+ * @throws BuildError `run-failed` or `layer-too-large` then
+ */
+async function runWithin(
+  { timeoutMs, layerBytes }: StepLimits,
+  directory: string,
+  context: Pick<ExecContext, 'signal'>,
+  definition: RunDefinition,
+  run: (signal: AbortSignal) => Promise<Outcome>,
+): Promise<Outcome> {
+  using growth =
+    layerBytes === undefined
+      ? undefined
+      : await watchGrowth(directory, layerBytes, () => layerTooLarge(layerBytes))
+  const timeout = new AbortController()
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => timeout.abort(ranTooLong(definition, timeoutMs)), timeoutMs)
+  try {
+    const signals = [context.signal, timeout.signal, ...(growth === undefined ? [] : [growth.signal])]
+    return await run(AbortSignal.any(signals))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function ranTooLong(definition: RunDefinition, timeoutMs: number): BuildError {
+  return new BuildError(
+    'run-failed',
+    `Cannot run ${commandOf(definition)}: it took longer than the ${timeoutMs / 1000} s that --timeout allows`,
+  )
+}
+
 interface Circumstances {
   /** The last lines that it printed. */
   readonly output: readonly string[]
   /** Path of the file with all that it printed. */
   readonly log: string | undefined
   readonly isOutOfMemory: boolean
+  /** The limit that it ran into. */
+  readonly exceeded: string | undefined
   readonly isDiskFull: boolean
 }
 
 function runFailed(definition: RunDefinition, exitCode: number, circumstances: Circumstances): BuildError {
-  const { output, log, isOutOfMemory, isDiskFull } = circumstances
+  const { output, log, isOutOfMemory, exceeded, isDiskFull } = circumstances
   const hint = isDiskFull
     ? 'there is no space left on the disk of the store'
-    : exitHint(exitCode, isOutOfMemory)
-  const command = scriptTitle(definition) ?? definition.args.join(' ')
-  const message = `Cannot run ${JSON.stringify(command)}: ${describeExit(exitCode)}`
+    : exceeded === undefined && exitHint(exitCode, isOutOfMemory)
+  const reason = exceeded === undefined ? '' : `${exceeded}: `
+  const message = `Cannot run ${commandOf(definition)}: ${reason}${describeExit(exitCode)}`
   return new BuildError('run-failed', message, {
     exitCode,
     detail: { exitCode, output, ...(log !== undefined && { log }) },
-    ...(hint !== undefined && { hint }),
+    ...(typeof hint === 'string' && { hint }),
   })
+}
+
+function commandOf(definition: RunDefinition): string {
+  return JSON.stringify(scriptTitle(definition) ?? definition.args.join(' '))
 }
 
 const LITTLE_SPACE = 1024 * 1024

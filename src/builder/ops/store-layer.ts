@@ -1,25 +1,30 @@
 import type { Compression } from '../../oci/media-type.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
+import { BuildError } from '../errors.ts'
+import { formatSize } from '../exec/exceeded.ts'
+import type { StepLimits } from '../exec/limits.ts'
 import type { OpContext } from '../solve/vertex.ts'
 
 export interface StoreLayerDeps {
   readonly layers: Pick<Layers, 'ingest'>
   /** That outputs want. */
   readonly compression: Compression
+  readonly limits: Pick<StepLimits, 'layerBytes'>
 }
 
 /**
  * Stores what a step made. Who gzips a toolchain waits longer for that than for its installation: what no image of the
  * build has is kept in the way that costs least, and becomes another where an image wants it after all.
+ * @throws BuildError `layer-too-large`
  */
 export function storeLayer(
   tar: AsyncIterable<Uint8Array>,
-  { layers, compression }: StoreLayerDeps,
+  { layers, compression, limits }: StoreLayerDeps,
   { signal, isPassing, status }: Pick<OpContext, 'signal' | 'isPassing' | 'status'>,
 ): Promise<LayerRecord> {
   const kept = isPassing === true && compression !== 'none' ? 'zstd' : compression
-  return layers.ingest(tellingSize(tar, 'writing layer', status), kept, signal)
+  return layers.ingest(tellingSize(upTo(tar, limits.layerBytes), 'writing layer', status), kept, signal)
 }
 
 const FIRST_BYTES = 16 * 1024 * 1024
@@ -42,4 +47,24 @@ export async function* tellingSize(
     }
     yield chunk
   }
+}
+
+/** The same bytes, as long as there are not more than `maxBytes`. */
+async function* upTo(
+  source: AsyncIterable<Uint8Array>,
+  maxBytes = Infinity,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let size = 0
+  for await (const chunk of source) {
+    size += chunk.length
+    if (size > maxBytes) throw layerTooLarge(maxBytes)
+    yield chunk
+  }
+}
+
+export function layerTooLarge(maxBytes: number): BuildError {
+  return new BuildError(
+    'layer-too-large',
+    `Cannot keep layer: it is larger than the ${formatSize(maxBytes)} that --max-layer-size allows`,
+  )
 }

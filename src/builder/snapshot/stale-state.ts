@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
+import { removeControlGroup } from '../exec/control-group.ts'
 import { unmountOrDetach } from './mounting.ts'
 import { removeAbandoned } from './owned-directory.ts'
 import { removeTree } from './remove-tree.ts'
@@ -33,6 +34,7 @@ export async function removeStaleState(storeRoot: string): Promise<void> {
   const current = await bootDirectory(storeRoot)
   await removeAbandoned(linux, runDirectory(storeRoot), async path => {
     await deleteContainer(path)
+    await removeControlGroup(`${path}/cgroup`)
     unmountBelow(linux, path)
   })
   await removeAbandoned(linux, current, async path => unmountBelow(linux, path))

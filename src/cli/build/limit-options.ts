@@ -1,6 +1,7 @@
 /** What steps may use of the machine, and what they may ask for that takes walls away. */
 import type { BuildOptions } from '../../builder/build-options.ts'
-import type { ContainerLimits, Ulimit } from '../../builder/exec/limits.ts'
+import { parseDuration } from '../../builder/dockerfile/duration.ts'
+import type { ContainerLimits, StepLimits, Ulimit } from '../../builder/exec/limits.ts'
 import { ENTITLEMENTS, type Entitlement } from '../../builder/plan/entitlements.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
@@ -22,16 +23,24 @@ export const LIMIT_OPTIONS: OptionSpecs = {
   },
   memory: { value: 'BYTES', short: 'm', help: 'Memory of each RUN' },
   'memory-swap': { value: 'BYTES', help: 'Memory and swap of each RUN together; -1 for no limit' },
+  cpus: { value: 'NUMBER', help: 'Processors of each RUN, such as 1.5: the quota of a period' },
   'cpu-period': { value: 'MICROSECONDS', help: 'Period of the quota of each RUN' },
   'cpu-quota': { value: 'MICROSECONDS', help: 'Time of processors in a period' },
   'cpu-shares': { value: 'WEIGHT', short: 'c', help: 'Weight of each RUN against others' },
   'cpuset-cpus': { value: 'LIST', help: 'Processors of RUN, such as 0-3' },
   'cpuset-mems': { value: 'LIST', help: 'Memory nodes of RUN' },
+  'pids-limit': {
+    value: 'NUMBER',
+    help: 'Processes of each RUN at one time (default 4096); -1 for no limit',
+  },
+  timeout: { value: 'DURATION', help: 'End a RUN that takes longer, such as 90s or 1h30m' },
+  'max-layer-size': { value: 'BYTES', help: 'End a step whose layer becomes larger, such as 2g' },
 }
 
 export function readLimitOptions(args: Arguments, refuse: Refuse): Pick<BuildOptions, 'allow' | 'limits'> {
   const shmSize = sizeOf(args.value('shm-size'), '--shm-size', refuse)
   const cgroupParent = readCgroupParent(args.value('cgroup-parent'), refuse)
+  const pids = readPidsLimit(args.value('pids-limit'), refuse)
   return {
     allow: readAllowed(args, refuse),
     limits: {
@@ -39,6 +48,8 @@ export function readLimitOptions(args: Arguments, refuse: Refuse): Pick<BuildOpt
       ulimits: readUlimits(args.values('ulimit'), refuse),
       ...(cgroupParent !== undefined && { cgroupParent }),
       ...readResources(args, refuse),
+      ...(pids !== undefined && { pids }),
+      ...readStepLimits(args, refuse),
     },
   }
 }
@@ -47,6 +58,28 @@ export function readLimitOptions(args: Arguments, refuse: Refuse): Pick<BuildOpt
 function readAllowed(args: Arguments, refuse: Refuse): ReadonlySet<Entitlement> {
   const named = args.values('allow').map(name => readEntitlement(name, refuse))
   return new Set(args.value('network') === 'host' ? [...named, 'network.host'] : named)
+}
+
+function readPidsLimit(given: string | undefined, refuse: Refuse): number | undefined {
+  if (given === undefined) return undefined
+  if (given === '-1' || given === '0') return 0
+  return numberOf(given, 'pids-limit', refuse)
+}
+
+const NANOSECONDS_PER_MS = 1e6
+/** Of timers: more than three weeks. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
+
+function readStepLimits(args: Arguments, refuse: Refuse): Pick<StepLimits, 'timeoutMs' | 'layerBytes'> {
+  const layerBytes = sizeOf(args.value('max-layer-size'), '--max-layer-size', refuse)
+  const given = args.value('timeout')
+  const timeoutMs = Math.ceil((parseDuration(given ?? '0') ?? Number.NaN) / NANOSECONDS_PER_MS)
+  if (given !== undefined && !(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS))
+    throw refuse(`--timeout is a duration such as 90s or 1h30m, not ${JSON.stringify(given)}`)
+  return {
+    ...(given !== undefined && { timeoutMs }),
+    ...(layerBytes !== undefined && { layerBytes }),
+  }
 }
 
 function readEntitlement(name: string, refuse: Refuse): Entitlement {
@@ -115,6 +148,7 @@ function readCgroupParent(given: string | undefined, refuse: Refuse): string | u
 const RESOURCES = [
   'memory',
   'memory-swap',
+  'cpus',
   'cpu-period',
   'cpu-quota',
   'cpu-shares',
@@ -140,7 +174,10 @@ function readResources(args: Arguments, refuse: Refuse): Pick<ContainerLimits, '
   const memory = { ...(limit !== undefined && { limit }), ...(swap !== undefined && { swap }) }
   const number = (key: 'cpu-period' | 'cpu-quota' | 'cpu-shares'): number | undefined =>
     numberOf(value(key), key, refuse)
-  const [period, quota, shares] = [number('cpu-period'), number('cpu-quota'), number('cpu-shares')]
+  const [period, shares] = [number('cpu-period'), number('cpu-shares')]
+  const quota = number('cpu-quota') ?? quotaOf(value('cpus'), period, refuse)
+  if (value('cpus') !== undefined && value('cpu-quota') !== undefined)
+    throw refuse('--cpus and --cpu-quota say the same: give one of them')
   const [cpus, mems] = [listOf(value('cpuset-cpus'), refuse), listOf(value('cpuset-mems'), refuse)]
   const cpu = {
     ...(period !== undefined && { period }),
@@ -161,6 +198,19 @@ function sizeOf(given: string | undefined, option: string, refuse: Refuse): numb
   if (size === undefined || size === 0)
     throw refuse(`${option} is a number of bytes such as 512m or 2g, not ${JSON.stringify(given)}`)
   return size
+}
+
+/** The kernel's own, in microseconds. */
+const DEFAULT_PERIOD = 100_000
+
+/** Microseconds of a period that so many processors have. */
+function quotaOf(cpus: string | undefined, period = DEFAULT_PERIOD, refuse: Refuse): number | undefined {
+  if (cpus === undefined) return undefined
+  const number = /^\d{1,5}(\.\d{1,9})?$/.test(cpus) ? Number(cpus) : 0
+  const quota = Math.round(number * period)
+  // The kernel takes no less than a millisecond.
+  if (quota >= 1000) return quota
+  throw refuse(`--cpus is a number of processors such as 1.5, not ${JSON.stringify(cpus)}`)
 }
 
 function numberOf(given: string | undefined, key: string, refuse: Refuse): number | undefined {

@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseIgnoreFile } from '../../../../src/builder/context/ignore.ts'
 import { type LocalContext, openLocalContext } from '../../../../src/builder/context/local-context.ts'
 import { openStatCache } from '../../../../src/builder/context/stat-cache.ts'
+import { NO_LIMITS } from '../../../../src/builder/exec/limits.ts'
 import type { Download } from '../../../../src/builder/fetch/downloads.ts'
 import type { GitCommit } from '../../../../src/builder/fetch/git-refs.ts'
 import type { LayerOpDeps } from '../../../../src/builder/ops/deps.ts'
@@ -105,6 +106,7 @@ export class Bench {
   readonly deps: LayerOpDeps = {
     layers: this.layers,
     compression: 'none',
+    limits: NO_LIMITS,
     createdAt: CREATED_AT,
     temporaryDirectory: join(this.directory, 'tmp'),
     openTree: async result => this.tree(result),

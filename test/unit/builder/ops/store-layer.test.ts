@@ -42,7 +42,20 @@ describe('storeLayer()', () => {
       status: (text: string) => void statuses.push(text),
     }
     const chunks = chunksOf([...Array(20)].map(() => Buffer.alloc(MIB)))
-    await storeLayer(chunks, { layers: new MemoryLayers(), compression: 'none' }, context)
+    await storeLayer(chunks, { layers: new MemoryLayers(), compression: 'none', limits: {} }, context)
     assert.deepEqual(statuses, ['writing layer 16.8 MB'])
+  })
+
+  it('ends a layer that is larger than it may be, and keeps nothing of it', async () => {
+    const context = { signal: new AbortController().signal, status: () => undefined }
+    const store = (layerBytes: number) => {
+      const deps = { layers: new MemoryLayers(), compression: 'none', limits: { layerBytes } } as const
+      return storeLayer(chunksOf([...Array(3)].map(() => Buffer.alloc(MIB))), deps, context)
+    }
+    assert.equal((await store(3 * MIB)).size, 3 * MIB)
+    await assert.rejects(store(3 * MIB - 1), {
+      code: 'layer-too-large',
+      message: 'Cannot keep layer: it is larger than the 3 MiB that --max-layer-size allows',
+    })
   })
 })

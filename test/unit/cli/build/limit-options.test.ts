@@ -46,6 +46,22 @@ describe('readLimitOptions()', () => {
     assert.deepEqual(limits.cpu, { shares: 5 })
   })
 
+  it('reads processors as a quota, processes, times and layers', () => {
+    const { limits } = read({ cpus: '1.5', 'pids-limit': '100', timeout: '1m30s', 'max-layer-size': '2g' })
+    assert.deepEqual(limits, {
+      ulimits: [],
+      cpu: { quota: 150_000 },
+      pids: 100,
+      timeoutMs: 90_000,
+      layerBytes: 2 * 1024 ** 3,
+    })
+    assert.deepEqual(read({ cpus: '2', 'cpu-period': '50000' }).limits.cpu, {
+      period: 50_000,
+      quota: 100_000,
+    })
+    assert.equal(read({ 'pids-limit': '-1' }).limits.pids, 0)
+  })
+
   it('allows what BuildKit calls so', () => {
     const { allow } = read({ allow: ['network.host', 'security.insecure'] })
     assert.deepEqual([...allow], ['network.host', 'security.insecure'])
@@ -61,6 +77,14 @@ describe('readLimitOptions()', () => {
     [{ allow: 'everything' }, /--allow is network\.host or security\.insecure/],
     [{ 'shm-size': 'x' }, /--shm-size/],
     [{ 'shm-size': '0' }, /--shm-size/],
+    [{ cpus: '0' }, /--cpus is a number/],
+    [{ cpus: '1', 'cpu-quota': '1000' }, /say the same/],
+    [{ 'pids-limit': 'many' }, /--pids-limit is a number/],
+    [{ timeout: '90' }, /--timeout is a duration/],
+    [{ timeout: '-1s' }, /--timeout is a duration/],
+    [{ timeout: '0' }, /--timeout is a duration/],
+    [{ timeout: '10000h' }, /--timeout is a duration/],
+    [{ 'max-layer-size': '0' }, /--max-layer-size is a number of bytes/],
     [{ ulimit: 'bogus=1' }, /no such limit/],
     [{ ulimit: 'nofile' }, /NAME=SOFT/],
     [{ ulimit: 'nofile=2:1' }, /soft limit is above/],
