@@ -164,14 +164,35 @@ describe('the runtime executor', { skip }, () => {
     assert.equal(existsSync('/tmp/slipway-test-escape'), false)
   })
 
+  const intoProc: readonly (readonly [name: string, cwd: string, items: readonly TarItem[]])[] = [
+    ['by its name', '/proc/self/fd/7', []],
+    ['through a symlink', '/here', [symlink('here', '/proc/self/fd/7')]],
+    [
+      'through symlinks and ..',
+      '/tmp/here/../../self',
+      [directory('tmp'), symlink('tmp/here', '/proc/1/cwd')],
+    ],
+  ]
+  for (const [name, cwd, items] of intoProc)
+    test(`CVE-2024-21626: a working directory that leads into /proc ${name} starts nothing`, async t => {
+      await using box = await open(t, items)
+      await assert.rejects(box.run({ cwd }), { code: 'run-failed', message: /lies in the kernel's \/proc/ })
+    })
+
+  test("CVE-2024-21626: what an image has in its own /proc leads nowhere in the kernel's", async t => {
+    await using box = await open(t, [directory('proc'), directory('tmp'), symlink('proc/self', '/tmp')])
+    const { stdout } = await box.run({ ...shell('pwd -P; ls -a'), cwd: '/proc/self/fd/7' })
+    assert.equal(stdout, '/tmp/fd/7\n.\n..\n')
+  })
+
   test("has Docker's default capabilities and a seccomp filter", async t => {
     await using box = await open(t)
     const { stdout } = await box.run(
-      shell('grep -E "^(CapBnd|CapEff|CapAmb|Seccomp|NoNewPrivs):" /proc/self/status'),
+      shell('grep -E "^(CapInh|CapBnd|CapEff|CapAmb|Seccomp|NoNewPrivs):" /proc/self/status'),
     )
     assert.equal(
       stdout.replaceAll('\t', ' '),
-      'CapEff: 00000000a80425fb\nCapBnd: 00000000a80425fb\nCapAmb: 0000000000000000\nNoNewPrivs: 0\nSeccomp: 2\n',
+      'CapInh: 0000000000000000\nCapEff: 00000000a80425fb\nCapBnd: 00000000a80425fb\nCapAmb: 0000000000000000\nNoNewPrivs: 0\nSeccomp: 2\n',
     )
   })
 

@@ -117,10 +117,25 @@ export function makeRealDirectories(linux: Linux, root: number, paths: readonly 
   }
 }
 
-/** Makes the directory and what is missing above it, owned by the process that will work there. */
-export function makeWorkingDirectory(linux: Linux, root: number, path: string, owner: Owner): void {
+/**
+ * Makes the directory and what is missing above it, owned by the process that will work there. Where symlinks lead is
+ * found here, as in the container they may lead through `/proc` to an open directory of the runtime (CVE-2024-21626).
+ * @returns its path without symlinks
+ * @throws BuildError `run-failed` for one below `/proc`
+ */
+export function makeWorkingDirectory(linux: Linux, root: number, path: string, owner: Owner): string {
   const make: MakeMissing = (parent, name) => makeDirectory(linux, parent, name, owner)
-  closeSync(openDirectory(linux, root, Buffer.from(path), make))
+  const directory = openDirectory(linux, root, Buffer.from(path), make)
+  try {
+    const real = Buffer.concat([SLASH, pathInRoot(root, directory)]).toString()
+    if (!real.startsWith('/proc/')) return real
+  } finally {
+    closeSync(directory)
+  }
+  throw new BuildError(
+    'run-failed',
+    `Cannot start container: the working directory ${JSON.stringify(path)} lies in the kernel's /proc`,
+  )
 }
 
 interface Owner {

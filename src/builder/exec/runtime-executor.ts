@@ -25,10 +25,10 @@ import { createOwnedDirectory, type OwnedDirectory } from '../snapshot/owned-dir
 import { requireRoot } from '../snapshot/privilege.ts'
 import type { Mount } from '../snapshot/snapshotter.ts'
 import { removeStaleState, runDirectory } from '../snapshot/stale-state.ts'
-import { ownCapabilities } from './capabilities.ts'
 import { runContainer } from './container.ts'
 import { type ControlGroup, openControlGroup, removeControlGroup } from './control-group.ts'
 import type { ContainerProcess, ExecContext, Executor, Outcome } from './executor.ts'
+import { readHost } from './host.ts'
 import { writeHostFiles } from './host-files.ts'
 import { DEFAULT_PIDS, NO_LIMITS } from './limits.ts'
 import { makeRealDirectories, makeWorkingDirectory, openMountPoints } from './mount-points.ts'
@@ -95,7 +95,7 @@ async function runInRoot(
   try {
     const { cwd, user } = process
     makeRealDirectories(linux, descriptor, KERNEL_DIRECTORIES)
-    makeWorkingDirectory(linux, descriptor, cwd, user)
+    const workingDirectory = makeWorkingDirectory(linux, descriptor, cwd, user)
     const files = writeHostFiles(work.path, process).map(({ path, source }) => ({
       source,
       destination: mountPoints.mountPointAt(path, 'file'),
@@ -104,7 +104,7 @@ async function runInRoot(
     const group = openGroup(work, process)
     const limits = group?.countsPids === true ? { pids: DEFAULT_PIDS, ...process.limits } : process.limits
     const cgroupsPath = group?.path ?? `${cgroupParent(process)}/${work.id}`
-    const spec = specFor(cgroupsPath, root, { ...process, limits }, files, mounts)
+    const spec = specFor(cgroupsPath, root, { ...process, limits, cwd: workingDirectory }, files, mounts)
     const { isInteractive = false } = process
     const container = { runtime, directory: work.path, id: work.id, spec, isInteractive }
     const exitCode = await runContainer(container, context)
@@ -178,8 +178,7 @@ function specFor(
     files,
     mounts,
     cgroupsPath,
-    machine: arch(),
-    ownCapabilities: ownCapabilities(),
+    host: readHost(),
   })
 }
 

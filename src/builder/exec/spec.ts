@@ -1,4 +1,5 @@
 import type { ContainerProcess } from './executor.ts'
+import type { Host } from './host.ts'
 import type { ContainerLimits } from './limits.ts'
 import { seccompProfile } from './seccomp.ts'
 
@@ -26,10 +27,7 @@ export interface SpecOptions {
   readonly mounts: readonly SpecMount[]
   /** Absolute in the hierarchy of control groups. */
   readonly cgroupsPath: string
-  /** As `os.arch()` names it. */
-  readonly machine: string
-  /** What a privileged process gets. */
-  readonly ownCapabilities: readonly string[]
+  readonly host: Host
 }
 
 /** Docker's default capabilities. */
@@ -79,20 +77,19 @@ const UMASK = 0o022
  * network of the host unless the mode is `none` (then one of its own, with only the loopback device). A privileged
  * one has the namespaces, and none of the walls.
  */
-export function runtimeSpec({
-  root,
-  process,
-  files,
-  mounts,
-  cgroupsPath,
-  machine,
-  ownCapabilities,
-}: SpecOptions): object {
+export function runtimeSpec({ root, process, files, mounts, cgroupsPath, host }: SpecOptions): object {
   const { args, env, cwd, user, hostname, network, limits, isPrivileged } = process
   const { uid, gid, additionalGids } = user
-  const namespaces = ['pid', 'mount', 'uts', 'ipc', ...(network === 'none' ? ['network'] : [])]
-  const seccomp = isPrivileged ? undefined : seccompProfile(machine)
-  const capabilities = isPrivileged ? ownCapabilities : CAPABILITIES
+  const { hasUnifiedCgroups } = host
+  const namespaces = [
+    'pid',
+    'mount',
+    'uts',
+    'ipc',
+    ...(hasUnifiedCgroups ? ['cgroup'] : []),
+    ...(network === 'none' ? ['network'] : []),
+  ]
+  const capabilities = isPrivileged ? host.capabilities : CAPABILITIES
   return {
     ociVersion: '1.0.2',
     process: {
@@ -101,14 +98,25 @@ export function runtimeSpec({
       args,
       env,
       cwd,
-      capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      // Inherited by no program that is not root's (CVE-2022-24769).
+      capabilities: {
+        bounding: capabilities,
+        effective: capabilities,
+        permitted: capabilities,
+        inheritable: [],
+        ambient: [],
+      },
       ...(limits.ulimits.length > 0 && { rlimits: limits.ulimits.map(rlimit) }),
+      // sudo, su and ping of an image work; what they gain is within the bounding set (docs/security.md).
       noNewPrivileges: false,
+      // A service that the kernel spares for its importance does not hand that on.
+      oomScoreAdj: Math.max(0, host.outOfMemoryScore),
     },
     root: { path: root, readonly: false },
     hostname,
     mounts: [
       ...kernelMounts(limits.shmSize ?? SHM_BYTES, isPrivileged),
+      ...(hasUnifiedCgroups ? [cgroupMount(isPrivileged)] : []),
       ...files.map(({ source, destination }) => ({
         destination,
         type: 'bind',
@@ -119,6 +127,8 @@ export function runtimeSpec({
     ],
     linux: {
       namespaces: namespaces.map(type => ({ type })),
+      // Neither sees what the other mounts.
+      rootfsPropagation: 'rprivate',
       cgroupsPath,
       // The runtime allows its default devices on top, as well as making any node (not opening it).
       resources: {
@@ -127,8 +137,11 @@ export function runtimeSpec({
         ...(limits.cpu !== undefined && { cpu: limits.cpu }),
         ...(limits.pids !== undefined && limits.pids > 0 && { pids: { limit: limits.pids } }),
       },
-      ...(!isPrivileged && { maskedPaths: MASKED_PATHS, readonlyPaths: READONLY_PATHS }),
-      ...(seccomp !== undefined && { seccomp }),
+      ...(!isPrivileged && {
+        maskedPaths: [...MASKED_PATHS, ...host.thermalPaths],
+        readonlyPaths: READONLY_PATHS,
+        seccomp: seccompProfile(host.machine),
+      }),
     },
   }
 }
@@ -142,6 +155,11 @@ function kernelMounts(shmSize: number, isPrivileged: boolean): readonly object[]
     mount('/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
     mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', isPrivileged ? 'rw' : 'ro'),
   ]
+}
+
+/** Its own group is the root of what it sees: programs read there how much memory they may have. */
+function cgroupMount(isPrivileged: boolean): object {
+  return mount('/sys/fs/cgroup', 'cgroup', 'nosuid', 'noexec', 'nodev', isPrivileged ? 'rw' : 'ro')
 }
 
 /** Without a limit it is the greatest number that the kernel has (`RLIM_INFINITY`). */

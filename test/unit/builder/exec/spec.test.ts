@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ContainerProcess, NetworkMode } from '../../../../src/builder/exec/executor.ts'
+import type { Host } from '../../../../src/builder/exec/host.ts'
 import { NO_LIMITS } from '../../../../src/builder/exec/limits.ts'
 import { runtimeSpec } from '../../../../src/builder/exec/spec.ts'
+
+const HOST: Host = {
+  machine: 'x64',
+  capabilities: ['CAP_SYS_ADMIN'],
+  outOfMemoryScore: 0,
+  hasUnifiedCgroups: false,
+  thermalPaths: [],
+}
 
 interface Spec {
   readonly process: {
@@ -10,12 +19,14 @@ interface Spec {
     readonly capabilities: Readonly<Record<string, readonly string[]>>
     readonly noNewPrivileges: boolean
     readonly terminal: boolean
+    readonly oomScoreAdj: number
     readonly rlimits?: readonly object[]
   }
   readonly mounts: readonly { readonly destination: string; readonly options: readonly string[] }[]
   readonly linux: {
     readonly namespaces: readonly { readonly type: string; readonly path?: string }[]
     readonly seccomp?: object
+    readonly rootfsPropagation: string
     readonly maskedPaths?: readonly string[]
     readonly resources: {
       readonly devices: readonly object[]
@@ -25,7 +36,7 @@ interface Spec {
   }
 }
 
-function spec(process: Partial<ContainerProcess> = {}, machine = 'x64'): Spec {
+function spec(process: Partial<ContainerProcess> = {}, host: Partial<Host> = {}): Spec {
   const defaults: ContainerProcess = {
     args: ['true'],
     env: [],
@@ -45,8 +56,7 @@ function spec(process: Partial<ContainerProcess> = {}, machine = 'x64'): Spec {
     files,
     mounts: [],
     cgroupsPath: '/x',
-    machine,
-    ownCapabilities: ['CAP_SYS_ADMIN'],
+    host: { ...HOST, ...host },
   }
   return runtimeSpec(options) as Spec
 }
@@ -64,7 +74,8 @@ for (const [network, own] of networks)
 
 test('no namespace is joined, no capability is inheritable or ambient', () => {
   assert.ok(spec().linux.namespaces.every(({ path }) => path === undefined))
-  assert.deepEqual(Object.keys(spec().process.capabilities), ['bounding', 'effective', 'permitted'])
+  const { inheritable, ambient } = spec().process.capabilities
+  assert.deepEqual([inheritable, ambient], [[], []])
 })
 
 test('the process gets its ids and the usual umask', () => {
@@ -85,7 +96,25 @@ test('nothing of the kernel is writable but what belongs to the container', () =
 })
 
 test('every machine has a filter of system calls', () => {
-  for (const machine of ['x64', 'arm64', 'mips']) assert.ok(spec({}, machine).linux.seccomp)
+  for (const machine of ['x64', 'arm64', 'mips']) assert.ok(spec({}, { machine }).linux.seccomp)
+})
+
+test('one hierarchy of control groups is seen from its own group, and not written to', () => {
+  const { linux, mounts } = spec({}, { hasUnifiedCgroups: true })
+  assert.ok(linux.namespaces.some(({ type }) => type === 'cgroup'))
+  assert.ok(mounts.find(({ destination }) => destination === '/sys/fs/cgroup')?.options.includes('ro'))
+})
+
+test('a builder that is spared when memory runs out has steps that are not', () => {
+  assert.equal(spec({}, { outOfMemoryScore: -900 }).process.oomScoreAdj, 0)
+  assert.equal(spec({}, { outOfMemoryScore: 300 }).process.oomScoreAdj, 300)
+})
+
+test('what the kernel tells of each processor is masked, and no mount is seen from outside', () => {
+  const path = '/sys/devices/system/cpu/cpu0/thermal_throttle'
+  const { linux } = spec({}, { thermalPaths: [path] })
+  assert.ok(linux.maskedPaths?.includes(path))
+  assert.equal(linux.rootfsPropagation, 'rprivate')
 })
 
 test('limits are those of the process', () => {

@@ -1,0 +1,53 @@
+/** What of this machine, and of what we may do on it, the walls of a container depend on. */
+import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
+import { arch } from 'node:os'
+import { isErrno } from '../../oci/errors.ts'
+import { ownCapabilities } from './capabilities.ts'
+
+export interface Host {
+  /** As `os.arch()` names it. */
+  readonly machine: string
+  /** Those that this process has: what a privileged step gets. */
+  readonly capabilities: readonly string[]
+  /** How gladly the kernel ends this process for want of memory, from -1000 (never) to 1000. */
+  readonly outOfMemoryScore: number
+  /** One hierarchy of control groups (version 2) at its usual place. */
+  readonly hasUnifiedCgroups: boolean
+  /** Where the kernel tells how hot each processor has been: who may read it hears what others compute. */
+  readonly thermalPaths: readonly string[]
+}
+
+export function readHost(): Host {
+  return {
+    machine: arch(),
+    capabilities: ownCapabilities(),
+    outOfMemoryScore: Number(readFileSync('/proc/self/oom_score_adj', 'latin1')),
+    hasUnifiedCgroups: hasUnifiedCgroups(),
+    thermalPaths: thermalPaths(),
+  }
+}
+
+const CGROUP2_MAGIC = 0x63677270
+
+function hasUnifiedCgroups(): boolean {
+  try {
+    return statfsSync('/sys/fs/cgroup').type === CGROUP2_MAGIC
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES')) return false
+    throw error
+  }
+}
+
+const PROCESSORS = '/sys/devices/system/cpu'
+
+function thermalPaths(): readonly string[] {
+  try {
+    return readdirSync(PROCESSORS)
+      .filter(name => /^cpu\d+$/.test(name))
+      .map(name => `${PROCESSORS}/${name}/thermal_throttle`)
+      .filter(path => existsSync(path))
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EACCES')) return []
+    throw error
+  }
+}
