@@ -12,12 +12,15 @@ import { parseArguments } from './parse-arguments.ts'
 import { reportError } from './report.ts'
 import { SIGNALS, type StoppingSignal, stopped } from './signals.ts'
 import type { Terminal } from './terminal.ts'
+import { becomeRoot, type Privileges } from './user-namespace.ts'
 import { VERSION } from './version.ts'
 
 /** Runs the command that the process was started with and sets the exit code. */
 export async function main(): Promise<void> {
+  const argv = process.argv.slice(2)
+  const privileges = await becomeRoot(splitCommand(argv).name)
   const interrupt = new AbortController()
-  const terminal = processTerminal(interrupt.signal)
+  const terminal = processTerminal(interrupt.signal, privileges)
   const onSignal = (signal: StoppingSignal): void => {
     const reason = stopped(signal)
     // A second signal means at once.
@@ -36,7 +39,7 @@ export async function main(): Promise<void> {
   })
   process.on('uncaughtException', error => process.exit(reportError(error, terminal)))
   try {
-    await runCommand(process.argv.slice(2), terminal)
+    await runCommand(argv, terminal)
   } catch (error) {
     // All is cleaned up; what is still open, such as an input on which nothing comes, must not hold us up.
     const code = reportError(interrupt.signal.aborted ? interrupt.signal.reason : error, terminal)
@@ -105,7 +108,7 @@ async function findCommand(name: string): ReturnType<typeof loadCommand> {
   )
 }
 
-function processTerminal(signal: AbortSignal): Terminal {
+function processTerminal(signal: AbortSignal, { uid, namespace }: Privileges): Terminal {
   const workflow =
     process.env.GITHUB_ACTIONS === 'true' ? createWorkflowLog(process.stderr, randomUUID()) : undefined
   return {
@@ -120,7 +123,8 @@ function processTerminal(signal: AbortSignal): Terminal {
     workingDirectory: process.cwd(),
     // An empty HOME would put everything into the working directory.
     homeDirectory: homedir() || userInfo().homedir,
-    userID: process.getuid?.() ?? -1,
+    userID: uid,
+    ...(namespace !== undefined && { namespace }),
     platform: process.platform,
     arch: process.arch,
     signal,

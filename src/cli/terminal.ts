@@ -12,7 +12,10 @@ export interface Terminal {
   /** Absolute. */
   readonly workingDirectory: string
   readonly homeDirectory: string
+  /** Of who started us, also where we have become root in a user namespace since. */
   readonly userID: number
+  /** Undefined for who needs none, or has not asked. */
+  readonly namespace?: NamespaceState
   /** Of Node: `linux`, `x64`. */
   readonly platform: string
   readonly arch: string
@@ -23,3 +26,12 @@ export interface Terminal {
   /** Milliseconds of a clock that never goes back. */
   monotonicMs(): number
 }
+
+/** Whether we are root in a user namespace of our own, and if not, why. */
+export type NamespaceState =
+  | {
+      readonly kind: 'entered'
+      /** Why all files in it belong to one user, where they do. */
+      readonly singleIDReason?: string
+    }
+  | { readonly kind: 'refused'; readonly problem: string }

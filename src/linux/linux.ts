@@ -7,6 +7,7 @@
  */
 import { deviceNumber } from './device-number.ts'
 import { LinuxError } from './errors.ts'
+import { type IDMaps, ownIDMaps } from './id-map.ts'
 
 export type Path = string | Uint8Array
 
@@ -61,6 +62,10 @@ export interface Linux {
    * @param kind `exclusive` unless told otherwise; a shared one excludes only exclusive ones
    */
   tryLock(fd: number, kind?: 'exclusive' | 'shared'): boolean
+  /** The descriptor stays open in the program that this process becomes. */
+  keepOnExec(fd: number): void
+  /** The ids that we can give to files, in a user namespace; undefined where that is any. */
+  readonly idMaps: IDMaps | undefined
 }
 
 /** A path to `name` in an open directory, for calls that take paths. Without a name: to the directory itself. */
@@ -80,6 +85,7 @@ const UMOUNT_NOFOLLOW = 8
 const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
+const F_SETFD = 2
 const XATTR_MAX = 65536
 
 /** Loads the FFI library, which costs 12 ms: only for what needs it. */
@@ -124,6 +130,7 @@ export async function loadLinux(): Promise<Linux> {
   )
   const lremovexattr = bind('int', 'lremovexattr', ['const void*', 'const void*'], 0)
   const flock = bind('int', 'flock', ['int', 'int'], 0)
+  const fcntl = bind('int', 'fcntl', ['int', 'int', 'int'], 0)
 
   const how = Buffer.alloc(24)
   const times = Buffer.alloc(32)
@@ -208,6 +215,10 @@ export async function loadLinux(): Promise<Linux> {
         throw error
       }
     },
+    keepOnExec(fd) {
+      fcntl(fd, F_SETFD, 0)
+    },
+    idMaps: ownIDMaps(),
   }
 }
 

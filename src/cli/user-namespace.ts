@@ -1,0 +1,111 @@
+/**
+ * Whoever is not root becomes root over his own files in a user namespace before he builds: there he may unpack layers
+ * with their owners, and mount. The process stays the same one, so that its terminal, signals and exit code are.
+ */
+import { closeSync, readlinkSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
+import { homedir, userInfo } from 'node:os'
+import { isJsonObject } from '../oci/json.ts'
+import type { NamespaceState } from './terminal.ts'
+
+/** Tells the program that it is inside, and who it was before. */
+const VARIABLE = 'SLIPWAY_USER_NAMESPACE'
+
+/** Commands that unpack layers, or remove what was unpacked. */
+const UNPACKING: ReadonlySet<string> = new Set(['build', 'prune'])
+
+interface Inside {
+  /** The namespace that is meant: the variable may have come elsewhere. */
+  readonly name: string
+  readonly uid: number
+  readonly workingDirectory: string
+  readonly descriptors: readonly number[]
+  readonly singleIDReason?: string
+}
+
+export interface Privileges {
+  /** Of who started us. */
+  readonly uid: number
+  readonly namespace?: NamespaceState
+}
+
+/**
+ * Starts the program anew inside a user namespace when the command needs one: then this does not return. To be called
+ * before anything else is done.
+ */
+export async function becomeRoot(command: string | undefined): Promise<Privileges> {
+  const entered = enteredNamespace()
+  if (entered !== undefined) return entered
+  const uid = process.getuid?.() ?? -1
+  if (process.platform !== 'linux' || command === undefined || !UNPACKING.has(command)) return { uid }
+  const { NamespaceError, needsUserNamespace } = await import('../linux/user-namespace.ts')
+  if (!needsUserNamespace(uid)) return { uid }
+  try {
+    return await enterNamespace(uid)
+  } catch (error) {
+    if (error instanceof NamespaceError)
+      return { uid, namespace: { kind: 'refused', problem: error.message } }
+    throw error
+  }
+}
+
+/** Who we were before we entered the namespace in which we are; undefined when we have entered none. */
+function enteredNamespace(): Privileges | undefined {
+  const text = process.env[VARIABLE]
+  if (text === undefined) return undefined
+  // What we start is inside as well, but it has not been us before.
+  delete process.env[VARIABLE]
+  const inside: unknown = JSON.parse(text)
+  if (!isInside(inside) || readlinkSync('/proc/self/ns/user') !== inside.name) return undefined
+  for (const descriptor of inside.descriptors) closeSync(descriptor)
+  process.chdir(inside.workingDirectory)
+  const { uid, singleIDReason } = inside
+  return { uid, namespace: { kind: 'entered', ...(singleIDReason !== undefined && { singleIDReason }) } }
+}
+
+/** @throws NamespaceError */
+async function enterNamespace(uid: number): Promise<never> {
+  const { NamespaceError, openUserNamespace } = await import('../linux/user-namespace.ts')
+  const { subordinateIDs } = await import('../linux/subordinate-ids.ts')
+  const { enter, ...opened } = await openUserNamespace({
+    uid,
+    gid: process.getgid?.() ?? uid,
+    subordinate: subordinateIDs({ name: userName(), uid }),
+    path: process.env.PATH ?? '',
+  })
+  const inside: Inside = { ...opened, uid, workingDirectory: process.cwd() }
+  flushCompileCache()
+  if (process.execve === undefined)
+    throw new NamespaceError('program-missing', 'this Node.js cannot become another program')
+  const [program] = enter
+  return process.execve(
+    program,
+    [...enter, process.execPath, ...process.execArgv, ...process.argv.slice(1)],
+    {
+      ...process.env,
+      // Inside, the system takes us for root, and root's home for ours.
+      HOME: homedir() || userInfo().homedir,
+      [VARIABLE]: JSON.stringify(inside),
+    },
+  )
+}
+
+/** Users of containers may have a number alone. */
+function userName(): string | undefined {
+  try {
+    return userInfo().username
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_SYSTEM_ERROR') return undefined
+    throw error
+  }
+}
+
+function isInside(value: unknown): value is Inside {
+  return (
+    isJsonObject(value) &&
+    typeof value.name === 'string' &&
+    typeof value.uid === 'number' &&
+    typeof value.workingDirectory === 'string' &&
+    Array.isArray(value.descriptors)
+  )
+}
