@@ -9,6 +9,7 @@ import { readEpoch } from './build-inputs.ts'
 import { trustOf } from './registries.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
+import { requireNamespace } from './user-namespace.ts'
 
 /** What a build works with: our store, registries and clock, and a sandbox that is opened when a RUN needs one. */
 export function buildDeps(
@@ -59,9 +60,10 @@ export async function openSources(
 
 async function openSandbox(
   { store, settings: { runtime } }: Session,
-  { env }: Terminal,
+  { env, namespace }: Terminal,
   progress: BuildDeps['progress'],
 ): Promise<Sandbox> {
+  requireNamespace(namespace)
   const { createRuntimeExecutor } = await import('../builder/exec/runtime-executor.ts')
   const { createCacheMounts } = await import('../builder/snapshot/cache-mounts.ts')
   const { openSnapshotter } = await import('../builder/snapshot/open-snapshotter.ts')

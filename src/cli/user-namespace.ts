@@ -5,6 +5,7 @@
 import { closeSync, readlinkSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { homedir, userInfo } from 'node:os'
+import { BuildError } from '../builder/errors.ts'
 import { isJsonObject } from '../oci/json.ts'
 import type { NamespaceState } from './terminal.ts'
 
@@ -47,6 +48,16 @@ export async function becomeRoot(command: string | undefined): Promise<Privilege
       return { uid, namespace: { kind: 'refused', problem: error.message } }
     throw error
   }
+}
+
+/** @throws BuildError `privilege-missing` for who is neither root nor could become it */
+export function requireNamespace(state: NamespaceState | undefined): void {
+  if (state?.kind !== 'refused') return
+  throw new BuildError(
+    'privilege-missing',
+    `Cannot run: RUN needs root, or a user namespace, which this machine refuses: ${state.problem}`,
+    { hint: 'build as root, for example with sudo; a build without RUN needs neither' },
+  )
 }
 
 /** Who we were before we entered the namespace in which we are; undefined when we have entered none. */

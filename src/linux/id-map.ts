@@ -50,6 +50,11 @@ export function formatIDs(map: IDMap): string {
   return ranges.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(', ')
 }
 
+/** A namespace that an ordinary user has made for himself: root in it is he alone, and other ids are borrowed. */
+export function isOfOrdinaryUser({ uids }: IDMaps): boolean {
+  return uids.some(({ inside, outside, count }) => inside === 0 && outside !== 0 && count === 1)
+}
+
 function isWholeMachine([range]: IDMap): boolean {
   return range?.inside === 0 && range.outside === 0 && range.count === ALL_IDS
 }

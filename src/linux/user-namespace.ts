@@ -78,6 +78,7 @@ async function open(
   const linux = await loadLinux()
   // It says that it is in them, and waits to be ended.
   const child = spawn(unshare, ['-U', '-m', '/bin/sh', '-c', 'echo; read -r _'])
+  const ended = new Promise(resolve => child.once('close', resolve).once('error', resolve))
   try {
     await waitUntilMade(child)
     const directory = `/proc/${child.pid}/ns`
@@ -93,6 +94,7 @@ async function open(
     }
   } finally {
     child.kill('SIGKILL')
+    await ended
   }
 }
 

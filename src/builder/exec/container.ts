@@ -6,6 +6,7 @@ import { isJsonObject, parseJson } from '../../oci/json.ts'
 import { BuildError } from '../errors.ts'
 import { deleteContainer } from '../snapshot/stale-state.ts'
 import type { ExecContext } from './executor.ts'
+import { guardContainer } from './guard.ts'
 
 export interface Container {
   /** Absolute path of the OCI runtime. */
@@ -16,6 +17,8 @@ export interface Container {
   readonly spec: object
   /** Our own terminal becomes that of its process; `spec` says so too. */
   readonly isInteractive?: boolean
+  /** It ends when we are killed; otherwise the next one who cleans up ends it. */
+  readonly endsWithUs?: boolean
 }
 
 /**
@@ -24,7 +27,7 @@ export interface Container {
  * @throws BuildError `run-failed` when the runtime could not start the process; the signal's reason when aborted
  */
 export async function runContainer(container: Container, context: ExecContext): Promise<number> {
-  const { runtime, directory, id, spec, isInteractive = false } = container
+  const { runtime, directory, id, spec, isInteractive = false, endsWithUs = false } = container
   const log = `${directory}/log`
   const bundle = `${directory}/private`
   mkdirSync(bundle, { recursive: true, mode: 0o700 })
@@ -41,6 +44,10 @@ export async function runContainer(container: Container, context: ExecContext): 
       : // In a session of its own, so that a terminal's Ctrl-C reaches us alone.
         { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )
+  using _guard =
+    endsWithUs && child.pid !== undefined
+      ? guardContainer(child.pid, [runtime, '--root', `${bundle}/state`, 'delete', '--force', id])
+      : undefined
   for (const stream of ['stdout', 'stderr'] as const)
     forward(child[stream], chunk => context.output(stream, chunk), context.signal)
   const exited = new Promise<number | null>((resolve, reject) => {

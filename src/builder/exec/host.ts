@@ -1,6 +1,7 @@
 /** What of this machine, and of what we may do on it, the walls of a container depend on. */
 import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs'
 import { arch } from 'node:os'
+import { type IDMaps, ownIDMaps } from '../../linux/id-map.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { ownCapabilities } from './capabilities.ts'
 
@@ -15,15 +16,19 @@ export interface Host {
   readonly hasUnifiedCgroups: boolean
   /** Where the kernel tells how hot each processor has been: who may read it hears what others compute. */
   readonly thermalPaths: readonly string[]
+  /** The ids that there are, in a user namespace. */
+  readonly idMaps?: IDMaps
 }
 
 export function readHost(): Host {
+  const idMaps = ownIDMaps()
   return {
     machine: arch(),
     capabilities: ownCapabilities(),
     outOfMemoryScore: Number(readFileSync('/proc/self/oom_score_adj', 'latin1')),
     hasUnifiedCgroups: hasUnifiedCgroups(),
     thermalPaths: thermalPaths(),
+    ...(idMaps !== undefined && { idMaps }),
   }
 }
 

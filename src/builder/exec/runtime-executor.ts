@@ -36,6 +36,7 @@ import { type MountSource, openMountSources, placeMounts } from './mount-sources
 import { probeProgram } from './probe-program.ts'
 import { findRuntime } from './runtime.ts'
 import { type FileMount, KERNEL_DIRECTORIES, runtimeSpec, type SpecMount } from './spec.ts'
+import { requirePossible } from './unprivileged.ts'
 
 export interface RuntimeExecutorOptions {
   /** Of the store, absolute: containers that run have their directories below. */
@@ -69,6 +70,7 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
       opened ??= open()
       const { linux, runtime } = await opened
       context.signal.throwIfAborted()
+      requirePossible(process, linux.idMaps)
       await using work = createOwnedDirectory(linux, directory)
       const root = `${work.path}/rootfs`
       mkdirSync(root)
@@ -103,10 +105,19 @@ async function runInRoot(
     const mounts = placeMounts(linux, mountPoints, sources)
     const group = openGroup(work, process)
     const limits = group?.countsPids === true ? { pids: DEFAULT_PIDS, ...process.limits } : process.limits
-    const cgroupsPath = group?.path ?? `${cgroupParent(process)}/${work.id}`
+    const isNamespace = linux.idMaps !== undefined
+    // In a user namespace the runtime goes without a group, unless it is told which.
+    const cgroupsPath = group?.path ?? (isNamespace ? undefined : `${cgroupParent(process)}/${work.id}`)
     const spec = specFor(cgroupsPath, root, { ...process, limits, cwd: workingDirectory }, files, mounts)
     const { isInteractive = false } = process
-    const container = { runtime, directory: work.path, id: work.id, spec, isInteractive }
+    const container = {
+      runtime,
+      directory: work.path,
+      id: work.id,
+      spec,
+      isInteractive,
+      endsWithUs: isNamespace,
+    }
     const exitCode = await runContainer(container, context)
     return { exitCode, ...(group !== undefined && { usage: group.usage() }) }
   } finally {
@@ -141,7 +152,8 @@ async function probe(linux: Linux, directory: string, runtime: string): Promise<
   const root = `${work.path}/rootfs`
   mkdirSync(root)
   writeFileSync(`${root}/probe`, program, { mode: 0o755 })
-  const spec = specFor(`/slipway/${work.id}`, root, PROBE, [], [])
+  const cgroupsPath = linux.idMaps === undefined ? `/slipway/${work.id}` : undefined
+  const spec = specFor(cgroupsPath, root, PROBE, [], [])
   const context: ExecContext = { signal: new AbortController().signal, output: () => undefined }
   try {
     const exitCode = await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)
@@ -166,7 +178,7 @@ const PROBE: ContainerProcess = {
 }
 
 function specFor(
-  cgroupsPath: string,
+  cgroupsPath: string | undefined,
   root: string,
   process: ContainerProcess,
   files: readonly FileMount[],
@@ -177,7 +189,7 @@ function specFor(
     process,
     files,
     mounts,
-    cgroupsPath,
+    ...(cgroupsPath !== undefined && { cgroupsPath }),
     host: readHost(),
   })
 }

@@ -1,3 +1,4 @@
+import { isMapped } from '../../linux/id-map.ts'
 import type { ContainerProcess } from './executor.ts'
 import type { Host } from './host.ts'
 import type { ContainerLimits } from './limits.ts'
@@ -25,8 +26,8 @@ export interface SpecOptions {
   readonly files: readonly FileMount[]
   /** Of the step, over all others. */
   readonly mounts: readonly SpecMount[]
-  /** Absolute in the hierarchy of control groups. */
-  readonly cgroupsPath: string
+  /** Absolute in the hierarchy of control groups; where we may make none, it stays in ours. */
+  readonly cgroupsPath?: string
   readonly host: Host
 }
 
@@ -115,7 +116,7 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, host }:
     root: { path: root, readonly: false },
     hostname,
     mounts: [
-      ...kernelMounts(limits.shmSize ?? SHM_BYTES, isPrivileged),
+      ...kernelMounts(process, host),
       ...(hasUnifiedCgroups ? [cgroupMount(isPrivileged)] : []),
       ...files.map(({ source, destination }) => ({
         destination,
@@ -129,7 +130,7 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, host }:
       namespaces: namespaces.map(type => ({ type })),
       // Neither sees what the other mounts.
       rootfsPropagation: 'rprivate',
-      cgroupsPath,
+      ...(cgroupsPath !== undefined && { cgroupsPath }),
       // The runtime allows its default devices on top, as well as making any node (not opening it).
       resources: {
         devices: [{ allow: isPrivileged, access: 'rwm' }],
@@ -146,16 +147,32 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, host }:
   }
 }
 
-function kernelMounts(shmSize: number, isPrivileged: boolean): readonly object[] {
+function kernelMounts(
+  { limits: { shmSize = SHM_BYTES }, isPrivileged, network }: ContainerProcess,
+  { idMaps }: Host,
+): readonly object[] {
+  const access = isPrivileged ? 'rw' : 'ro'
+  const hasTTYGroup = idMaps === undefined || isMapped(idMaps.gids, TTY_GROUP)
+  const group = hasTTYGroup ? [`gid=${TTY_GROUP}`] : []
   return [
     mount('/proc', 'proc', 'nosuid', 'noexec', 'nodev'),
     mount('/dev', 'tmpfs', 'nosuid', 'strictatime', 'mode=755', 'size=65536k'),
-    mount('/dev/pts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'),
+    mount('/dev/pts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', ...group),
     mount('/dev/shm', 'tmpfs', 'nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmSize}`),
     mount('/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
-    mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', isPrivileged ? 'rw' : 'ro'),
+    // Only who owns the network may mount one anew.
+    idMaps !== undefined && network !== 'none'
+      ? {
+          destination: '/sys',
+          type: 'bind',
+          source: '/sys',
+          options: ['rbind', 'nosuid', 'noexec', 'nodev', access],
+        }
+      : mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', access),
   ]
 }
+
+const TTY_GROUP = 5
 
 /** Its own group is the root of what it sees: programs read there how much memory they may have. */
 function cgroupMount(isPrivileged: boolean): object {

@@ -3,6 +3,7 @@ import { lstat, mkdir, readdir, realpath, rename } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
+import { isOfOrdinaryUser, ownIDMaps } from '../../linux/id-map.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { type TarItem, writeTar } from '../../oci/tar/writer.ts'
 import { makeFolderPath } from '../../store/folder-path.ts'
@@ -38,7 +39,7 @@ export async function exportToDirectory(tree: FileTree, dest: string, signal: Ab
     makeFolderPath(dirname(target))
     await mkdir(temporary, { mode: 0o755 })
     const items = rootfsItems(tree, signal)
-    if (userInfo().uid === 0) await unpack(items, temporary, signal)
+    if (isRoot()) await unpack(items, temporary, signal)
     else await writeUserFiles(items, temporary, signal)
     await merge(Buffer.from(temporary), Buffer.from(target))
   } catch (error) {
@@ -46,6 +47,13 @@ export async function exportToDirectory(tree: FileTree, dest: string, signal: Ab
   } finally {
     await removeTree(temporary)
   }
+}
+
+/** Who has become root in a user namespace of his own wants files of his own. */
+function isRoot(): boolean {
+  if (userInfo().uid !== 0) return false
+  const maps = ownIDMaps()
+  return maps === undefined || !isOfOrdinaryUser(maps)
 }
 
 async function unpack(items: AsyncIterable<TarItem>, directory: string, signal: AbortSignal): Promise<void> {

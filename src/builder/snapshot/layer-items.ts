@@ -14,7 +14,7 @@ import type { TarItem } from '../../oci/tar/writer.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import { HardLinks, itemOf } from './hard-links.ts'
-import { isUnchanged, upperFile } from './upper-file.ts'
+import { isUnchanged, upperFile, withOwnerBelow } from './upper-file.ts'
 
 /** A path at which something may have changed. */
 export interface Candidate {
@@ -96,7 +96,8 @@ async function* changedFiles(
       continue
     }
     refuseReserved(path)
-    const file = upperFile(linux, hostPath(directory, path), path, stats)
+    const found = upperFile(linux, hostPath(directory, path), path, stats)
+    const file = await withOwnerBelow(linux, found, lower)
     if (await isUnchanged(file, lower, timeBelow)) continue
     yield hasOtherNames(stats) ? hardLinks.itemOf(file, isApart) : itemOf(file)
   }

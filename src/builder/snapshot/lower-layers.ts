@@ -84,11 +84,14 @@ export function isWhiteout(stats: BigIntStats): boolean {
   return stats.isCharacterDevice() && stats.rdev === 0n
 }
 
-export const OPAQUE_XATTR = 'trusted.overlay.opaque'
+/** Overlayfs' own: in a user namespace (`userxattr`) the machine's attributes are out of reach. */
+export function opaqueXattr({ idMaps }: Linux): string {
+  return idMaps === undefined ? 'trusted.overlay.opaque' : 'user.overlay.opaque'
+}
 
 export function isOpaque(linux: Linux, directory: Buffer): boolean {
   try {
-    return linux.lgetxattr(directory, OPAQUE_XATTR).toString('latin1') === 'y'
+    return linux.lgetxattr(directory, opaqueXattr(linux)).toString('latin1') === 'y'
   } catch (error) {
     if (isLinuxError(error, 'ENODATA', 'ENOTSUP')) return false
     throw error

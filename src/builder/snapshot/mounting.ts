@@ -8,6 +8,14 @@ import type { Mount } from './snapshotter.ts'
 /** The kernel takes the options of mount(2) in one page. */
 const MAX_OPTIONS = 4095
 
+/**
+ * Of an overlay whose upper directory tells the whole change: without redirects and metadata-only copies. In a user
+ * namespace it keeps what it knows in attributes of users, and then makes no redirects.
+ */
+export function overlayOptions({ idMaps }: Linux): readonly string[] {
+  return ['index=off', idMaps === undefined ? 'redirect_dir=off' : 'userxattr', 'metacopy=off']
+}
+
 /** Undone in reverse order when disposed; a mount that is still in use is detached. */
 export function mountRoot(linux: Linux, mounts: readonly Mount[], target: string): Disposable {
   let mounted = 0

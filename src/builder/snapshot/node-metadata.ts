@@ -3,37 +3,53 @@ import { isLinuxError } from '../../linux/errors.ts'
 import { AT_FDCWD, type FileTime, fdPath, type Linux } from '../../linux/linux.ts'
 import { readXattrs } from '../../linux/xattrs.ts'
 import type { LowerNode } from './lower-layers.ts'
+import {
+  canOwn,
+  type DeviceNode,
+  isRecord,
+  ownerOf,
+  recordDevice,
+  recordedDevice,
+  recordOwner,
+} from './recorded.ts'
 
 /** What a new file gets beside its content. */
 export interface NodeMetadata {
-  readonly type: 'symlink' | 'other'
+  /** `special`: a pipe. Neither it nor a symlink can have attributes of users. */
+  readonly type: 'symlink' | 'special' | 'other'
   readonly mode: number
   readonly uid: number
   readonly gid: number
   readonly time: FileTime
   readonly xattrs: ReadonlyMap<string, Uint8Array>
+  /** Of a device node in whose place there is an empty file. */
+  readonly device?: DeviceNode
 }
 
 /**
- * Overlayfs' own attributes: from a layer they could redirect a directory into another, or hide files, so they are
- * never taken from one nor put into one. SELinux labels belong to the machine.
+ * Overlayfs' own attributes, and ours: from a layer they could redirect a directory into another, hide files, or make
+ * them somebody else's, so they are never taken from one nor put into one. SELinux labels belong to the machine.
  */
 export function isLayerXattr(name: string): boolean {
-  return !name.startsWith('trusted.overlay.') && name !== 'security.selinux'
+  return !/^(trusted|user)\.overlay\./.test(name) && !isRecord(name) && name !== 'security.selinux'
 }
 
 /** Sets all of it. A change of owner clears setuid bits and file capabilities, so it comes first. */
 export function setMetadata(linux: Linux, directory: number, name: Buffer, metadata: NodeMetadata): void {
-  linux.fchownat(directory, name, metadata.uid, metadata.gid)
+  const isOwn = canOwn(linux, metadata)
+  linux.fchownat(directory, name, isOwn ? metadata.uid : 0, isOwn ? metadata.gid : 0)
   if (metadata.type !== 'symlink') linux.fchmodat(directory, name, metadata.mode)
   const path = directory === AT_FDCWD ? name : fdPath(directory, name)
   for (const [key, value] of metadata.xattrs) setXattr(linux, path, key, value)
+  if (!isOwn && metadata.type === 'other') recordOwner(linux, path, metadata)
+  if (metadata.device !== undefined) recordDevice(linux, path, metadata.device)
   linux.utimensat(directory, name, metadata.time)
 }
 
 /** Makes room for the attributes of an entry that names an existing directory anew. */
 export function clearXattrs(linux: Linux, path: Buffer): void {
-  for (const name of linux.llistxattr(path)) if (isLayerXattr(name)) linux.lremovexattr(path, name)
+  for (const name of linux.llistxattr(path))
+    if (isLayerXattr(name) || isRecord(name)) linux.lremovexattr(path, name)
 }
 
 /** Makes the root directory of a new snapshot look like the one below; over nothing it stays as it is. */
@@ -46,13 +62,14 @@ export function copyRootMetadata(linux: Linux, from: string | undefined, to: str
 
 /** Of a file in a lower layer, to be copied up. */
 export function metadataOf(node: LowerNode, xattrs: ReadonlyMap<string, Uint8Array>): NodeMetadata {
+  const device = recordedDevice(xattrs)
   return {
-    type: node.stats.isSymbolicLink() ? 'symlink' : 'other',
+    type: node.stats.isSymbolicLink() ? 'symlink' : node.stats.isFIFO() ? 'special' : 'other',
     mode: Number(node.stats.mode) & 0o7777,
-    uid: Number(node.stats.uid),
-    gid: Number(node.stats.gid),
+    ...ownerOf(node.stats, xattrs),
     time: fileTime(node.stats.mtimeNs),
     xattrs,
+    ...(device !== undefined && { device }),
   }
 }
 
@@ -69,8 +86,16 @@ function setXattr(linux: Linux, path: Buffer, name: string, value: Uint8Array): 
   try {
     linux.lsetxattr(path, name, value)
   } catch (error) {
-    // The file system keeps no such attributes, or (EPERM, `user.*`) not on this type of file: as docker, go on without.
-    if (!isLinuxError(error, 'ENOTSUP') && !(isLinuxError(error, 'EPERM') && name.startsWith('user.')))
-      throw error
+    if (!isLinuxError(error, ...refusals(linux, name))) throw error
   }
+}
+
+/**
+ * What the kernel says where there can be no such attribute; as docker, we go on without. Where the file system keeps
+ * none; `user.*` on other types of files (EPERM); and in a user namespace those that are for the machine's root alone
+ * (EPERM), or name ids that are not in it (EINVAL).
+ */
+function refusals({ idMaps }: Linux, name: string): readonly string[] {
+  if (name.startsWith('user.')) return ['ENOTSUP', 'EPERM']
+  return idMaps === undefined ? ['ENOTSUP'] : ['ENOTSUP', 'EPERM', 'EINVAL']
 }

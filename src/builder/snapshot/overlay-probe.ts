@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
 import type { Linux } from '../../linux/linux.ts'
-import { mountRoot } from './mounting.ts'
+import { mountRoot, overlayOptions } from './mounting.ts'
 import { createOwnedDirectory } from './owned-directory.ts'
+import type { Mount } from './snapshotter.ts'
 
 export interface OverlayProblem {
   /** `forbidden`: nothing may be mounted. `unsupported`: no overlay can be. */
@@ -22,11 +23,13 @@ export async function overlayProblem(linux: Linux, parent: string): Promise<Over
     `upperdir=${work.path}/upper`,
     `workdir=${work.path}/work`,
   ]
-  const options = [...directories, 'index=off', 'redirect_dir=off', 'metacopy=off']
+  const options = [...directories, ...overlayOptions(linux)]
   try {
     using _mounted = mountRoot(linux, [{ type: 'overlay', source: 'overlay', options }], `${work.path}/root`)
     return undefined
   } catch (error) {
+    if (isLinuxError(error, 'EPERM') && mayBind(linux, work.path))
+      return { code: 'unsupported', text: 'overlayfs takes no mount in a user namespace before Linux 5.11' }
     if (isLinuxError(error, 'EPERM', 'EACCES'))
       return { code: 'forbidden', text: 'this process may not mount (it lacks CAP_SYS_ADMIN)' }
     if (isLinuxError(error, 'ENODEV')) return { code: 'unsupported', text: 'the kernel has no overlayfs' }
@@ -35,6 +38,17 @@ export async function overlayProblem(linux: Linux, parent: string): Promise<Over
         code: 'unsupported',
         text: `overlayfs cannot lie on the file system of ${parent} (${error.code})`,
       }
+    throw error
+  }
+}
+
+function mayBind(linux: Linux, directory: string): boolean {
+  const bind: Mount = { type: 'bind', source: `${directory}/lower`, options: [] }
+  try {
+    using _mounted = mountRoot(linux, [bind], `${directory}/root`)
+    return true
+  } catch (error) {
+    if (isLinuxError(error, 'EPERM', 'EACCES')) return false
     throw error
   }
 }

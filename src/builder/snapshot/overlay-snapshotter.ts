@@ -7,7 +7,7 @@
  * snapshots/<boot>/tmp-<id>/{fs,parent,work}     being written, becomes one of the above by rename
  * ```
  *
- * `<boot>` is the kernel's boot id. Nothing is synced to disk (containers even run on a `volatile` overlay): after
+ * `<boot>` is the kernel's boot id, in a user namespace with what tells its ids from those of others. Nothing is synced to disk (containers even run on a `volatile` overlay): after
  * a crash of the machine files may be empty, so snapshots of another boot are not trusted but removed. They are a cache.
  */
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -16,6 +16,7 @@ import { type Digest, digestHex } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
 import { applyLayer } from './apply.ts'
+import { overlayOptions } from './mounting.ts'
 import { copyRootMetadata } from './node-metadata.ts'
 import { readChanges } from './overlay-changes.ts'
 import { createOwnedDirectory, type OwnedDirectory } from './owned-directory.ts'
@@ -102,7 +103,9 @@ function openActive(
   mkdirSync(workDirectory)
   return {
     mounts: [
-      chain.length === 0 ? bindMount(upperDirectory) : overlayMount(upperDirectory, workDirectory, chain),
+      chain.length === 0
+        ? bindMount(upperDirectory)
+        : overlayMount(linux, upperDirectory, workDirectory, chain),
     ],
     directory: upperDirectory,
     changes: (lower, signal) => readChanges(upperDirectory, lower, signal, chain),
@@ -120,8 +123,7 @@ function bindMount(directory: string): Mount {
   return { type: 'bind', source: directory, options: [] }
 }
 
-/** Without redirects and metadata-only copies: the upper directory must tell the whole change. */
-function overlayMount(upper: string, work: string, lower: readonly string[]): Mount {
+function overlayMount(linux: Linux, upper: string, work: string, lower: readonly string[]): Mount {
   return {
     type: 'overlay',
     source: 'overlay',
@@ -129,9 +131,7 @@ function overlayMount(upper: string, work: string, lower: readonly string[]): Mo
       ...lower.map(directory => `lowerdir+=${directory}`),
       `upperdir=${upper}`,
       `workdir=${work}`,
-      'index=off',
-      'redirect_dir=off',
-      'metacopy=off',
+      ...overlayOptions(linux),
       'volatile',
     ],
   }

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { ownIDMaps } from '../../linux/id-map.ts'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
@@ -9,10 +11,20 @@ import { unmountOrDetach } from './mounting.ts'
 import { removeAbandoned } from './owned-directory.ts'
 import { removeTree } from './remove-tree.ts'
 
-/** Where snapshots of this boot of the machine live. */
+/**
+ * Where snapshots of this boot of the machine live. In a user namespace files belong to others than they seem to, and
+ * overlays have another format: snapshots are for namespaces alone with the same ids.
+ */
 export async function bootDirectory(storeRoot: string): Promise<string> {
-  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
-  return `${storeRoot}/snapshots/${boot.trim()}`
+  const ids = ownIDMaps()
+  const boot = await bootID()
+  if (ids === undefined) return `${storeRoot}/snapshots/${boot}`
+  const hex = createHash('sha256').update(JSON.stringify(ids)).digest('hex')
+  return `${storeRoot}/snapshots/${boot}-${hex.slice(0, 12)}`
+}
+
+async function bootID(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
 }
 
 /** Where containers that run have their directories, one each, named as the container. */
@@ -39,22 +51,26 @@ export async function removeStaleState(storeRoot: string): Promise<void> {
   })
   await removeAbandoned(linux, current, async path => unmountBelow(linux, path))
   await removeAbandoned(linux, cacheMountDirectory(storeRoot), async () => undefined)
-  await removeOtherBoots(linux, `${storeRoot}/snapshots`, current)
+  await removeOtherBoots(linux, `${storeRoot}/snapshots`, await bootID())
 }
 
-async function removeOtherBoots(linux: Linux, snapshots: string, current: string): Promise<void> {
+async function removeOtherBoots(linux: Linux, snapshots: string, boot: string): Promise<void> {
   if (!existsSync(snapshots)) return
   const directory = openSync(snapshots, constants.O_DIRECTORY)
   try {
     // Another process may be at it already.
     if (!linux.tryLock(directory)) return
     for (const name of readdirSync(snapshots)) {
-      const path = `${snapshots}/${name}`
-      if (path !== current) await removeTree(path)
+      if (!name.startsWith(boot)) await removeTree(`${snapshots}/${name}`).catch(leaveToOthers)
     }
   } finally {
     closeSync(directory)
   }
+}
+
+/** Files of ids that were ours in another namespace: what is left of it takes a place on the disk, and no more. */
+function leaveToOthers(error: unknown): void {
+  if (!isErrno(error, 'EACCES', 'EPERM')) throw error
 }
 
 /**

@@ -7,9 +7,10 @@ import { readXattrs } from '../../linux/xattrs.ts'
 import { type ByteString, bytesOf, displayText } from '../../oci/byte-string.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { TocEntry } from '../../oci/layer/toc.ts'
-import { isWhiteout, type LowerLayers, type LowerNode, OPAQUE_XATTR } from './lower-layers.ts'
+import { isWhiteout, type LowerLayers, type LowerNode, opaqueXattr } from './lower-layers.ts'
 import { clearXattrs, metadataOf, type NodeMetadata, setMetadata } from './node-metadata.ts'
 import { inodeOf, isSameFile, type Place, statAt } from './place.ts'
+import type { DeviceNode } from './recorded.ts'
 import { removeTree } from './remove-tree.ts'
 
 const EPOCH: FileTime = { seconds: 0, nanoseconds: 0 }
@@ -116,15 +117,25 @@ export class UnpackTarget implements Disposable {
 
   /** A symlink, device or FIFO. */
   async makeSpecial(entry: TocEntry): Promise<void> {
+    const metadata = metadataFor(entry)
     await this.#replace(entry.path, ({ parent, name }) => {
       if (entry.type === 'symlink') {
         this.#linux.symlinkat(bytesOf(entry.linkPath ?? ('' as ByteString)), parent, name)
-      } else {
-        const type = entry.type === 'fifo' ? S_IFIFO : entry.type === 'block' ? S_IFBLK : S_IFCHR
-        this.#linux.mknodat(parent, name, type | 0o600, entry.deviceMajor ?? 0, entry.deviceMinor ?? 0)
-      }
-      setMetadata(this.#linux, parent, name, metadataFor(entry))
+        setMetadata(this.#linux, parent, name, metadata)
+      } else if (entry.type === 'fifo') {
+        this.#linux.mknodat(parent, name, S_IFIFO | 0o600, 0, 0)
+        setMetadata(this.#linux, parent, name, metadata)
+      } else this.#makeDevice(parent, name, metadata, deviceFor(entry))
     })
+  }
+
+  #makeDevice(parent: number, name: Buffer, metadata: NodeMetadata, device: DeviceNode): void {
+    const { type, major, minor } = device
+    const isPossible = this.#linux.idMaps === undefined
+    if (isPossible) {
+      this.#linux.mknodat(parent, name, (type === 'block' ? S_IFBLK : S_IFCHR) | 0o600, major, minor)
+    } else closeSync(this.#linux.openat(parent, name, NEW_FILE, 0o600))
+    setMetadata(this.#linux, parent, name, isPossible ? metadata : { ...metadata, device })
   }
 
   /** @throws OciError `layer-invalid` when the target is nothing, or a directory */
@@ -292,19 +303,23 @@ export class UnpackTarget implements Disposable {
 
   #markOpaque(parent: number, name: Buffer): void {
     if (this.#hiding !== undefined) this.#hiding.hideContent(this.#pathOf(parent, name))
-    else this.#linux.lsetxattr(fdPath(parent, name), OPAQUE_XATTR, Buffer.from('y'))
+    else this.#linux.lsetxattr(fdPath(parent, name), opaqueXattr(this.#linux), Buffer.from('y'))
   }
 }
 
 function metadataFor(entry: TocEntry): NodeMetadata {
   return {
-    type: entry.type === 'symlink' ? 'symlink' : 'other',
+    type: entry.type === 'symlink' ? 'symlink' : entry.type === 'fifo' ? 'special' : 'other',
     mode: entry.mode & 0o7777,
     uid: entry.uid,
     gid: entry.gid,
     time: { seconds: entry.mtime, nanoseconds: entry.mtimeNanoseconds ?? 0 },
     xattrs: entry.xattrs ?? new Map(),
   }
+}
+
+function deviceFor({ type, deviceMajor = 0, deviceMinor = 0 }: TocEntry): DeviceNode {
+  return { type: type === 'block' ? 'block' : 'character', major: deviceMajor, minor: deviceMinor }
 }
 
 function invalid(path: ByteString, problem: string, cause?: unknown): OciError {

@@ -9,7 +9,6 @@ import {
 } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
-import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import type { Linux } from '../../linux/linux.ts'
 import { readXattrs } from '../../linux/xattrs.ts'
 import { type ByteString, byteStringFrom } from '../../oci/byte-string.ts'
@@ -18,6 +17,7 @@ import type { TarEntry } from '../../oci/tar/entry.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { nodeType } from '../tree/node-type.ts'
 import { isLayerXattr } from './node-metadata.ts'
+import { canOwn, deviceOf, ownerOf } from './recorded.ts'
 
 /** A file in an upper directory, and what a layer says of it. */
 export interface UpperFile {
@@ -31,22 +31,35 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW
 const SECOND = 1_000_000_000n
 
 export function upperFile(linux: Linux, hostPath: Buffer, path: ByteString, stats: BigIntStats): UpperFile {
-  const type = nodeType(stats)
-  const xattrs = new Map([...readXattrs(linux, hostPath)].filter(([name]) => isLayerXattr(name)))
-  const isDevice = type === 'character' || type === 'block'
+  const all = readXattrs(linux, hostPath)
+  const xattrs = new Map([...all].filter(([name]) => isLayerXattr(name)))
+  const device = deviceOf(stats, all)
+  const type = device?.type ?? nodeType(stats)
   const entry: TarEntry = {
     type,
     path,
     mode: type === 'symlink' ? 0o777 : Number(stats.mode) & 0o7777,
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
+    ...ownerOf(stats, all),
     size: type === 'file' ? Number(stats.size) : 0,
     mtime: Number((stats.mtimeNs - nanosecondsOf(stats)) / SECOND),
     ...(type === 'symlink' && { linkPath: byteStringFrom(readlinkSync(hostPath, 'buffer')) }),
-    ...(isDevice && { deviceMajor: deviceMajor(stats.rdev), deviceMinor: deviceMinor(stats.rdev) }),
+    ...(device !== undefined && { deviceMajor: device.major, deviceMinor: device.minor }),
     ...(xattrs.size > 0 && { xattrs }),
   }
   return { hostPath, stats, entry }
+}
+
+/**
+ * The file as it is, with the owner of the file below where it could not be given to him (`recorded.ts`) and is
+ * otherwise the same.
+ */
+export async function withOwnerBelow(linux: Linux, file: UpperFile, lower: FileTree): Promise<UpperFile> {
+  const { entry } = file
+  if (linux.idMaps === undefined || (entry.type !== 'symlink' && entry.type !== 'fifo')) return file
+  if (entry.uid !== 0 || entry.gid !== 0) return file
+  const below = await lower.stat(entry.path)
+  if (below === undefined || below.type !== entry.type || below.linkPath !== entry.linkPath) return file
+  return canOwn(linux, below) ? file : { ...file, entry: { ...entry, uid: below.uid, gid: below.gid } }
 }
 
 /**

@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseSubordinateIDs } from '../../../src/linux/subordinate-ids.ts'
+
+const SUBUID = 'root:1:5\nme:100000:65536\n# a comment\nother:200000:65536\n1001:300000:10\nme:x:3\nme:5:0\n'
+
+test('parseSubordinateIDs() finds the ranges of a user by name and by number', () => {
+  assert.deepEqual(parseSubordinateIDs(SUBUID, { name: 'me', uid: 1001 }), [
+    { start: 100000, count: 65536 },
+    { start: 300000, count: 10 },
+  ])
+})
+
+test('parseSubordinateIDs() finds none for a user who has no line, nor a name', () => {
+  assert.deepEqual(parseSubordinateIDs(SUBUID, { name: undefined, uid: 77 }), [])
+  assert.deepEqual(parseSubordinateIDs('', { name: 'me', uid: 1 }), [])
+})
