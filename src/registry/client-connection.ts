@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { bodyChunks } from './body-chunks.ts'
+import { chunksOf } from '../oci/chunks.ts'
 import { clientErrorAnswer } from './client-errors.ts'
 
 /** A client that goes on sending for longer after a refusal loses its connection. */
@@ -62,7 +62,7 @@ export function createClientConnections(): ClientConnections {
     watch: (request, response, count) =>
       watchClient(response, () => {
         if (waiting.delete(response)) response.writeContinue()
-        return counted(bodyChunks(request), count)
+        return counted(chunksOf(request), count)
       }),
     endReading(request, response) {
       if (waiting.has(response)) return false

@@ -7,6 +7,7 @@
 import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import type { ConnectionOptions, SecureContext } from 'node:tls'
+import { chunksOf } from '../oci/chunks.ts'
 import { connectionError, RemoteError } from './errors.ts'
 import type { ChooseProxy } from './proxies.ts'
 import type { Trust } from './trust.ts'
@@ -250,7 +251,7 @@ class IncomingResponse implements HttpResponse {
     if (kind === 'small') whole.start(answerMs, 'end its answer')
     try {
       this.#watch.start(idleMs, 'send more data')
-      for await (const chunk of this.#message) {
+      for await (const chunk of chunksOf(this.#message)) {
         this.#watch.stop()
         yield chunk
         this.#watch.start(idleMs, 'send more data')
@@ -261,6 +262,8 @@ class IncomingResponse implements HttpResponse {
     } finally {
       this.#watch.stop()
       whole.stop()
+      // Of an answer that was read to its end, this closes nothing.
+      this.#message.destroy()
     }
   }
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { chunksOf, freed } from '../../oci/chunks.ts'
 import type { BlobInfo } from '../../oci/content.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
@@ -84,7 +85,7 @@ export class OwnDownload implements Growing {
       const source = await upstream.repository(signal).open({ ...blob, mediaType })
       try {
         this.#begun.resolve()
-        await ingest.append(this.#counted(source), signal)
+        await ingest.append(freed(this.#counted(chunksOf(source))), signal)
         await ingest.commit(blob)
       } finally {
         source.destroy()

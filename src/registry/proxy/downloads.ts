@@ -9,6 +9,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { createLimit } from '../../oci/limit.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
+import { ChunkShares } from '../../store/content-stream.ts'
 import type { DiskStore } from '../../store/open.ts'
 import type { StoreFile } from '../../store/store-files.ts'
 import { createDownloadClaims } from '../../store/upstream-rows.ts'
@@ -58,6 +59,7 @@ export function createDownloads(deps: DownloadsDeps): Downloads {
   const claims = createDownloadClaims(disk.database, disk.locks)
   const limit = createLimit(MAX_DOWNLOADS)
   const running = new Map<Digest, Running>()
+  const shares = new ChunkShares()
 
   /** Undefined when another process was first. */
   const start = async (upstream: Upstream, blob: BlobInfo): Promise<Running | undefined> => {
@@ -131,6 +133,17 @@ export function createDownloads(deps: DownloadsDeps): Downloads {
     }
   }
 
+  const read = (
+    file: StoreFile,
+    growing: Growing,
+    { size }: BlobInfo,
+    range: ByteRange | undefined,
+    onClose: () => void,
+  ): Readable => {
+    const end = Math.min(range?.end ?? Number.POSITIVE_INFINITY, size - 1)
+    return new GrowingContent({ file, growing, range: { start: range?.start ?? 0, end }, shares, onClose })
+  }
+
   const requireThere = async (upstream: Upstream, digest: Digest): Promise<void> => {
     if ((await deps.statUpstream(upstream, digest)) !== undefined) return
     throw new RegistryError('blob-unknown', `Cannot read ${digest}: ${upstream.name} has no such blob`)
@@ -174,15 +187,4 @@ export function createDownloads(deps: DownloadsDeps): Downloads {
       await Promise.all([...running.values()].map(({ ended }) => ended))
     },
   }
-}
-
-function read(
-  file: StoreFile,
-  growing: Growing,
-  { size }: BlobInfo,
-  range: ByteRange | undefined,
-  onClose: () => void,
-): Readable {
-  const end = Math.min(range?.end ?? Number.POSITIVE_INFINITY, size - 1)
-  return new GrowingContent(file, growing, { start: range?.start ?? 0, end }, onClose)
 }

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { type ChunkShares, ContentStream } from '../../store/content-stream.ts'
 import type { StoreFile } from '../../store/store-files.ts'
 import type { SatisfiableRange } from '../http-range.ts'
 
@@ -12,55 +12,62 @@ export interface Growing {
   changed(version: number): Promise<void>
 }
 
-const CHUNK_BYTES = 128 * 1024
+export interface GrowingContentDeps {
+  /** Closed with the stream. */
+  readonly file: StoreFile
+  readonly growing: Growing
+  readonly range: SatisfiableRange
+  readonly shares: ChunkShares
+  /** Called once. */
+  readonly onClose: () => void
+}
 
 /**
  * Reads content while it is written, each reader at its own speed. The last byte is held back until all of it is
  * verified: a reader of anything else than what it asked for gets an error, never a clean end.
  */
-export class GrowingContent extends Readable {
-  readonly #file: StoreFile
-  readonly #growing: Growing
-  readonly #end: number
-  readonly #onClose: () => void
+export class GrowingContent extends ContentStream {
+  readonly #deps: GrowingContentDeps
   #position: number
 
-  /** @param file closed with the stream @param onClose called once */
-  constructor(file: StoreFile, growing: Growing, range: SatisfiableRange, onClose: () => void) {
-    super({ highWaterMark: CHUNK_BYTES })
-    this.#file = file
-    this.#growing = growing
-    this.#position = range.start
-    this.#end = range.end
-    this.#onClose = onClose
+  constructor(deps: GrowingContentDeps) {
+    super(deps.shares)
+    this.#deps = deps
+    this.#position = deps.range.start
   }
 
-  override _read(): void {
-    this.#next().then(
-      chunk => this.push(chunk),
+  protected override get left(): number {
+    return Math.max(0, this.#deps.range.end + 1 - this.#position)
+  }
+
+  protected override readInto(buffer: Buffer, next: (bytes: Buffer) => void): void {
+    this.#fill(buffer).then(
+      got => next(buffer.subarray(0, got)),
       error => this.destroy(error),
     )
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#onClose()
-    this.#file.close().then(() => done(error), done)
+    const { file, onClose } = this.#deps
+    onClose()
+    file.close().then(() => done(error), done)
   }
 
-  async #next(): Promise<Buffer | null> {
+  /** Waits until there is something to read. */
+  async #fill(buffer: Buffer): Promise<number> {
+    const { file, growing } = this.#deps
     while (!this.destroyed) {
-      const { outcome, version } = this.#growing
+      const { outcome, version } = growing
       if (outcome instanceof Error) throw outcome
-      if (this.#position > this.#end) return null
-      const stop = outcome === 'whole' ? this.#end + 1 : this.#end
-      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, stop - this.#position))
-      const got = chunk.length === 0 ? 0 : await this.#file.read(chunk, this.#position)
+      if (this.left === 0) return 0
+      const open = outcome === 'whole' ? this.left : this.left - 1
+      const got = open === 0 ? 0 : await file.read(buffer.subarray(0, open), this.#position)
       this.#position += got
-      if (got > 0) return chunk.subarray(0, got)
+      if (got > 0) return got
       if (outcome === 'whole')
         throw new Error('Cannot read content that has just been stored: it is too short')
-      await this.#growing.changed(version)
+      await growing.changed(version)
     }
-    return null
+    return 0
   }
 }

@@ -1,3 +1,4 @@
+import { freed } from '../../oci/chunks.ts'
 import type { IngestID } from '../../oci/content.ts'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '../../oci/digest.ts'
 import { isRepositoryPath, parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
@@ -98,18 +99,6 @@ function chunkOf({ headers, body }: Call): Chunk {
     )
   }
   return { source: freed(body), start, length }
-}
-
-/**
- * Gives back the memory of every chunk as soon as the next one is asked for, when a store is done with it. The collector
- * does not hurry for what lies outside of its heap, and uploads by the hundred would hold hundreds of megabytes.
- */
-async function* freed(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body) {
-    yield chunk
-    const { buffer } = chunk
-    if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0)
-  }
 }
 
 function hasBody({ headers }: Call): boolean {

@@ -2,22 +2,22 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import test from 'node:test'
-import { bodyChunks } from '../../../src/registry/body-chunks.ts'
+import { chunksOf, freed } from '../../../src/oci/chunks.ts'
 
 const nothing = (): void => undefined
 
-test('bodyChunks() gives the chunks themselves, however many wait', async () => {
+test('chunksOf() gives the chunks themselves, however many wait', async () => {
   const sent = ['one', 'two', 'three'].map(text => Buffer.from(text))
   const body = new PassThrough()
   for (const chunk of sent) body.write(chunk)
   body.end()
   await once(body, 'readable')
-  const got = await Array.fromAsync(bodyChunks(body))
+  const got = await Array.fromAsync(chunksOf(body))
   assert.deepEqual(got.map(String), ['one', 'two', 'three'])
   assert.ok(got.every((chunk, index) => chunk === sent[index]))
 })
 
-test('bodyChunks() takes no more from the stream than is asked for', async () => {
+test('chunksOf() takes no more from the stream than is asked for', async () => {
   let made = 0
   const body = new Readable({
     highWaterMark: 1,
@@ -26,34 +26,34 @@ test('bodyChunks() takes no more from the stream than is asked for', async () =>
       this.push(Buffer.from('x'))
     },
   })
-  const chunks = bodyChunks(body)
+  const chunks = chunksOf(body)
   await chunks.next()
   await new Promise(setImmediate)
   assert.ok(made <= 3, `${made} chunks were made for one that was asked for`)
   body.destroy()
 })
 
-test('bodyChunks() leaves the stream open, and the rest in it, for a reader that stops', async () => {
+test('chunksOf() leaves the stream open, and the rest in it, for a reader that stops', async () => {
   const body = Readable.from([Buffer.from('one'), Buffer.from('two'), Buffer.from('three')], {
     objectMode: true,
   })
-  for await (const chunk of bodyChunks(body)) if (String(chunk) === 'one') break
+  for await (const chunk of chunksOf(body)) if (String(chunk) === 'one') break
   assert.equal(body.destroyed, false)
   assert.equal(body.listenerCount('data'), 0)
-  assert.deepEqual((await Array.fromAsync(bodyChunks(body))).map(String), ['two', 'three'])
+  assert.deepEqual((await Array.fromAsync(chunksOf(body))).map(String), ['two', 'three'])
 })
 
-test('bodyChunks() of a stream that has ended, or is empty, is empty', async () => {
+test('chunksOf() of a stream that has ended, or is empty, is empty', async () => {
   const ended = Readable.from([])
   ended.resume()
   await once(ended, 'end')
-  assert.deepEqual(await Array.fromAsync(bodyChunks(ended)), [])
-  assert.deepEqual(await Array.fromAsync(bodyChunks(Readable.from([]))), [])
+  assert.deepEqual(await Array.fromAsync(chunksOf(ended)), [])
+  assert.deepEqual(await Array.fromAsync(chunksOf(Readable.from([]))), [])
 })
 
-test('bodyChunks() gives what came before the stream failed, then its error', async () => {
+test('chunksOf() gives what came before the stream failed, then its error', async () => {
   const body = new PassThrough()
-  const chunks = bodyChunks(body)
+  const chunks = chunksOf(body)
   body.write('one')
   assert.equal(String((await chunks.next()).value), 'one')
   const next = chunks.next()
@@ -68,11 +68,22 @@ for (const [name, end] of [
     (body: PassThrough) => body.once('error', nothing).destroy(new Error('cut')),
   ],
 ] as const) {
-  test(`bodyChunks() rejects a stream that was ${name}`, async () => {
+  test(`chunksOf() rejects a stream that was ${name}`, async () => {
     const body = new PassThrough()
     body.write('one')
     end(body)
     await new Promise(resolve => body.once('close', resolve))
-    await assert.rejects(Array.fromAsync(bodyChunks(body)), /Premature close|cut/)
+    await assert.rejects(Array.fromAsync(chunksOf(body)), /Premature close|cut/)
   })
 }
+
+test('freed() gives a chunk back when the next one is asked for, and leaves alone what shares its memory', async () => {
+  const own = Buffer.allocUnsafeSlow(3).fill('a')
+  const shared = Buffer.from('bcd').subarray(1)
+  const lengths: number[] = []
+  for await (const chunk of freed(Readable.from([own, shared], { objectMode: true })))
+    lengths.push(chunk.length)
+  assert.deepEqual(lengths, [3, 2])
+  assert.equal(own.length, 0)
+  assert.equal(String(shared), 'cd')
+})
