@@ -44,7 +44,7 @@ export function buildDeps(
 /** What a build takes from elsewhere, with the secrets and agents that it was given. */
 export async function openSources(
   { secrets, ssh }: Pick<BuildOptions, 'secrets'> & { readonly ssh: ReadonlyMap<string, SshSource> },
-  { store }: Session,
+  { store, settings }: Session,
   terminal: Terminal,
 ): Promise<Sources> {
   const { createSources } = await import('../builder/fetch/sources.ts')
@@ -55,6 +55,7 @@ export async function openSources(
     environment: terminal.env,
     socketDirectory: tmpdir(),
     trust: trustOf(store.root, terminal),
+    timeouts: settings.timeouts,
   })
 }
 

@@ -21,6 +21,11 @@ export function isManifestDescriptor(descriptor: Descriptor): boolean {
   return isImageManifest(descriptor.mediaType) || isIndex(descriptor.mediaType)
 }
 
+/** Far beyond any image, and small enough to hold. */
+export const MAX_GRAPH_NODES = 100_000
+/** Indexes may point at indexes; nobody needs more than this. */
+export const MAX_INDEX_DEPTH = 4
+
 /** Reads small content whole and verified. @throws OciError `size-mismatch`, `digest-mismatch`, or the source's */
 export async function readContent(
   from: GraphSource,
@@ -110,6 +115,7 @@ export type CopyEvent =
 /**
  * Copies `root` and all that it needs, children before parents; what the target has is not sent again. The first
  * failure stops the copies that run beside it, and begins no more.
+ * @throws OciError `manifest-invalid` for a graph of no honest size
  */
 export async function copyGraph(
   from: GraphSource,
@@ -122,19 +128,23 @@ export async function copyGraph(
   const failed = new AbortController()
   const signal = AbortSignal.any([options.signal, failed.signal])
 
-  const copyNode = (node: Descriptor): Promise<void> => {
+  const copyNode = (node: Descriptor, depth: number): Promise<void> => {
     const running = started.get(node.digest)
     if (running !== undefined) return running
-    const copied = copyOnce(node)
+    const copied = started.size < MAX_GRAPH_NODES ? copyOnce(node, depth) : Promise.reject(tooMany(root))
     started.set(node.digest, copied)
     copied.catch(error => failed.abort(error))
     return copied
   }
-  const copyOnce = async (node: Descriptor): Promise<void> => {
+  const copyOnce = async (node: Descriptor, depth: number): Promise<void> => {
     if (isManifestDescriptor(node)) {
+      // The innermost index points at images.
+      if (depth > MAX_INDEX_DEPTH + 1) throw tooDeep(root)
       const bytes = await turn(() => readContent(from, node))
       const children = successors(parseManifest(bytes, node.mediaType))
-      await all(children.filter(child => options.filter?.(child) ?? true).map(copyNode))
+      await all(
+        children.filter(child => options.filter?.(child) ?? true).map(child => copyNode(child, depth + 1)),
+      )
     }
     await turn(() => copyContent(from, to, node, { ...options, signal }))
   }
@@ -143,9 +153,17 @@ export async function copyGraph(
       signal.throwIfAborted()
       return task()
     })
-  await copyNode(root).catch(error => {
+  await copyNode(root, 0).catch(error => {
     throw failed.signal.reason ?? error
   })
+}
+
+function tooMany({ digest }: Descriptor): OciError {
+  return new OciError('manifest-invalid', `Cannot copy ${digest}: it has more than ${MAX_GRAPH_NODES} parts`)
+}
+
+function tooDeep({ digest }: Descriptor): OciError {
+  return new OciError('manifest-invalid', `Cannot copy ${digest}: its indexes are nested too deeply`)
 }
 
 async function copyContent(

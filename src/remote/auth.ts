@@ -46,6 +46,11 @@ export interface AuthorizerDeps {
   readonly trustsRealm?: (endpoint: Endpoint, realm: URL) => boolean
 }
 
+interface KeptChallenge extends Challenge {
+  /** It came from this machine: its token endpoint may be here too. */
+  readonly isInside: boolean
+}
+
 interface Token {
   readonly header: string
   readonly expiresAt: number
@@ -59,12 +64,12 @@ const DEFAULT_LIFETIME = 60
 const MARGIN_MS = 10_000
 
 export function createAuthorizer(deps: AuthorizerDeps): Authorizer {
-  const challenges = new Map<string, Challenge>()
+  const challenges = new Map<string, KeptChallenge>()
   const tokens = new Map<string, Promise<Token>>()
 
   const bearer = async (
     endpoint: Endpoint,
-    challenge: Challenge,
+    challenge: KeptChallenge,
     scopes: readonly string[],
     signal: AbortSignal,
   ): Promise<string> => {
@@ -97,7 +102,7 @@ export function createAuthorizer(deps: AuthorizerDeps): Authorizer {
           `Cannot log in to ${endpoint.host}: it offers neither Basic nor Bearer authentication`,
         )
       }
-      keep(challenges, endpoint.base.href, challenge)
+      keep(challenges, endpoint.base.href, { ...challenge, isInside: response.isInside === true })
       tokens.delete(tokenKey(endpoint, scopes))
     },
   }
@@ -113,7 +118,7 @@ export function unauthorized(endpoint: Endpoint, action: string): RemoteError {
 async function fetchToken(
   deps: AuthorizerDeps,
   endpoint: Endpoint,
-  challenge: Challenge,
+  challenge: KeptChallenge,
   ourScopes: readonly string[],
   signal: AbortSignal,
 ): Promise<Token> {
@@ -125,12 +130,14 @@ async function fetchToken(
   const realm = realmOf(endpoint, challenge)
   if (credential !== undefined && deps.trustsRealm?.(endpoint, realm) === false)
     throw realmRefused(endpoint, realm)
+  const isOutward = !challenge.isInside && realm.origin !== endpoint.base.origin
+  const place = { endpoint, realm, isOutward }
   const query = new URLSearchParams()
   const service = challenge.parameters.get('service')
   if (service !== undefined) query.set('service', service)
   const response = await (credential?.kind === 'identity-token'
-    ? postForToken(deps, endpoint, realm, query, scopes, credential.token, signal)
-    : getToken(deps, endpoint, realm, query, scopes, credential, signal))
+    ? postForToken(deps, place, query, scopes, credential.token, signal)
+    : getToken(deps, place, query, scopes, credential, signal))
   if (response.status !== 200) {
     response.drop()
     throw tokenRefused(endpoint, realm, response.status)
@@ -138,10 +145,15 @@ async function fetchToken(
   return readToken(await jsonBody(response), endpoint, realm, deps.now())
 }
 
+interface TokenPlace {
+  readonly endpoint: Endpoint
+  readonly realm: URL
+  readonly isOutward: boolean
+}
+
 function getToken(
   { transport, userAgent }: AuthorizerDeps,
-  endpoint: Endpoint,
-  realm: URL,
+  { endpoint, realm, isOutward }: TokenPlace,
   query: URLSearchParams,
   scopes: readonly string[],
   credential: Extract<Credential, { kind: 'password' }> | undefined,
@@ -158,14 +170,14 @@ function getToken(
       ...(credential !== undefined && { authorization: basicHeader(credential) }),
     },
     insecure: endpoint.insecure,
+    isOutward,
     signal,
   })
 }
 
 function postForToken(
   { transport, userAgent }: AuthorizerDeps,
-  endpoint: Endpoint,
-  realm: URL,
+  { endpoint, realm, isOutward }: TokenPlace,
   form: URLSearchParams,
   scopes: readonly string[],
   identityToken: string,
@@ -181,6 +193,7 @@ function postForToken(
     headers: { 'user-agent': userAgent, 'content-type': 'application/x-www-form-urlencoded' },
     body: Buffer.from(form.toString()),
     insecure: endpoint.insecure,
+    isOutward,
     signal,
   })
 }
@@ -221,7 +234,15 @@ function readToken(value: unknown, endpoint: Endpoint, realm: URL, now: number):
   return { header: bearerHeader(token, endpoint), expiresAt: now + lifetime * 1000 - MARGIN_MS }
 }
 
+/** More than any server takes as one header. */
+const MAX_TOKEN_CHARACTERS = 64 * 1024
+
 function bearerHeader(token: string, endpoint: Endpoint): string {
+  if (token.length > MAX_TOKEN_CHARACTERS)
+    throw new RemoteError(
+      'response-invalid',
+      `Cannot log in to ${endpoint.host}: its token is longer than ${MAX_TOKEN_CHARACTERS} characters`,
+    )
   if (/^[\x21-\x7e]+$/.test(token)) return `Bearer ${token}`
   throw new RemoteError('response-invalid', `Cannot log in to ${endpoint.host}: its token is not ASCII text`)
 }

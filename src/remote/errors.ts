@@ -95,6 +95,12 @@ export function connectionError(error: unknown, url: URL): unknown {
       hint: `to accept any certificate, set insecure = true under [registry."${url.host}"]`,
     })
   }
+  if (reason === 'HPE_HEADER_OVERFLOW')
+    return new RemoteError(
+      'response-invalid',
+      `Cannot understand ${url.host}: its headers are too long`,
+      details,
+    )
   if (reason.startsWith('HPE_')) {
     return new RemoteError('response-invalid', `Cannot understand ${url.host}: its answer is not HTTP`, {
       ...details,

@@ -44,6 +44,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
   const withoutTls = new Set<string>()
   /** Origins of plain HTTP, such as loopback addresses have, that answered that they speak TLS. */
   const onlyTls = new Set<string>()
+  const inside = new Set<string>()
 
   return async (configured, request) => {
     const { accept, action, signal, body } = request
@@ -54,7 +55,7 @@ export function createExchange(deps: ExchangeDeps): Exchange {
     for (let attempt = 1; ; attempt++) {
       const isLast = attempt === MAX_ATTEMPTS || !isRepeatable
       try {
-        const response = await authorized(deps, endpoint, request)
+        const response = await authorized({ ...deps, inside }, endpoint, request)
         if (accept.includes(response.status)) return response
         if (isRepeatable && endpoint.base.protocol === 'http:' && wantsTls(response)) {
           response.drop()
@@ -87,7 +88,7 @@ function wantsTls({ status, headers }: HttpResponse): boolean {
 
 /** Sends, and once more with credentials when the registry asks for them. */
 async function authorized(
-  deps: ExchangeDeps,
+  deps: RedirectDeps,
   endpoint: Endpoint,
   request: RegistryRequest,
 ): Promise<HttpResponse> {
@@ -107,15 +108,21 @@ async function authorized(
   throw unauthorized(endpoint, action)
 }
 
+interface RedirectDeps extends ExchangeDeps {
+  /** Origins of registries that are on this machine: what they point at may be here too. */
+  readonly inside: Set<string>
+}
+
 /** Follows redirects of GET and HEAD. Credentials go to the registry alone, not to the storage it points at. */
 async function redirected(
-  { transport, userAgent }: ExchangeDeps,
+  { transport, userAgent, inside }: RedirectDeps,
   endpoint: Endpoint,
   request: RegistryRequest,
   authorization: string | undefined,
 ): Promise<HttpResponse> {
   const { method, headers, body, responseTimeoutMs, signal, action } = request
   let url = targetURL(endpoint, request.target, action)
+  let isOutward = !isOwn(endpoint, url) && !inside.has(endpoint.base.origin)
   for (let hops = 0; ; hops++) {
     const response = await transport.send({
       method,
@@ -128,8 +135,10 @@ async function redirected(
       ...(body !== undefined && { body }),
       ...(responseTimeoutMs !== undefined && { responseTimeoutMs }),
       insecure: endpoint.insecure,
+      isOutward,
       signal,
     })
+    if (response.isInside && isOwn(endpoint, url)) inside.add(endpoint.base.origin)
     const { location } = response.headers
     const isFollowed = method === 'GET' || method === 'HEAD'
     if (!isFollowed || !REDIRECTS.has(response.status) || location === undefined) return response
@@ -139,6 +148,7 @@ async function redirected(
         'response-invalid',
         `${action}: more than ${MAX_REDIRECTS} redirects, the last to ${displayUrl(url)}`,
       )
+    isOutward ||= response.isInside !== true
     url = locationURL(endpoint, url, location, action)
   }
 }

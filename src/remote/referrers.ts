@@ -43,6 +43,8 @@ export async function listReferrers(
     const next = /<([^>]*)>\s*;\s*rel="?next"?/i.exec(String(link ?? ''))?.[1]
     if (next === undefined) return found
     target = locationURL(endpoint, response.url, next, action)
+    if (target.href === response.url.href)
+      throw new RemoteError('response-invalid', `${action}: a page names itself as the next`)
   }
   throw new RemoteError('response-invalid', `${action}: more than ${MAX_PAGES} pages`)
 }

@@ -8,6 +8,7 @@ import { jsonBody } from './response.ts'
 import { pullScopes } from './scopes.ts'
 
 const MAX_PAGES = 1000
+const MAX_TAGS = 1_000_000
 
 /** All tags, over all pages (distribution-spec end-8). Undefined when there is no such repository. */
 export async function listTags(
@@ -35,9 +36,13 @@ export async function listTags(
     const listed = isJsonObject(value) ? (value.tags ?? []) : undefined
     if (!Array.isArray(listed)) throw new RemoteError('response-invalid', `${action}: the answer is no list`)
     for (const tag of listed) if (typeof tag === 'string' && isTag(tag)) tags.push(tag)
+    if (tags.length > MAX_TAGS)
+      throw new RemoteError('response-invalid', `${action}: more than ${MAX_TAGS} tags`)
     const next = /<([^>]*)>\s*;\s*rel="?next"?/i.exec(headerText(response.headers.link))?.[1]
     if (next === undefined) return tags
     target = locationURL(endpoint, response.url, next, action)
+    if (target.href === response.url.href)
+      throw new RemoteError('response-invalid', `${action}: a page names itself as the next`)
   }
   throw new RemoteError('response-invalid', `${action}: more than ${MAX_PAGES} pages`)
 }

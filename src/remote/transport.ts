@@ -9,6 +9,8 @@ import https from 'node:https'
 import type { ConnectionOptions, SecureContext } from 'node:tls'
 import { chunksOf } from '../oci/chunks.ts'
 import { connectionError, RemoteError } from './errors.ts'
+import { isInternalAddress } from './internal-address.ts'
+import { refuseInternalAddresses } from './outward.ts'
 import type { ChooseProxy } from './proxies.ts'
 import type { Trust } from './trust.ts'
 import { type ProxyServer, requestThrough, TunnelAgent } from './tunnel.ts'
@@ -21,6 +23,8 @@ export interface HttpRequest {
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>
   /** Accepts any certificate. */
   readonly insecure?: boolean
+  /** Must not reach this machine or its metadata service: somebody else's answer named the URL. */
+  readonly isOutward?: boolean
   /** How long the response may take after the request is sent, if not the transport's own patience. */
   readonly responseTimeoutMs?: number
   readonly signal: AbortSignal
@@ -32,6 +36,8 @@ export interface HttpResponse {
   readonly url: URL
   readonly status: number
   readonly headers: IncomingHttpHeaders
+  /** Whether an address of this machine answered: what it points at may be here too. */
+  readonly isInside?: boolean
   /**
    * @param kind a small one has to be there within the transport's `answerMs`
    * @throws RemoteError `registry-unreachable` when it breaks or stalls; the signal's reason
@@ -143,15 +149,19 @@ function createConnections({ trust, chooseProxy }: TransportOptions, timeouts: T
     return { url: proxy, secureContext: await trust.contextFor(proxy.host) }
   }
   return {
-    async request({ url, method, headers = {}, insecure = false, signal }) {
+    async request({ url, method, headers = {}, insecure = false, isOutward = false, signal }) {
       const proxy = await proxyFor(url)
-      if (url.protocol === 'https:') {
-        const agent = await secureAgent(url, insecure, proxy)
-        return https.request(url, { method, headers, agent, signal })
+      const options = { method, headers, signal }
+      if (url.protocol === 'https:' || proxy === undefined) {
+        const isTls = url.protocol === 'https:'
+        const agent = isTls ? await secureAgent(url, insecure, proxy) : plain
+        const outgoing = (isTls ? https : http).request(url, { ...options, agent })
+        // What a proxy can reach is its own business.
+        if (isOutward && proxy === undefined) refuseInternalAddresses(outgoing, url)
+        return outgoing
       }
-      if (proxy === undefined) return http.request(url, { method, headers, agent: plain, signal })
       const agent = proxy.url.protocol === 'https:' ? plainInTls : plain
-      return requestThrough(proxy, url, { method, headers, agent, signal })
+      return requestThrough(proxy, url, { ...options, agent })
     },
     [Symbol.dispose]() {
       const secure = [...agents.values()].flatMap(known => [...known.values()])
@@ -229,6 +239,7 @@ class IncomingResponse implements HttpResponse {
   readonly url: URL
   readonly status: number
   readonly headers: IncomingHttpHeaders
+  readonly isInside: boolean
   readonly #message: IncomingMessage
   readonly #watch: Watchdog
   readonly #timeouts: Timeouts
@@ -239,6 +250,7 @@ class IncomingResponse implements HttpResponse {
     this.#request = request
     this.status = message.statusCode ?? 0
     this.headers = message.headers
+    this.isInside = isInternalAddress(message.socket.remoteAddress ?? '')
     this.#message = message
     this.#watch = watch
     this.#timeouts = timeouts

@@ -1,4 +1,5 @@
 import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
 import { graphSource, isManifestDescriptor, readContent, successors } from '../oci/graph.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { isNonDistributable } from '../oci/media-type.ts'
@@ -39,12 +40,25 @@ export async function nameImage(
   root: Descriptor,
   tags: readonly Tag[],
 ): Promise<void> {
+  await nameGraph(store, repository, root, tags, new Set())
+}
+
+/** @param named whatever an index names twice is walked once: ten indexes of a thousand equal children have no end */
+async function nameGraph(
+  store: Pick<Store, 'content' | 'metadata'>,
+  repository: RepositoryName,
+  root: Descriptor,
+  tags: readonly Tag[],
+  named: Set<Digest>,
+): Promise<void> {
+  named.add(root.digest)
   const manifest = parseManifest(await readContent(graphSource(store.content), root), root.mediaType)
   const absent = new Set<Descriptor>()
   if (manifest.kind === 'index') {
     for (const child of manifest.manifests) {
       if ((await store.content.stat(child.digest)) === undefined) absent.add(child)
-      else if (isManifestDescriptor(child)) await nameImage(store, repository, child, [])
+      else if (isManifestDescriptor(child) && !named.has(child.digest))
+        await nameGraph(store, repository, child, [], named)
     }
   }
   const details = await describeManifest(store.content, manifest, root)

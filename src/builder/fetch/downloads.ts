@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream'
 import { type Digest, type DigestAlgorithm, Digester } from '../../oci/digest.ts'
 import { displayForeign, displayUrl } from '../../remote/errors.ts'
+import { isInternal } from '../../remote/internal-address.ts'
 import type { HttpResponse, Transport } from '../../remote/transport.ts'
 import { BuildError } from '../errors.ts'
 import { Spool } from '../tree/spool.ts'
@@ -87,28 +88,37 @@ async function follow(
   signal: AbortSignal,
 ): Promise<HttpResponse> {
   let url = first
+  let isOutward = false
   for (let left = redirects; left >= 0; left--) {
     const headers = {
       'user-agent': 'slipway',
       'accept-encoding': 'identity',
       ...(authorization !== undefined && url.origin === first.origin && { authorization }),
     }
-    const response = await transport.send({ method: 'GET', url, headers, signal })
+    const response = await transport.send({ method: 'GET', url, headers, isOutward, signal })
     if (response.status === 200) return response
     response.drop()
     const { location } = response.headers
     if (![301, 302, 303, 307, 308].includes(response.status) || location === undefined)
       throw failed(first, `${url.host} answered ${response.status}`)
     url = redirected(first, url, location)
+    isOutward ||= response.isInside !== true
   }
   throw failed(first, `more than ${redirects} redirects`)
 }
 
-/** User and password of a URL go to no other host. */
+/** User and password of a URL go to no other host; and nobody leads to what only we can reach, or off TLS. */
 function redirected(first: URL, from: URL, location: string): URL {
   const to = URL.parse(location, from.href)
   if (to === null || !/^https?:$/.test(to.protocol))
     throw failed(first, `${from.host} redirects to ${JSON.stringify(displayForeign(location))}`)
+  if (isInternal(to) && !isInternal(from))
+    throw failed(
+      first,
+      `${from.host} redirects to ${to.host}, which is an address of this machine or its network alone`,
+    )
+  if (from.protocol === 'https:' && to.protocol === 'http:')
+    throw failed(first, `${from.host} redirects from HTTPS to plain HTTP at ${to.host}`)
   const isSame = to.origin === from.origin
   to.username = isSame ? from.username : ''
   to.password = isSame ? from.password : ''

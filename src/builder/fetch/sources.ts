@@ -1,6 +1,7 @@
 /** All that a build reads from elsewhere than its context and registries. */
 import { join } from 'node:path'
 import { proxiesOf } from '../../remote/proxies.ts'
+import type { Timeouts } from '../../remote/transport.ts'
 import type { Trust } from '../../remote/trust.ts'
 import { readSecret, type SecretSource } from '../secrets.ts'
 import { httpAuthorization } from './authorization.ts'
@@ -28,6 +29,8 @@ export interface SourcesOptions {
   readonly socketDirectory: string
   /** Of https servers; without it, Node's own list of authorities. */
   readonly trust?: Trust
+  /** For servers of ADD. */
+  readonly timeouts?: Timeouts
 }
 
 /** Nothing is opened before it is needed. */
@@ -49,6 +52,7 @@ export function createSources(options: SourcesOptions): Sources {
       return createTransport({
         chooseProxy: proxiesOf(environment),
         ...(options.trust && { trust: options.trust }),
+        ...(options.timeouts && { timeouts: options.timeouts }),
       })
     },
     authorization: url => httpAuthorization(url, read),

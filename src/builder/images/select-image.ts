@@ -1,7 +1,7 @@
 import { type ImageConfig, parseImageConfig } from '../../oci/config.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { OciError } from '../../oci/errors.ts'
-import { type GraphSource, readContent } from '../../oci/graph.ts'
+import { type GraphSource, MAX_INDEX_DEPTH, readContent } from '../../oci/graph.ts'
 import { DEFAULT_LIMITS, type Limits, limitExceeded } from '../../oci/limits.ts'
 import { type ImageIndex, type ImageManifest, parseManifest } from '../../oci/manifest.ts'
 import { layerCompression } from '../../oci/media-type.ts'
@@ -23,9 +23,6 @@ export interface SelectedImage {
   readonly config: ImageConfig
   readonly layers: readonly ResultLayer[]
 }
-
-/** Indexes may point at indexes; nobody needs more than this. */
-const MAX_INDEX_DEPTH = 4
 
 /**
  * Reads what `root` stands for down to the one image of the platform.

@@ -1,11 +1,14 @@
 import type { Descriptor } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
-import { type GraphSource, isManifestDescriptor, readContent, successors } from '../../oci/graph.ts'
+import {
+  type GraphSource,
+  isManifestDescriptor,
+  MAX_GRAPH_NODES,
+  readContent,
+  successors,
+} from '../../oci/graph.ts'
 import { parseManifest } from '../../oci/manifest.ts'
-
-/** Far beyond any image, and small enough to hold. */
-const MAX_NODES = 100_000
 
 /**
  * The roots and all that they need, each once, sorted by digest.
@@ -28,8 +31,8 @@ export async function listGraph(
       )
     if (known !== undefined) continue
     nodes.set(node.digest, node)
-    if (nodes.size > MAX_NODES)
-      throw new OciError('manifest-invalid', `Cannot write images: more than ${MAX_NODES} parts`)
+    if (nodes.size > MAX_GRAPH_NODES)
+      throw new OciError('manifest-invalid', `Cannot write images: more than ${MAX_GRAPH_NODES} parts`)
     if (isManifestDescriptor(node))
       waiting.push(...successors(parseManifest(await readContent(source, node), node.mediaType)))
   }
