@@ -15,6 +15,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import { DOCKER_HUB, isHost } from '../oci/reference.ts'
+import { mirrorEndpoints, type RegistryConfig } from '../remote/registry-config.ts'
 import { parseSize } from './build/size.ts'
 import { parseDuration } from './duration.ts'
 
@@ -73,8 +74,13 @@ const DEFAULT_REVALIDATE = '1h'
 /** The error for a key: its place, and what is wrong. */
 export type Refuse = (place: readonly string[], problem: string) => Error
 
-/** @param path of the file @throws what `refuse` makes */
-export function readProxyTable(table: ProxyTable, path: string, refuse: Refuse): ProxySettings {
+/** @param path of the file @param registries whose mirrors may want credentials too @throws what `refuse` makes */
+export function readProxyTable(
+  table: ProxyTable,
+  path: string,
+  refuse: Refuse,
+  registries: RegistryConfig = {},
+): ProxySettings {
   const hosts = (table.upstreams ?? []).map(host => parseHost(host, ['proxy', 'upstreams'], refuse))
   const allowed = (text: string, place: readonly string[]): string => {
     const host = parseHost(text, place, refuse)
@@ -93,7 +99,10 @@ export function readProxyTable(table: ProxyTable, path: string, refuse: Refuse):
     const { username, password, 'password-file': file, realm } = written
     if (username === undefined || (password === undefined) === (file === undefined))
       throw refuse(place, 'must have a username, and either a password or a password-file')
-    credentials.set(parseHost(text, place, refuse), {
+    const host = parseHost(text, place, refuse)
+    if (!hosts.includes(host) && !isMirror(host, hosts, registries))
+      throw refuse(place, `are for ${host}, which is not one of the upstreams, nor a mirror of one`)
+    credentials.set(host, {
       username,
       password: password === undefined ? { file: resolve(dirname(path), file ?? '') } : { text: password },
       ...(realm !== undefined && { realm }),
@@ -106,6 +115,10 @@ export function readProxyTable(table: ProxyTable, path: string, refuse: Refuse):
     ...(table.default !== undefined && { defaultHost: allowed(table.default, ['proxy', 'default']) }),
     ...(maxBytes !== undefined && { maxBytes }),
   }
+}
+
+function isMirror(host: string, of: readonly string[], registries: RegistryConfig): boolean {
+  return of.some(upstream => mirrorEndpoints(upstream, registries).some(mirror => mirror.host === host))
 }
 
 function parseHost(text: string, place: readonly string[], refuse: Refuse): string {

@@ -79,7 +79,24 @@ function requireEvent(text: string, invalid: Refuse): Webhook['events'][number] 
   throw invalid(`has the event ${JSON.stringify(text)}; events are ${EVENTS.join(', ')}`)
 }
 
+/** They say where a message ends and whose it is: sent otherwise, each delivery fails or means something else. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'content-encoding',
+  'expect',
+  'host',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-hub-signature-256',
+])
+
 function requireHeader(name: string, value: string, invalid: Refuse): void {
+  if (OWN_HEADERS.has(name.toLowerCase()))
+    throw invalid(`has the header ${JSON.stringify(name)}, which is set for each message`)
   try {
     validateHeaderName(name)
     validateHeaderValue(name, value)

@@ -178,7 +178,7 @@ export async function parseConfig(text: string, path: string): Promise<ConfigFil
   const file: ConfigFile = {
     ...rest,
     policy: policySettings(table as PolicyConfig, refuse),
-    ...(proxy !== undefined && { proxy: readProxyTable(proxy, path, refuse) }),
+    ...(proxy !== undefined && { proxy: readProxyTable(proxy, path, refuse, rest.registry) }),
   }
   const found = accessProblem(file) ?? serveProblem(file.serve ?? {})
   if (found !== undefined) throw refuse(found.place, found.problem)

@@ -28,6 +28,9 @@ export async function wireProxy(
   if (proxy === undefined || proxy.hosts.length === 0)
     return { repositories, names: createNameResolver({ repositories, isProxy: false }), extras: [] }
 
+  // Missing, they would be noticed by the first client.
+  for (const { password } of proxy.credentials.values())
+    if ('file' in password) await readPassword(password.file)
   const { createProxyStore } = await import('../registry/proxy/proxy-store.ts')
   const { createFindUpstream } = await import('../registry/proxy/upstreams.ts')
   const { credentialsOf, openRemote } = await import('./registries.ts')
@@ -94,8 +97,12 @@ async function readPassword(file: string): Promise<string> {
   try {
     return (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
   } catch (error) {
-    throw new RemoteError('credentials-invalid', `Cannot read ${file}: it is not a readable file`, {
-      cause: error,
-    })
+    throw new RemoteError(
+      'credentials-invalid',
+      `Cannot read password file ${file}: it is not a readable file`,
+      {
+        cause: error,
+      },
+    )
   }
 }

@@ -53,9 +53,12 @@ export function apiRoutes(deps: ApiDeps): (app: FastifyInstance) => void {
   }
   return app => {
     for (const [url, handle] of Object.entries(handlers))
-      app.get(url, async (request, reply) =>
-        send(reply, await handle({ query: queryOf(request), client: clientOf(request) })),
-      )
+      app.route({
+        method: ['GET', 'HEAD'],
+        url,
+        handler: async (request, reply) =>
+          send(reply, await handle({ query: queryOf(request), client: clientOf(request) })),
+      })
   }
 }
 

@@ -4,9 +4,13 @@ import { type Collector, formatMetrics, METRICS_TYPE } from './metrics.ts'
 /** `/metrics`, for Prometheus. It names no repository and no user. */
 export function metricsRoute(collectors: readonly Collector[]): AppExtra {
   return app => {
-    app.get('/metrics', async (_request, reply) => {
-      const metrics = await Promise.all(collectors.map(collect => collect()))
-      return reply.header('Content-Type', METRICS_TYPE).send(Buffer.from(formatMetrics(metrics.flat())))
+    app.route({
+      method: ['GET', 'HEAD'],
+      url: '/metrics',
+      handler: async (_request, reply) => {
+        const metrics = await Promise.all(collectors.map(collect => collect()))
+        return reply.header('Content-Type', METRICS_TYPE).send(Buffer.from(formatMetrics(metrics.flat())))
+      },
     })
   }
 }

@@ -149,6 +149,26 @@ describe('slipway', { concurrency: 2 }, () => {
     assert.match(stderr, /wrong\.toml:2: serve\.lisen is not a known key; the nearest is listen/)
   })
 
+  it('tells at the start of serve that a password file of the proxy is not there', async () => {
+    const proxy =
+      '[proxy]\nupstreams = ["up.test"]\n[proxy.credentials."up.test"]\nusername = "me"\npassword-file = "gone"\n'
+    await writeFile(join(folder, 'proxy.toml'), proxy)
+    const { code, stdout, stderr } = await slipway([
+      ...[
+        'serve',
+        '--listen',
+        '127.0.0.1:0',
+        '--root',
+        join(folder, 'proxy-store'),
+        '--config',
+        'proxy.toml',
+      ],
+    ])
+    assert.equal(stdout, '')
+    assert.match(stderr, /Cannot read password file .*gone/)
+    assert.notEqual(code, 0)
+  })
+
   it('lists nothing of an empty store', async () => {
     const root = ['--root', join(folder, 'empty')]
     assert.match(await output('images', ...root), /^REPOSITORY +TAG +DIGEST +IMAGE ID +CREATED +SIZE\n$/)

@@ -39,6 +39,20 @@ realm = "tokens.example"
     assert.equal((await parseConfig('', 'f')).proxy, undefined)
   })
 
+  it('takes credentials for the mirror of an upstream', async () => {
+    const text = `
+[registry."other.lan"]
+mirrors = ["http://other.lan:5000/path"]
+[proxy]
+upstreams = ["other.lan"]
+[proxy.credentials."other.lan:5000"]
+username = "me"
+password = "p"
+`
+    const { proxy } = await parseConfig(text, 'f')
+    assert.deepEqual([...(proxy?.credentials.keys() ?? [])], ['other.lan:5000'])
+  })
+
   const wrong = [
     [
       'an upstream that is no host',
@@ -62,6 +76,11 @@ realm = "tokens.example"
       'two passwords',
       '[proxy.credentials."ghcr.io"]\nusername = "me"\npassword = "a"\npassword-file = "b"',
       /either a password or a password-file/,
+    ],
+    [
+      'credentials for a host that is not asked',
+      'upstreams = ["docker.io"]\n[proxy.credentials."ghcr.io"]\nusername = "me"\npassword = "a"',
+      /f:3: .* are for ghcr\.io, which is not one of the upstreams, nor a mirror/,
     ],
     [
       'an unknown key',

@@ -50,6 +50,12 @@ secret = "key"
     ['another event', [{ url: 'http://a/', events: ['mount'] }], /push, delete, pull/],
     ['a pattern that is none', [{ url: 'http://a/', repositories: ['A'] }], /the pattern "A"/],
     ['a header that begins another', [{ url: 'http://a/', headers: { a: 'b\r\nc: d' } }], /the header "a"/],
+    [
+      'a header of the message itself',
+      [{ url: 'http://a/', headers: { 'content-Length': '5' } }],
+      /set for each/,
+    ],
+    ['another host', [{ url: 'http://a/', headers: { Host: 'b' } }], /the header "Host"/],
     ['the same url twice', [{ url: 'http://a/' }, { url: 'http://a' }], /the same url at a as one before/],
   ]
   for (const [name, configs, message] of refused) {

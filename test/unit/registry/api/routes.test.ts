@@ -157,6 +157,9 @@ describe('the JSON API', () => {
 
   it('describes itself', async () => {
     const { body } = await registry.http.get('/api/openapi.json').expect(200)
+    const { headers, text } = await registry.http.head('/api/openapi.json').expect(200)
+    assert.equal(Number(headers['content-length']), Buffer.byteLength(JSON.stringify(body)))
+    assert.ok(!text)
     assert.deepEqual(body, JSON.parse(JSON.stringify(DOCUMENT)))
     assert.deepEqual(
       Object.keys(body.paths).map(path => path.replace('/api/v1/', '')),

@@ -17,6 +17,10 @@ describe('/metrics', () => {
       .get('/metrics')
       .expect(200)
       .expect('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
+    await registry.http
+      .head('/metrics')
+      .expect(200)
+      .expect('Content-Type', /^text\/plain/)
     for (const line of [
       'slipway_http_requests_total{method="POST",route="uploads",status="201"} 1',
       'slipway_http_requests_total{method="GET",route="manifest",status="404"} 1',
