@@ -8,7 +8,7 @@
  * ```
  * 401 says that another token can help, 403 that none will.
  */
-import type { RepositoryName } from '../../oci/reference.ts'
+import { isRepositoryPath, parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
 import { type Access, type ClientInfo, everyoneMay, type Grant, type RepositoryAction } from '../access.ts'
 import { RegistryError } from '../errors.ts'
 import type { Target } from '../route.ts'
@@ -57,7 +57,7 @@ export function createAccess(deps: AccessDeps): Access {
       const authentication = await enter(client)
       return authentication === undefined ? everyoneMay : grantOf(authentication)
     },
-    async authorize({ method, target, missing, client, identified }) {
+    async authorize({ method, target, query, missing, client, identified }) {
       const authentication = await enter(client)
       if (authentication === undefined) return everyoneMay
       identified?.(authentication.identity.principal)
@@ -70,7 +70,7 @@ export function createAccess(deps: AccessDeps): Access {
       } else {
         const action = actionOf(method, target)
         if (missing !== undefined) requireForeign(authentication, action, target.name, missing)
-        requireAction(authentication, client, action, target.name)
+        requireAction(authentication, client, action, target.name, mountSource(target, query))
       }
       return grantOf(authentication)
     },
@@ -100,12 +100,23 @@ function requireAction(
   client: ClientInfo,
   action: RepositoryAction,
   name: RepositoryName,
+  source: RepositoryName | undefined,
 ): void {
-  const { identity, claims } = authentication
+  const { identity, claims, isBare } = authentication
   const isAllowed = identity.may(action, name)
   if (isAllowed && (claims === undefined || isGranted(claims.access, action, name))) return
   const what = `${WORDS[action]} ${name}`
-  refuse(authentication, client, isAllowed, what, scopeFor(action, name))
+  // Who asks bare does what the answer says. Clients that have a token name the source themselves, and some of them
+  // understand only one scope in the answer to it.
+  const also = isBare && source !== undefined ? ` ${scopeFor('pull', source)}` : ''
+  refuse(authentication, client, isAllowed, what, scopeFor(action, name) + also)
+}
+
+/** From where a blob shall be mounted, which wants a right of its own. */
+function mountSource(target: Target, query: URLSearchParams): RepositoryName | undefined {
+  const from = query.get('from')
+  if (target.kind !== 'uploads' || !query.has('mount') || from === null) return undefined
+  return isRepositoryPath(from) ? parseRepositoryName(from) : undefined
 }
 
 /**

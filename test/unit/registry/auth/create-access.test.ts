@@ -210,6 +210,20 @@ describe('createAccess()', async () => {
     await http.get(`/v2/team/new/blobs/${digest}`).auth('any', robot).expect(404)
   })
 
+  it('end-11: tells who mounts without a token to ask for the source too', async () => {
+    const digest = await push(registry, 'anna', 'team/source', 'content to mount')
+    const mount = (from: string) => http.post(`/v2/team/app/blobs/uploads/?mount=${digest}&from=${from}`)
+    const { scope = '' } = challengeOf(await mount('team/source').expect(401))
+    assert.equal(scope, 'repository:team/app:pull,push repository:team/source:pull')
+    await mount('team/source')
+      .auth(await registry.token([scope], 'anna'), { type: 'bearer' })
+      .expect(201)
+    for (const hostile of ['..', 'a%22,realm=%22http://else.example', 'a:pull%20repository:anna/secret']) {
+      const challenge = challengeOf(await mount(hostile).expect(401))
+      assert.equal(challenge.scope, 'repository:team/app:pull,push')
+    }
+  })
+
   it('shows in the catalog what one may pull, page by page', async () => {
     const own = await openGuarded({
       rights: {
