@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type BuildContext, createBuildContext } from './build-context.ts'
 import type { BuildDeps, BuildOptions } from './build-options.ts'
+import type { ImportedMounts } from './cache/imported-mounts.ts'
 import { openContextTrees } from './context-trees.ts'
 import { commonCompression } from './export/output.ts'
 import type { ImageLayers } from './images/image-layers.ts'
@@ -22,6 +23,7 @@ export interface BuildOps extends AsyncDisposable {
 
 export interface BuildOpsDeps extends BuildDeps {
   readonly layers: ImageLayers
+  readonly importedMounts: Pick<ImportedMounts, 'contentOf'>
   readonly temporaryDirectory: string
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
   readonly logs: Pick<BuildLogs, 'open'>
@@ -48,6 +50,7 @@ export function openBuildOps(options: BuildOptions, deps: BuildOpsDeps): BuildOp
       requireLayers: (result, opContext) => layers.require(result.layers, opContext),
       openSandbox: once(deps.openSandbox),
       unpack: createUnpack(store.layers),
+      importedMounts: deps.importedMounts,
       readSecret: id => readSecret(options.secrets, id),
       requirePlatform: deps.requirePlatform,
       limits: options.limits,

@@ -43,14 +43,21 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   checkPush(outputs, options.tags)
   const startedAt = now()
   const caches = createBuildCaches(options, deps)
-  const { layers } = caches
+  const { layers, importedMounts } = caches
   const temporaryDirectory = join(store.root, 'tmp')
   const openTree = async (result: Result, treeSignal: AbortSignal): Promise<OpenTree> => {
     const records = await layers.require(result.layers, { signal: treeSignal, status: () => undefined })
     return createImageTree(records, { layers: store.layers, temporaryDirectory })
   }
   using logs = createBuildLogs(store.root, now)
-  await using ops = openBuildOps(options, { ...deps, layers, temporaryDirectory, openTree, logs })
+  await using ops = openBuildOps(options, {
+    ...deps,
+    layers,
+    importedMounts,
+    temporaryDirectory,
+    openTree,
+    logs,
+  })
   const findImage = createFindImage(options, deps, layers)
   const record = createBuildRecord({ resolveImage: findImage, createOp: ops.createOp })
 
@@ -71,6 +78,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   await caches.export(
     solved,
     images.map(({ result }) => result),
+    targets,
   )
   const { directory } = logs
   return {

@@ -3,6 +3,7 @@ import type { Store } from '../../store/store.ts'
 import { createLayerVariants } from '../export/layer-variants.ts'
 import { createImageLayers, type ImageLayers } from '../images/image-layers.ts'
 import type { ImageRegistries } from '../images/registry-source.ts'
+import { createCacheMounts } from '../snapshot/cache-mounts.ts'
 import { createEqualResults } from '../solve/equal-results.ts'
 import { createExplainer, type ExplainedRecords, type Explanation } from '../solve/explain.ts'
 import { inOrder } from '../solve/order.ts'
@@ -13,8 +14,10 @@ import type { DocumentedStep } from './cache-document.ts'
 import type { CacheSource, CacheTarget } from './cache-end.ts'
 import { documentSteps, keepImported, layersToHold } from './documented-steps.ts'
 import { type CacheRegistries, exportCache } from './export-cache.ts'
+import { createMountLayers, usedCacheMounts } from './export-mounts.ts'
 import { importCaches } from './import-cache.ts'
 import { createImportedCache, type ImportedCache, untilNothingIsLost } from './imported-cache.ts'
+import { createImportedMounts, type ImportedMounts } from './imported-mounts.ts'
 
 export interface BuildCachesOptions {
   readonly cacheFrom: readonly CacheSource[]
@@ -37,6 +40,8 @@ type Solutions = ReadonlyMap<Digest, Solution>
 export interface BuildCaches {
   /** All layers that the build reads, those of base images too. */
   readonly layers: ImageLayers
+  /** Cache mounts that other machines have filled. */
+  readonly importedMounts: ImportedMounts
   /** Reads what `--cache-from` names. */
   import(): Promise<void>
   /**
@@ -47,13 +52,14 @@ export interface BuildCaches {
   /** What the config of the target's image shall hold; undefined where it shall hold no cache. */
   inlineSteps(solutions: Solutions, target: Vertex): readonly DocumentedStep[] | undefined
   /** Writes what `--cache-to` names, after the outputs. */
-  export(solutions: Solutions, images: readonly Result[]): Promise<void>
+  export(solutions: Solutions, images: readonly Result[], targets: readonly Vertex[]): Promise<void>
 }
 
 export function createBuildCaches(options: BuildCachesOptions, deps: BuildCachesDeps): BuildCaches {
   const { store, progress, signal, explain } = deps
   const warn = (text: string): void => void progress({ kind: 'warning', text })
   const { imported, layers } = createImportedCache(createImageLayers(store), { store, warn })
+  const importedMounts = createImportedMounts({ layers, stored: store.layers, warn })
   const isInline =
     options.cacheTo.some(({ type }) => type === 'inline') ||
     isTrue(options.buildArgs.get('BUILDKIT_INLINE_CACHE'))
@@ -109,13 +115,21 @@ export function createBuildCaches(options: BuildCachesOptions, deps: BuildCaches
 
   return {
     layers,
-    import: () => importCaches(options.cacheFrom, { ...deps, layers, imported }),
+    importedMounts,
+    import: () => importCaches(options.cacheFrom, { ...deps, layers, imported, importedMounts }),
     solve: (targets, needsLayers) => untilNothingIsLost(() => attempt(targets, needsLayers)),
     inlineSteps: (solutions, target) =>
       isInline
         ? documentSteps(stepsOf(solutions, new Set(inOrder([target]).map(({ digest }) => digest))))
         : undefined,
-    async export(solutions, images) {
+    async export(solutions, images, targets) {
+      const used = usedCacheMounts(inOrder(targets), ({ digest }) => solutions.get(digest)?.result)
+      const mountLayers = createMountLayers({
+        cacheMounts: createCacheMounts({ root: store.root }),
+        stored: store.layers,
+        imported: importedMounts,
+        warn,
+      })
       const steps = stepsOf(solutions)
       const inImages = images.flatMap(image => image.layers)
       for (const target of options.cacheTo) {
@@ -124,7 +138,12 @@ export function createBuildCaches(options: BuildCachesOptions, deps: BuildCaches
           content: store.content,
           imported,
         })
-        await exportCache(target, documentSteps(steps), held, { ...deps, layers, variants })
+        await exportCache(target, documentSteps(steps), held, {
+          ...deps,
+          layers,
+          variants,
+          mountsFor: (choice, context) => mountLayers.get(used, choice, context),
+        })
       }
       keepImported(steps, store.metadata, equalResults)
     },

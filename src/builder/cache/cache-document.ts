@@ -11,7 +11,7 @@
  *              "layer": {mediaType,digest,size,diffID}, "content"?: digest of it without times, "createdAt": milliseconds since the epoch }...]}
  * ```
  *
- * Inline it is the field `slipway.buildCache` of the image's config, where `layer` may be the number of a layer of the
+ * A cache may pass on cache mounts too (mount-document.ts). Inline it is the field `slipway.buildCache` of the image's config, where `layer` may be the number of a layer of the
  * image. A step whose layer is not among the layers tells what comes of it: a step above may be found by that.
  *
  * Whoever reads a document did not write it: all is checked, and bounded.
@@ -22,6 +22,7 @@ import { isJsonObject, jsonBytes, parseJson } from '../../oci/json.ts'
 import { layerCompression } from '../../oci/media-type.ts'
 import type { CachedStep } from '../solve/step-cache.ts'
 import type { ResultLayer } from '../solve/vertex.ts'
+import { type DocumentedMount, plainMount } from './mount-document.ts'
 
 export const CACHE_ARTIFACT_TYPE = 'application/vnd.slipway.build-cache.v1+json'
 export const CACHE_CONFIG_TYPE = 'application/vnd.slipway.build-cache.config.v1+json'
@@ -52,7 +53,10 @@ export interface DocumentedStep {
   readonly createdAt: number
 }
 
-export function cacheDocumentBytes(steps: readonly DocumentedStep[]): Buffer {
+export function cacheDocumentBytes(
+  steps: readonly DocumentedStep[],
+  mounts: readonly DocumentedMount[] = [],
+): Buffer {
   return jsonBytes({
     version: 1,
     steps: steps.map(({ key, quickKey, parts, description, layer, content, createdAt }) => ({
@@ -64,6 +68,7 @@ export function cacheDocumentBytes(steps: readonly DocumentedStep[]): Buffer {
       content,
       createdAt,
     })),
+    ...(mounts.length > 0 && { mounts: mounts.map(plainMount) }),
   })
 }
 

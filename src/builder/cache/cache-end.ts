@@ -2,9 +2,13 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import type { Reference, Tag } from '../../oci/reference.ts'
 
+/** Cache mounts that go with a cache: of all steps, or those with these ids. */
+export type CacheMountChoice = 'all' | ReadonlySet<string>
+
 /** Where results of other builds are found (`--cache-from`). */
-export type CacheSource =
-  /** A cache, or an image that holds one. Without a host it is our own, or else Docker Hub's, as for FROM. */
+export type CacheSource = {
+  readonly cacheMounts?: CacheMountChoice
+} /** A cache, or an image that holds one. Without a host it is our own, or else Docker Hub's, as for FROM. */ & (
   | { readonly type: 'registry'; readonly reference: Reference }
   /** A directory in OCI layout, absolute. */
   | {
@@ -12,6 +16,7 @@ export type CacheSource =
       readonly directory: string
       readonly name: { readonly tag: Tag } | { readonly digest: Digest }
     }
+)
 
 /** `min` passes on the layers that are in the image, `max` those of all steps. Of the keys all are passed on. */
 export type CacheMode = 'min' | 'max'
@@ -39,6 +44,8 @@ interface ArtifactForm {
   /** Of its layers; as the steps made them by default. */
   readonly compression?: Compression
   readonly compressionLevel?: number
+  /** None by default. */
+  readonly cacheMounts?: CacheMountChoice
 }
 
 /** `user/app:cache` */

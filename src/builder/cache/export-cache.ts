@@ -20,7 +20,8 @@ import {
   cacheDocumentBytes,
   type DocumentedStep,
 } from './cache-document.ts'
-import type { CacheTarget } from './cache-end.ts'
+import type { CacheMountChoice, CacheTarget } from './cache-end.ts'
+import type { DocumentedMount } from './mount-document.ts'
 
 /** Where an artifact is pushed. */
 export type CacheRegistries = PushRegistries
@@ -30,6 +31,7 @@ export interface ExportDeps {
   readonly layers: ImageLayers
   readonly variants: LayerVariants
   readonly remote: CacheRegistries
+  mountsFor(choice: CacheMountChoice, context: OpContext): Promise<readonly DocumentedMount[]>
   readonly progress: ProgressSink
   readonly monotonicNow: () => number
   readonly signal: AbortSignal
@@ -51,7 +53,9 @@ export async function exportCache(
   const to = target.type === 'local' ? target.directory : formatReference(target.reference)
   await withProgress(`exporting cache to ${to}`, deps, async context => {
     try {
-      const artifact = await compressed(target, steps, held, deps, context)
+      const { cacheMounts } = target
+      const mounts = cacheMounts === undefined ? [] : await deps.mountsFor(cacheMounts, context)
+      const artifact = await compressed(target, { steps, mounts, held }, deps, context)
       await writeArtifact(target, artifact, deps, context)
     } catch (error) {
       deps.signal.throwIfAborted()
@@ -67,10 +71,16 @@ interface Artifact {
   readonly layers: ReadonlyMap<string, ResultLayer>
 }
 
-function cacheArtifact(steps: readonly DocumentedStep[], held: readonly ResultLayer[]): Artifact {
-  const configBytes = cacheDocumentBytes(steps)
+interface Contents {
+  readonly steps: readonly DocumentedStep[]
+  readonly mounts: readonly DocumentedMount[]
+  readonly held: readonly ResultLayer[]
+}
+
+function cacheArtifact({ steps, mounts, held }: Contents): Artifact {
+  const configBytes = cacheDocumentBytes(steps, mounts)
   const config = describeBytes(CACHE_CONFIG_TYPE, configBytes)
-  const layers = new Map(held.map(layer => [layer.digest, layer]))
+  const layers = new Map([...held, ...mounts.map(({ layer }) => layer)].map(layer => [layer.digest, layer]))
   const manifestBytes = imageManifestBytes({
     mediaType: MEDIA_TYPE.ociManifest,
     artifactType: CACHE_ARTIFACT_TYPE,
@@ -88,19 +98,25 @@ function cacheArtifact(steps: readonly DocumentedStep[], held: readonly ResultLa
 /** With the layers that are held as the target wants them. */
 async function compressed(
   { compression, compressionLevel: level }: ArtifactTarget,
-  steps: readonly DocumentedStep[],
-  held: readonly ResultLayer[],
+  contents: Contents,
   { variants }: ExportDeps,
   context: OpContext,
 ): Promise<Artifact> {
-  if (compression === undefined) return cacheArtifact(steps, held)
+  if (compression === undefined) return cacheArtifact(contents)
+  const { steps, mounts, held } = contents
   const wanted = { compression, ...(level !== undefined && { level }) }
   const converted = new Map<Digest, ResultLayer>()
-  for (const layer of held) converted.set(layer.digest, await variants.get(layer, wanted, context))
-  return cacheArtifact(
-    steps.map(step => ({ ...step, layer: converted.get(step.layer.digest) ?? step.layer })),
-    [...converted.values()],
-  )
+  for (const layer of [...held, ...mounts.map(mount => mount.layer)])
+    converted.set(layer.digest, await variants.get(layer, wanted, context))
+  const asWanted = <T extends { readonly layer: ResultLayer }>(part: T): T => ({
+    ...part,
+    layer: converted.get(part.layer.digest) ?? part.layer,
+  })
+  return cacheArtifact({
+    steps: steps.map(asWanted),
+    mounts: mounts.map(asWanted),
+    held: held.map(layer => converted.get(layer.digest) ?? layer),
+  })
 }
 
 async function writeArtifact(

@@ -8,8 +8,10 @@ import type { Store } from '../../store/store.ts'
 import type { ImageLayers } from '../images/image-layers.ts'
 import type { ImageRegistries } from '../images/registry-source.ts'
 import { type ProgressSink, withProgress } from '../solve/progress.ts'
-import { type CacheSource, sourceTitle } from './cache-end.ts'
+import { type CacheMountChoice, type CacheSource, sourceTitle } from './cache-end.ts'
 import type { ImportedCache } from './imported-cache.ts'
+import type { ImportedMounts } from './imported-mounts.ts'
+import type { DocumentedMount } from './mount-document.ts'
 import { readCache } from './read-cache.ts'
 
 export interface ImportDeps {
@@ -18,6 +20,7 @@ export interface ImportDeps {
   /** Told where the layers lie. */
   readonly layers: ImageLayers
   readonly imported: ImportedCache
+  readonly importedMounts: Pick<ImportedMounts, 'add'>
   readonly progress: ProgressSink
   readonly monotonicNow: () => number
   readonly signal: AbortSignal
@@ -33,7 +36,7 @@ export async function importCaches(sources: readonly CacheSource[], deps: Import
 
 async function importCache(source: CacheSource, deps: ImportDeps): Promise<void> {
   const from = sourceTitle(source, formatReference)
-  const { progress, signal, imported, layers } = deps
+  const { progress, signal, imported, importedMounts, layers } = deps
   await withProgress(`importing cache from ${from}`, deps, async ({ status }) => {
     try {
       const found = await findCache(source, deps)
@@ -45,14 +48,35 @@ async function importCache(source: CacheSource, deps: ImportDeps): Promise<void>
         held.get(layer.digest)?.size === layer.size ? [layer] : [],
       )
       imported.add(cache.steps, new Set<Digest>(offered.map(({ digest }) => digest)), from)
+      const mounts = chosenMounts(cache.mounts, source.cacheMounts).filter(
+        ({ layer }) => held.get(layer.digest)?.size === layer.size,
+      )
+      importedMounts.add(mounts, from)
+      offered.push(...mounts.map(({ layer }) => layer))
       layers.add({ name: from, layers: offered, open: found.open, onWhole: () => Promise.resolve() })
-      status(cache.steps.length === 1 ? '1 step' : `${cache.steps.length} steps`)
+      const all = [
+        count(cache.steps.length, 'step'),
+        ...(mounts.length > 0 ? [count(mounts.length, 'cache mount')] : []),
+      ]
+      status(all.join(', '))
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof CodedError)) throw error
       progress({ kind: 'warning', text: `Cannot import cache from ${from}: ${error.message}` })
     }
   })
+}
+
+function chosenMounts(
+  mounts: readonly DocumentedMount[],
+  choice: CacheMountChoice | undefined,
+): readonly DocumentedMount[] {
+  if (choice === undefined || choice === 'all') return choice === undefined ? [] : mounts
+  return mounts.filter(({ id }) => choice.has(id))
+}
+
+function count(number: number, noun: string): string {
+  return number === 1 ? `1 ${noun}` : `${number} ${noun}s`
 }
 
 interface FoundCache {

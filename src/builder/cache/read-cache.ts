@@ -12,19 +12,20 @@ import {
   type DocumentedStep,
   INLINE_CACHE_FIELD,
   MAX_CACHE_DOCUMENT,
-  parseCacheDocument,
   readCacheDocument,
 } from './cache-document.ts'
+import { type DocumentedMount, readMounts } from './mount-document.ts'
 
 export interface ReadCache {
   readonly steps: readonly DocumentedStep[]
+  readonly mounts: readonly DocumentedMount[]
   /** Layers that can be had where the document was. */
   readonly layers: readonly Descriptor[]
   /** What there was instead of a cache of ours. */
   readonly foreign?: string
 }
 
-const NOTHING: ReadCache = { steps: [], layers: [] }
+const NOTHING: ReadCache = { steps: [], mounts: [], layers: [] }
 /** Images of an index that are looked at. */
 const MAX_IMAGES = 32
 const BUILDKIT_CONFIG = 'application/vnd.buildkit.cacheconfig.v0'
@@ -43,6 +44,7 @@ export async function readCache(source: GraphSource, root: Descriptor): Promise<
   const foreign = found.find(cache => cache.foreign !== undefined)?.foreign
   return {
     steps: found.flatMap(({ steps }) => steps),
+    mounts: found.flatMap(({ mounts }) => mounts),
     layers: found.flatMap(({ layers }) => layers),
     ...(foreign !== undefined && { foreign }),
   }
@@ -52,13 +54,14 @@ async function readManifest(source: GraphSource, manifest: ImageManifest): Promi
   const { config, layers } = manifest
   if (config.mediaType === BUILDKIT_CONFIG) return { ...NOTHING, foreign: "BuildKit's" }
   const bytes = await readContent(source, config, MAX_CACHE_DOCUMENT)
-  if (config.mediaType === CACHE_CONFIG_TYPE) return { steps: parseCacheDocument(bytes), layers }
   const value = parseJson(bytes)
+  if (config.mediaType === CACHE_CONFIG_TYPE)
+    return { steps: readCacheDocument(value, []), mounts: readMounts(value), layers }
   if (!isJsonObject(value)) return NOTHING
   const inline = value[INLINE_CACHE_FIELD]
   if (inline === undefined)
     return value[BUILDKIT_CACHE_FIELD] === undefined ? NOTHING : { ...NOTHING, foreign: "BuildKit's" }
-  return { steps: readCacheDocument(inline, imageLayers(value, layers)), layers }
+  return { steps: readCacheDocument(inline, imageLayers(value, layers)), mounts: [], layers }
 }
 
 /** The layers of an image with the diffIDs that its config promises; none where the two do not fit. */

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Trust } from '../../remote/trust.ts'
 
@@ -12,25 +13,23 @@ export interface GitAuthorities extends AsyncDisposable {
 /** @param trust without it git believes its own list */
 export function createGitAuthorities(trust: Trust | undefined, temporaryDirectory: string): GitAuthorities {
   const files = new Map<string, Promise<string>>()
-  let folder: Promise<string> | undefined
-  const write = async (host: string, authorities: readonly string[]): Promise<string> => {
+  const write = async (authorities: readonly string[]): Promise<string> => {
     mkdirSync(temporaryDirectory, { recursive: true, mode: 0o711 })
-    folder ??= mkdtemp(join(temporaryDirectory, 'authorities-'))
-    const file = join(await folder, host.replaceAll(/[^a-z\d.-]/gi, '_'))
-    await writeFile(file, authorities.map(text => `${text.trimEnd()}\n`).join(''))
+    const file = join(temporaryDirectory, `authorities-${randomUUID()}`)
+    await writeFile(file, authorities.map(text => `${text.trimEnd()}\n`).join(''), { flag: 'wx' })
     return file
   }
   return {
     async fileFor(remote) {
       if (trust === undefined || !/^https:/i.test(remote)) return undefined
       const { host } = new URL(remote)
-      const file = files.get(host) ?? trust.authoritiesFor(host).then(found => write(host, found))
+      const file = files.get(host) ?? trust.authoritiesFor(host).then(write)
       files.set(host, file)
       return await file
     },
     async [Symbol.asyncDispose]() {
-      await Promise.allSettled(files.values())
-      if (folder !== undefined) await rm(await folder, { recursive: true, force: true })
+      for (const written of await Promise.allSettled(files.values()))
+        if (written.status === 'fulfilled') await rm(written.value, { force: true })
     },
   }
 }

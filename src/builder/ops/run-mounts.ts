@@ -3,6 +3,7 @@ import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
+import type { ImportedMounts } from '../cache/imported-mounts.ts'
 import { BuildError } from '../errors.ts'
 import type { ContainerMount } from '../exec/executor.ts'
 import { rootfsItems } from '../export/rootfs.ts'
@@ -17,7 +18,7 @@ import type {
 } from '../plan/op-definition.ts'
 import type { CacheMount, CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
-import type { CacheKey, OpContext, Result } from '../solve/vertex.ts'
+import type { CacheKey, OpContext, Result, UsedCacheMount } from '../solve/vertex.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
@@ -78,6 +79,7 @@ export interface OpenMountsDeps extends TreeDeps {
   readonly cacheMounts: CacheMounts
   readSecret(id: string): Promise<Uint8Array | undefined>
   readonly ssh: Pick<SshAgents, 'serve'>
+  readonly importedMounts: Pick<ImportedMounts, 'contentOf'>
   readonly snapshotter: Snapshotter
   readonly unpack: Unpack
   requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
@@ -187,6 +189,28 @@ function variableOf({ id }: SecretDefinition, content: Uint8Array = new Uint8Arr
   throw new BuildError('source-missing', `Cannot mount secret ${JSON.stringify(id)}: no variable can hold it`)
 }
 
+/**
+ * Those whose keys can be told: what one begins with may come of an input that is not known. Ids have the namespace
+ * before them (`BUILDKIT_CACHE_MOUNT_NS`) where there is one.
+ */
+export function usedCacheMounts(
+  definitions: readonly MountDefinition[],
+  inputs: readonly (Result | undefined)[],
+): readonly UsedCacheMount[] {
+  return definitions.flatMap((definition): readonly UsedCacheMount[] => {
+    if (definition.kind !== 'cache') return []
+    const { id, seed } = definition
+    const begins = seed && inputs[seed.input]
+    if (seed !== undefined && begins === undefined) return []
+    return [
+      {
+        key: cacheKey(id, seed && begins && { result: begins, source: seed.source }),
+        id: id.replace(/^\//, ''),
+      },
+    ]
+  })
+}
+
 /** Each cache once, in the order of keys. */
 async function acquireCaches(
   definitions: readonly MountDefinition[],
@@ -211,6 +235,7 @@ async function acquireCaches(
       owner = node
       content = () => writeTar(rootfsItems(treeBelow(tree, path), context.signal))
     }
+    const imported = deps.importedMounts.contentOf(key, context)
     const request = {
       key,
       sharing,
@@ -218,6 +243,7 @@ async function acquireCaches(
       uid: uid ?? owner.uid,
       gid: gid ?? owner.gid,
       ...(content !== undefined && { seed: content }),
+      ...(imported !== undefined && { imported }),
     }
     const waiting = () => context.status(`waiting for the cache of ${target}`)
     acquired.set(key, undo.use(await deps.cacheMounts.acquire(request, context.signal, waiting)))
@@ -227,7 +253,14 @@ async function acquireCaches(
 
 /** Semantics 66: mode and owner do not tell caches apart; what they begin with does. */
 function cacheKeyOf({ id, seed }: CacheDefinition, inputs: readonly Result[]): Digest {
-  const from = seed === undefined ? [] : [inputAt(inputs, seed).chainID ?? 'scratch', seed.source]
+  return cacheKey(id, seed && { result: inputAt(inputs, seed), source: seed.source })
+}
+
+function cacheKey(
+  id: string,
+  seed: { readonly result: Result; readonly source: string } | undefined,
+): Digest {
+  const from = seed === undefined ? [] : [seed.result.chainID ?? 'scratch', seed.source]
   return createCacheKey(
     'cache mount',
     [id, ...from].map(text => ['part', text] as const),

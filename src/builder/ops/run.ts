@@ -5,6 +5,7 @@ import type { Compression } from '../../oci/media-type.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
+import type { ImportedMounts } from '../cache/imported-mounts.ts'
 import { BuildError } from '../errors.ts'
 import { exceededLimit } from '../exec/exceeded.ts'
 import type { ContainerProcess, ExecContext, Executor, Outcome } from '../exec/executor.ts'
@@ -21,7 +22,7 @@ import { createCacheKey } from './cache-key.ts'
 import type { ContextTree } from './context-mount.ts'
 import { watchGrowth } from './growth.ts'
 import { createOutputTail } from './output-tail.ts'
-import { mountParts, openMounts } from './run-mounts.ts'
+import { mountParts, openMounts, usedCacheMounts } from './run-mounts.ts'
 import { createScene } from './scene.ts'
 import { layerTooLarge, storeLayer } from './store-layer.ts'
 import type { Unpack } from './unpack-layers.ts'
@@ -52,6 +53,7 @@ export interface RunOpDeps {
   /** For all that a step prints. @param title of its command */
   openLog(title: string): Promise<StepLog>
   readonly ssh: Pick<SshAgents, 'serve'>
+  readonly importedMounts: Pick<ImportedMounts, 'contentOf'>
 }
 
 /** RUN: a process over the root filesystem; what it wrote becomes one layer. */
@@ -63,6 +65,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       return runKey(definition, rootKey(inputs[0]), [...limitParts(deps.limits), ...mounts])
     },
     prepare: () => deps.requirePlatform(definition.platform),
+    cacheMounts: inputs => usedCacheMounts(definition.mounts, inputs),
     async exec(inputs, context) {
       const [parent = EMPTY] = inputs
       const { snapshotter, executor, cacheMounts } = await deps.openSandbox()

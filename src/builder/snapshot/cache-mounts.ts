@@ -22,6 +22,7 @@ import {
 import { setTimeout } from 'node:timers/promises'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { type Digest, digestHex } from '../../oci/digest.ts'
+import { CodedError } from '../../oci/errors.ts'
 import { applyLayer } from './apply.ts'
 import { createOwnedDirectory } from './owned-directory.ts'
 import { cacheMountDirectory } from './stale-state.ts'
@@ -36,6 +37,16 @@ export interface CacheMountRequest {
   readonly gid: number
   /** What it then begins with: an uncompressed layer. */
   readonly seed?: () => AsyncIterable<Buffer>
+  /** What it begins with instead, where that can be had. */
+  readonly imported?: CacheMountContent
+}
+
+/** Of a cache mount of another machine. */
+export interface CacheMountContent extends Pick<CacheMountRequest, 'mode' | 'uid' | 'gid'> {
+  /** An uncompressed layer. Called for a directory that has to be made. @throws CodedError where it cannot be had */
+  open(): Promise<AsyncIterable<Buffer>>
+  /** Told that it was not used, and why. */
+  failed(error: Error): void
 }
 
 /** In use until it is disposed. */
@@ -53,10 +64,18 @@ export interface CacheMounts {
   acquire(request: CacheMountRequest, signal: AbortSignal, waiting: () => void): Promise<CacheMount>
 }
 
+export interface ExistingCacheMounts {
+  /**
+   * One that is there, and not used by anybody else meanwhile; undefined where there is none.
+   * @param waiting called once, when somebody uses it
+   */
+  openExisting(key: Digest, signal: AbortSignal, waiting: () => void): Promise<CacheMount | undefined>
+}
+
 const RETRY_MS = 50
 
 /** @param root of the store, absolute */
-export function createCacheMounts({ root }: { readonly root: string }): CacheMounts {
+export function createCacheMounts({ root }: { readonly root: string }): CacheMounts & ExistingCacheMounts {
   return {
     async acquire(request, signal, waiting) {
       const linux = await loadLinux()
@@ -76,6 +95,19 @@ export function createCacheMounts({ root }: { readonly root: string }): CacheMou
         }
       }
     },
+    async openExisting(key, signal, waiting) {
+      const linux = await loadLinux()
+      const directory = `${cacheMountDirectory(root)}/${digestHex(key)}/0`
+      for (let told = false; existsSync(`${directory}/fs`); told = true) {
+        const lock = openSync(`${directory}/lock`, 'a', 0o600)
+        if (linux.tryLock(lock) && existsSync(`${directory}/fs`))
+          return { directory: `${directory}/fs`, [Symbol.asyncDispose]: async () => closeSync(lock) }
+        closeSync(lock)
+        if (!told) waiting()
+        await setTimeout(RETRY_MS, undefined, { signal })
+      }
+      return undefined
+    },
   }
 }
 
@@ -93,7 +125,7 @@ async function tryAcquire(
   try {
     const kind = request.sharing === 'shared' ? 'shared' : 'exclusive'
     if (!existsSync(`${directory}/fs`) && linux.tryLock(lock) && !existsSync(`${directory}/fs`))
-      await make(linux, parent, `${directory}/fs`, request, signal)
+      await begin(linux, parent, `${directory}/fs`, request, signal)
     if (existsSync(`${directory}/fs`) && linux.tryLock(lock, kind)) {
       noteUse(lock)
       return lock
@@ -112,11 +144,32 @@ function noteUse(lock: number): void {
   writeSync(lock, '\n')
 }
 
+async function begin(
+  linux: Linux,
+  parent: string,
+  target: string,
+  request: CacheMountRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { imported } = request
+  if (imported !== undefined) {
+    try {
+      const tar = await imported.open()
+      return await make(linux, parent, target, { ...imported, seed: () => tar }, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof CodedError)) throw error
+      imported.failed(error)
+    }
+  }
+  await make(linux, parent, target, request, signal)
+}
+
 async function make(
   linux: Linux,
   parent: string,
   target: string,
-  { mode, uid, gid, seed }: CacheMountRequest,
+  { mode, uid, gid, seed }: Pick<CacheMountRequest, 'mode' | 'uid' | 'gid' | 'seed'>,
   signal: AbortSignal,
 ): Promise<void> {
   await using work = createOwnedDirectory(linux, parent)

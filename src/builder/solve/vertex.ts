@@ -86,8 +86,17 @@ export interface LayerOp {
   /** Called when the result is not cached, before the step waits for its turn. @throws what makes it impossible */
   prepare?(): Promise<void>
   exec(inputs: readonly Result[], context: OpContext): Promise<LayerRecord>
+  /** Directories that stay between builds. Those that an unknown input has a part in are left out. */
+  cacheMounts?(inputs: readonly (Result | undefined)[]): readonly UsedCacheMount[]
   /** What there was before the step, where the step has not come so far as to leave anything. */
   openScene?(inputs: readonly Result[], context: OpContext): Promise<Scene>
+}
+
+export interface UsedCacheMount {
+  /** Tells one cache from another. */
+  readonly key: Digest
+  /** As the Dockerfile has it. */
+  readonly id: string
 }
 
 export interface Vertex {

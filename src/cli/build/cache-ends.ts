@@ -1,6 +1,6 @@
 /** `--cache-from` and `--cache-to`, in the words of `docker buildx build`. */
 import { resolve } from 'node:path'
-import type { CacheMode, CacheSource, CacheTarget } from '../../builder/cache/cache-end.ts'
+import type { CacheMode, CacheMountChoice, CacheSource, CacheTarget } from '../../builder/cache/cache-end.ts'
 import { parseCsvRecord } from '../../builder/dockerfile/csv.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { COMPRESSION_LEVELS, type CompressionLevels } from '../../oci/layer/compression.ts'
@@ -13,8 +13,8 @@ type Directory = Pick<Terminal, 'workingDirectory'>
 
 const WHERE = 'type=registry, type=local'
 const FROM_KEYS: Readonly<Record<string, readonly string[]>> = {
-  registry: ['ref'],
-  local: ['src', 'tag', 'digest'],
+  registry: ['ref', 'cache-mounts'],
+  local: ['src', 'tag', 'digest', 'cache-mounts'],
 }
 const FORM_KEYS = [
   'mode',
@@ -25,6 +25,7 @@ const FORM_KEYS = [
   'compression',
   'compression-level',
   'force-compression',
+  'cache-mounts',
 ]
 const TO_KEYS: Readonly<Record<string, readonly string[]>> = {
   registry: ['ref', ...FORM_KEYS],
@@ -46,13 +47,15 @@ export function parseCacheSources(
   return given.flatMap((text): readonly CacheSource[] => {
     const { type, fields, names } = readEnd(text, '--cache-from', FROM_KEYS, refuse)
     if (names !== undefined) return names.map(name => ({ type: 'registry', reference: parseReference(name) }))
-    if (type === 'registry') return [{ type, reference: referenceOf(fields, '--cache-from', refuse) }]
+    const mounts = mountsOf(fields)
+    if (type === 'registry')
+      return [{ type, reference: referenceOf(fields, '--cache-from', refuse), ...mounts }]
     const src = needed(fields, 'src', '--cache-from type=local', refuse)
     const digest = fields.get('digest')
     if (digest !== undefined && !isDigest(digest))
       throw refuse(`--cache-from digest=${JSON.stringify(digest)} is not a digest`)
     const name = digest === undefined ? { tag: tagOf(fields, '--cache-from', refuse) } : { digest }
-    return [{ type: 'local', directory: resolve(workingDirectory, src), name }]
+    return [{ type: 'local', directory: resolve(workingDirectory, src), name, ...mounts }]
   })
 }
 
@@ -122,6 +125,7 @@ interface Form {
   readonly ignoresErrors: boolean
   readonly compression?: Compression
   readonly compressionLevel?: number
+  readonly cacheMounts?: CacheMountChoice
 }
 
 const COMPRESSIONS: Readonly<Record<string, Compression>> = {
@@ -155,7 +159,16 @@ function readForm(fields: ReadonlyMap<string, string>, refuse: Refuse): Form {
     ignoresErrors: readBoolean(fields, 'ignore-error', refuse),
     ...(compression !== undefined && { compression }),
     ...(level !== undefined && { compressionLevel: Number(level) }),
+    ...mountsOf(fields),
   }
+}
+
+/** `true`, `false`, or ids with commas between (the field is then in quotes). */
+function mountsOf(fields: ReadonlyMap<string, string>): { readonly cacheMounts?: CacheMountChoice } {
+  const text = fields.get('cache-mounts') ?? ''
+  if (text === '' || /^(0|f|false)$/i.test(text)) return {}
+  if (/^(1|t|true)$/i.test(text)) return { cacheMounts: 'all' }
+  return { cacheMounts: new Set(text.split(',')) }
 }
 
 function isLevel(text: string, { min, max }: CompressionLevels): boolean {

@@ -54,6 +54,7 @@ Caches (--cache-from and --cache-to, several allowed) hold results of steps for 
   type=local,src=DIR[,tag=TAG][,digest=DIGEST]
   type=local,dest=DIR[,tag=TAG]     in a directory in OCI layout
   type=inline                       in the image itself, with --cache-to only
+Both (registry, local) take cache-mounts=true, or "cache-mounts=ID,ID": what RUN --mount=type=cache has is passed on too.
 --cache-to (registry, local) also takes:
   mode=min|max                      layers of the image, or of all steps (default min)
   ignore-error=true                 lets a cache that cannot be written be a warning

@@ -24,6 +24,18 @@ describe('parseCacheSources()', () => {
     'ref=user/app:cache,TYPE=registry': [{ type: 'registry', reference }],
     'type=local,src=dir': [{ type: 'local', directory: '/w/dir', name: { tag: latest } }],
     'type=local,src=/dir,tag=v1': [{ type: 'local', directory: '/dir', name: { tag: 'v1' as Tag } }],
+    'type=registry,ref=user/app:cache,cache-mounts=true': [
+      { type: 'registry', reference, cacheMounts: 'all' },
+    ],
+    'type=registry,ref=user/app:cache,cache-mounts=false': [{ type: 'registry', reference }],
+    'type=local,src=dir,"cache-mounts=/root/.cache,apt"': [
+      {
+        type: 'local',
+        directory: '/w/dir',
+        name: { tag: latest },
+        cacheMounts: new Set(['/root/.cache', 'apt']),
+      },
+    ],
     [`type=local,src=dir,digest=${digest}`]: [{ type: 'local', directory: '/w/dir', name: { digest } }],
   }
   for (const [text, sources] of Object.entries(good))
@@ -55,6 +67,9 @@ describe('parseCacheTargets()', () => {
       { type: 'registry', reference, mode: 'max', ignoresErrors: true },
     ],
     'type=registry,ref=user/app:cache,oci-artifact=true': [{ type: 'registry', reference, ...plain }],
+    'type=registry,ref=user/app:cache,cache-mounts=true': [
+      { type: 'registry', reference, ...plain, cacheMounts: 'all' },
+    ],
     'type=registry,ref=user/app:cache,compression=zstd,compression-level=9,force-compression=true': [
       { type: 'registry', reference, ...plain, compression: 'zstd', compressionLevel: 9 },
     ],
