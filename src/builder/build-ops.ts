@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type BuildContext, createBuildContext } from './build-context.ts'
 import type { BuildDeps, BuildOptions } from './build-options.ts'
 import type { ImportedMounts } from './cache/imported-mounts.ts'
+import { withNormalModes } from './context/normal-modes.ts'
 import { openContextTrees } from './context-trees.ts'
 import { commonCompression } from './export/output.ts'
 import type { ImageLayers } from './images/image-layers.ts'
@@ -33,8 +34,14 @@ export interface BuildOpsDeps extends BuildDeps {
 export function openBuildOps(options: BuildOptions, deps: BuildOpsDeps): BuildOps {
   const { store, sources, layers, temporaryDirectory, openTree, contentLimits = {} } = deps
   const digestDirectory = join(store.root, 'context-digests')
+  const modes = options.normalizeModes === true ? withNormalModes : asTheyAre
   const context = openContext(options, digestDirectory, deps)
-  const named = openContextTrees(options.namedContexts, { ...deps, digestDirectory, temporaryDirectory })
+  const named = openContextTrees(options.namedContexts, {
+    ...deps,
+    modes,
+    digestDirectory,
+    temporaryDirectory,
+  })
   return {
     createOp: createOpFactory({
       layers: store.layers,
@@ -44,7 +51,7 @@ export function openBuildOps(options: BuildOptions, deps: BuildOpsDeps): BuildOp
       downloads: sources.downloads,
       git: sources.git,
       ssh: sources.ssh,
-      context: { kind: 'context', tree: context.tree },
+      context: { kind: 'context', tree: modes(context.tree) },
       namedContexts: named.origins,
       openTree,
       requireLayers: (result, opContext) => layers.require(result.layers, opContext),
@@ -76,6 +83,10 @@ function openContext(
     now,
     ...(contentLimits !== undefined && { contentLimits }),
   })
+}
+
+function asTheyAre<T extends FileTree>(tree: T): T {
+  return tree
 }
 
 function once<T>(open: () => Promise<T>): () => Promise<T> {

@@ -27,6 +27,8 @@ export interface BuildOptions {
   /** What COPY and ADD read: a directory, or files that were read from elsewhere. */
   readonly context: string | FileTree
   readonly dockerfile: DockerfileSource
+  /** Gives the files of contexts the modes of any checkout: see `withNormalModes`. */
+  readonly normalizeModes?: boolean
   /** Where the Dockerfile lies on disk: `<path>.dockerignore` beats the context's `.dockerignore`. */
   readonly dockerfilePath?: string
   /** Names for the image, without digests; a name without a tag gets `latest`. */

@@ -18,6 +18,8 @@ export interface ContextTrees extends AsyncDisposable {
 
 export interface ContextTreesDeps {
   readonly sources: Sources
+  /** Shows the files of a context as the build wants them. */
+  modes(tree: ContextOrigin['tree']): ContextOrigin['tree']
   readonly digestDirectory: string
   readonly temporaryDirectory: string
   readonly now: () => number
@@ -36,10 +38,10 @@ export function openContextTrees(
     if (context.kind === 'directory') {
       const { tree, save } = createBuildContext({ ...deps, directory: context.directory })
       saves.push(save)
-      origins.set(name, { kind: 'context', tree })
+      origins.set(name, { kind: 'context', tree: deps.modes(tree) })
     } else if (context.kind === 'remote') {
       const open = async () => held.use(await openRemoteContext(context.location, deps))
-      origins.set(name, { kind: 'context', tree: lazyTree(open) })
+      origins.set(name, { kind: 'context', tree: deps.modes(lazyTree(open)) })
     }
   }
   return {

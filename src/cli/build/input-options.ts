@@ -21,16 +21,20 @@ export const INPUT_OPTIONS: OptionSpecs = {
     repeated: true,
     help: 'Let a stage or image name mean something else (see above)',
   },
+  'normalize-modes': {
+    help: 'Let umask and checkout change nothing: files 0644 or 0755, directories 0755',
+  },
   target: { value: 'STAGE', help: 'Build this stage instead of the last one' },
 }
 
 export function readInputOptions(
   args: Arguments,
   terminal: Terminal,
-): Pick<BuildOptions, 'buildArgs' | 'target'> {
+): Pick<BuildOptions, 'buildArgs' | 'target' | 'normalizeModes'> {
   const target = args.value('target')
   return {
     buildArgs: parseBuildArgs(args.values('build-arg'), terminal.env),
     ...(target !== undefined && { target }),
+    ...(args.flag('normalize-modes') && { normalizeModes: true }),
   }
 }
