@@ -1,4 +1,6 @@
 import type { RegistryAppDeps } from '../registry/app.ts'
+import type { Webhooks } from '../registry/events/webhooks.ts'
+import type { RetentionReport } from '../registry/policy/run-retention.ts'
 import type { RepositoryStore } from '../registry/repository-store.ts'
 import type { Notices } from './notices.ts'
 import type { Session } from './session.ts'
@@ -17,12 +19,18 @@ export interface WiredPolicy {
   readonly extras: NonNullable<RegistryAppDeps['extras']>
 }
 
+export interface PolicyWiringDeps {
+  readonly notices: Notices
+  readonly now: () => number
+  /** Is told what retention removes. */
+  readonly listen?: Webhooks['listen']
+}
+
 /** Puts policy around a store, and does in the background what it needs, until the app closes. */
 export async function wirePolicy(
   { store, settings }: Session,
   repositories: RepositoryStore,
-  notices: Notices,
-  now: () => number,
+  { notices, now, listen }: PolicyWiringDeps,
 ): Promise<WiredPolicy> {
   const { createPolicyStore } = await import('../registry/policy/policy-store.ts')
   const { createPullTimes } = await import('../registry/policy/pull-times.ts')
@@ -33,20 +41,34 @@ export async function wirePolicy(
   const closing = new AbortController()
   const { signal } = closing
 
-  const retain = async (): Promise<void> => {
+  const retain = async (): Promise<RetentionReport> => {
     const { runRetention } = await import('../registry/policy/run-retention.ts')
     // What was pulled counts from now on.
     pulls.flush()
     const { isImmutable } = rules
-    const done = await runRetention(store, {
+    return runRetention(store, {
       rules: retention.rules,
       isImmutable,
       dryRun: false,
       now,
       signal,
+      onRemoved: removed => listen?.({ kind: 'delete', ...removed }, 'retention'),
     })
-    if (done.tags + done.untagged > 0)
-      notices.info('retention', `removed ${done.tags} tags and ${done.untagged} manifests without a tag`)
+  }
+  const retainRegularly = async (everyMs: number): Promise<void> => {
+    const { workRegularly } = await import('../store/regular-work.ts')
+    const work = {
+      kind: 'retention',
+      everyMs: Math.max(everyMs, MIN_PAUSE_MS),
+      now,
+      run: retain,
+      onDone({ tags, untagged }: RetentionReport) {
+        if (tags + untagged > 0)
+          notices.info('retention', `removed ${tags} tags and ${untagged} manifests without a tag`)
+      },
+      onFailed: (error: unknown) => notices.problem('retention', 'it is tried again later', error),
+    } as const
+    await workRegularly(store.disk, work, signal)
   }
   const jobs = [
     repeat(
@@ -57,7 +79,7 @@ export async function wirePolicy(
       async () => void (await describeManifests(store, signal, now() - DESCRIBE_MS)),
     ),
     ...(retention.rules.length > 0 && retention.everyMs !== undefined
-      ? [repeat(retention.everyMs, signal, notices, 'retention', retain)]
+      ? [retainRegularly(retention.everyMs)]
       : []),
   ]
   const close = async (): Promise<void> => {

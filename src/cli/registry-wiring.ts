@@ -1,4 +1,5 @@
 import type { RegistryAppDeps } from '../registry/app.ts'
+import type { Webhooks } from '../registry/events/webhooks.ts'
 import type { RegistryLog } from '../registry/log.ts'
 import { type WiredAccess, wireAccess } from './access-wiring.ts'
 import { wireApi } from './api-wiring.ts'
@@ -16,11 +17,16 @@ export async function wireRegistry(
   session: Session,
   terminal: Terminal,
   notices: Notices,
+  listen?: Webhooks['listen'],
 ): Promise<RegistryAppDeps & WiredAccess> {
   const { createRepositoryStore } = await import('../registry/store-repositories.ts')
   const stored = createRepositoryStore({ store: session.store })
   const proxied = await wireProxy(session, stored, notices, terminal)
-  const policy = await wirePolicy(session, proxied.repositories, notices, terminal.now)
+  const policy = await wirePolicy(session, proxied.repositories, {
+    notices,
+    now: terminal.now,
+    ...(listen !== undefined && { listen }),
+  })
   const access = await wireAccess(session, terminal, notices)
   const api = await wireApi(session, access.access)
   const extras = [...proxied.extras, ...policy.extras, ...access.extras, api]

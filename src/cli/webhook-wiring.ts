@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { RegistryAppDeps } from '../registry/app.ts'
-import type { WebhookLog } from '../registry/events/webhooks.ts'
+import type { WebhookLog, Webhooks } from '../registry/events/webhooks.ts'
 import { type Collector, createCounter, gauge } from '../registry/operations/metrics.ts'
 import { webhookSettings } from './config-webhook.ts'
 import type { Notices } from './notices.ts'
@@ -11,7 +10,7 @@ import { VERSION } from './version.ts'
 
 /** Disposing stops deliveries; what is not delivered stays in the store. */
 export interface WiredWebhooks extends AsyncDisposable {
-  readonly deps: Pick<RegistryAppDeps, 'listen'>
+  readonly deps: { readonly listen?: Webhooks['listen'] }
   readonly collectors: readonly Collector[]
 }
 

@@ -12,6 +12,8 @@ import { dropEmptyRepository, repositoryID } from './repository-rows.ts'
 export interface ManifestNode {
   readonly id: number
   readonly digest: Digest
+  readonly mediaType: string
+  readonly size: number
   readonly subject?: Digest
   readonly pushedAt: number
   /** 0 when nobody has pulled. */
@@ -60,6 +62,8 @@ export async function readRepositoryGraph(
       manifests.set(row.digest, {
         id: row.id,
         digest: row.digest,
+        mediaType: row.mediaType,
+        size: row.size,
         ...(row.subject !== null && { subject: row.subject }),
         pushedAt: row.pushedAt,
         pulledAt: row.pulledAt,
@@ -99,6 +103,7 @@ interface ManifestRow {
   readonly id: number
   readonly digest: Digest
   readonly mediaType: string
+  readonly size: number
   readonly subject: Digest | null
   readonly pushedAt: number
   readonly pulledAt: number
@@ -106,7 +111,7 @@ interface ManifestRow {
 
 function listManifests(database: Database, repository: number, after: number): readonly ManifestRow[] {
   return database.all<ManifestRow>(
-    `SELECT id, digest, media_type AS mediaType, subject, pushed_at AS pushedAt, pulled_at AS pulledAt
+    `SELECT id, digest, media_type AS mediaType, size, subject, pushed_at AS pushedAt, pulled_at AS pulledAt
      FROM manifests WHERE repository = ? AND id > ? ORDER BY id LIMIT ${PAGE}`,
     repository,
     after,

@@ -42,9 +42,9 @@ With --tls auto, clients trust this server once they have its authority's certif
     const tls = await wireTls({ settings: tlsSettings, root: session.store.root, host, notices, terminal })
     const { createRegistryApp } = await import('../../registry/app.ts')
     const { startRegistry } = await import('../../registry/serve.ts')
-    const wired = await wireRegistry(session, terminal, notices)
     let address: Address = { host, port }
     await using webhooks = await wireWebhooks(session, terminal, notices, () => formatAddress(address))
+    const wired = await wireRegistry(session, terminal, notices, webhooks.deps.listen)
     const collection = createCollectionMetrics()
     const collectors = [...webhooks.collectors, collection.collect]
     const operations = wireOperations(session, terminal, { log, collectors })

@@ -15,32 +15,44 @@ export interface EnvelopeContext {
   readonly instanceID: string
 }
 
+/** Whose doing an event is: a client's, or the registry's own. */
+export type Actor = Requester | 'retention'
+
 /** One event in the form of distribution's notifications. */
-export function formatEnvelope(event: ContentEvent, by: Requester, context: EnvelopeContext): string {
+export function formatEnvelope(event: ContentEvent, by: Actor, context: EnvelopeContext): string {
   const { kind, repository, digest, tag, mediaType, size } = event
-  const { headers, address, isEncrypted } = by.client
-  const host =
-    headers.host !== undefined && /^[A-Za-z0-9.\-[\]:]{1,300}$/.test(headers.host) ? headers.host : ''
-  const path = `/v2/${repository}/manifests/${digest}`
+  const { request, actor, base } = by === 'retention' ? BY_RETENTION : describeRequester(by)
   const target = {
     ...(mediaType !== undefined && { mediaType }),
     digest,
     ...(size !== undefined && { size, length: size }),
     repository,
-    ...(host !== '' && { url: `${isEncrypted ? 'https' : 'http'}://${host}${path}` }),
+    ...(base !== undefined && { url: `${base}/v2/${repository}/manifests/${digest}` }),
     ...(tag !== undefined && { tag }),
   }
-  const request = {
-    id: by.requestID,
-    addr: address,
-    host,
-    method: by.method,
-    useragent: (headers['user-agent'] ?? '').slice(0, 512),
-  }
-  const actor = by.principal.kind === 'anonymous' ? {} : { name: by.principal.name }
   const source = { addr: context.address, instanceID: context.instanceID }
   const timestamp = new Date(context.time).toISOString()
   return JSON.stringify({
     events: [{ id: context.id, timestamp, action: kind, target, request, actor, source }],
   })
+}
+
+/** No user has a colon in the name. */
+const BY_RETENTION = { request: {}, actor: { name: 'slipway:retention' }, base: undefined }
+
+function describeRequester({ requestID, method, principal, client }: Requester) {
+  const { headers, address, isEncrypted } = client
+  const host =
+    headers.host !== undefined && /^[A-Za-z0-9.\-[\]:]{1,300}$/.test(headers.host) ? headers.host : ''
+  return {
+    request: {
+      id: requestID,
+      addr: address,
+      host,
+      method,
+      useragent: (headers['user-agent'] ?? '').slice(0, 512),
+    },
+    actor: principal.kind === 'anonymous' ? {} : { name: principal.name },
+    base: host === '' ? undefined : `${isEncrypted ? 'https' : 'http'}://${host}`,
+  }
 }

@@ -5,9 +5,8 @@
  */
 import { createHmac, randomUUID } from 'node:crypto'
 import type { WebhookQueues } from '../../store/webhook-rows.ts'
-import type { Requester } from '../app.ts'
 import { repositoryMatcher } from '../repository-pattern.ts'
-import { EVENTS_TYPE, formatEnvelope } from './envelope.ts'
+import { type Actor, EVENTS_TYPE, formatEnvelope } from './envelope.ts'
 import type { ContentEvent } from './observed-store.ts'
 
 export interface Webhook {
@@ -52,7 +51,7 @@ export interface WebhookLog {
 
 export interface Webhooks extends AsyncDisposable {
   /** Returns at once. Never throws. */
-  listen(event: ContentEvent, by: Requester): void
+  listen(event: ContentEvent, by: Actor): void
 }
 
 /** Other processes add to the queues too, and a receiver that failed is due again some time. */

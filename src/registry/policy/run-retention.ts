@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
-import type { RepositoryName } from '../../oci/reference.ts'
+import type { RepositoryName, Tag } from '../../oci/reference.ts'
 import type { Database } from '../../store/database.ts'
 import { bytesOnlyNeededBy } from '../../store/freed-bytes.ts'
 import type { Metadata } from '../../store/metadata.ts'
-import { deleteUntagged, readRepositoryGraph } from '../../store/repository-graph.ts'
+import { deleteUntagged, type RepositoryGraph, readRepositoryGraph } from '../../store/repository-graph.ts'
 import type { StoreRules } from '../../store/rules.ts'
 import { decideRetention, type RetentionDecision, type RetentionRule } from './retention.ts'
 
@@ -18,6 +18,17 @@ export interface RetentionOptions {
   readonly signal: AbortSignal
   /** Told of each repository that a rule matches, when it is done. */
   readonly onRepository?: (done: RepositoryRetention) => void
+  /** Told of each tag and each manifest without one that was removed, at once. */
+  readonly onRemoved?: (removed: RemovedManifest) => void
+}
+
+export interface RemovedManifest {
+  readonly repository: RepositoryName
+  readonly digest: Digest
+  /** Absent where the manifest itself went. */
+  readonly tag?: Tag
+  readonly mediaType?: string
+  readonly size?: number
 }
 
 export interface RepositoryRetention extends Omit<RetentionDecision, 'going'> {
@@ -56,7 +67,7 @@ export async function runRetention(
       options.isImmutable(repository, tag)
     const { going: rows, ...decided } = decideRetention(graph, rule, isImmutable, options.now())
     if (options.dryRun) for (const row of rows) going.add(row)
-    const done = options.dryRun ? decided : await remove(store, repository, decided, rule, options)
+    const done = options.dryRun ? decided : await remove(store, repository, graph, decided, rule, options)
     report.repositories++
     report.tags += done.removed.length
     report.untagged += done.untagged.length
@@ -90,19 +101,35 @@ type Decided = Omit<RetentionDecision, 'going'>
 async function remove(
   store: RetentionStore,
   repository: RepositoryName,
+  graph: RepositoryGraph,
   decided: Decided,
   { untaggedMs }: RetentionRule,
-  { now, signal }: RetentionOptions,
+  { now, signal, onRemoved }: RetentionOptions,
 ): Promise<Decided> {
+  const tell = (digest: Digest, tag?: Tag): void => {
+    const { mediaType, size } = graph.manifests.get(digest) ?? {}
+    onRemoved?.({
+      repository,
+      digest,
+      ...(tag !== undefined && { tag }),
+      ...(mediaType !== undefined && { mediaType }),
+      ...(size !== undefined && { size }),
+    })
+  }
   const removed: RetentionDecision['removed'][number][] = []
   for (const [index, node] of decided.removed.entries()) {
-    if (store.metadata.deleteTag(repository, node.tag, node.digest)) removed.push(node)
+    if (store.metadata.deleteTag(repository, node.tag, node.digest)) {
+      removed.push(node)
+      tell(node.digest, node.tag)
+    }
     if (index % DELETES_PER_TURN === 0) await nextTurn(undefined, { signal })
   }
   const untagged: Digest[] = []
   for (const [index, digest] of decided.untagged.entries()) {
-    if (deleteUntagged(store.disk.database, repository, digest, now() - (untaggedMs ?? 0)))
+    if (deleteUntagged(store.disk.database, repository, digest, now() - (untaggedMs ?? 0))) {
       untagged.push(digest)
+      tell(digest)
+    }
     if (index % DELETES_PER_TURN === 0) await nextTurn(undefined, { signal })
   }
   return { kept: decided.kept, removed, untagged }

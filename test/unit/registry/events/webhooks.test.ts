@@ -117,6 +117,19 @@ describe('startWebhooks()', () => {
   beforeEach(() => mock.timers.enable({ apis: ['setInterval'] }))
   afterEach(() => mock.timers.reset())
 
+  it('names retention as who removed what it removed, and no request', async () => {
+    const world = new World()
+    await using webhooks = world.start()
+    webhooks.listen({ ...push('1.0'), kind: 'delete' }, 'retention')
+    await settle()
+    const [event] = JSON.parse(world.sent[0]?.body ?? '').events
+    assert.equal(event.action, 'delete')
+    assert.equal(event.target.tag, '1.0')
+    assert.deepEqual(event.actor, { name: 'slipway:retention' })
+    assert.deepEqual(event.request, {})
+    assert.equal(event.target.url, undefined)
+  })
+
   it("sends an event in the form of distribution's notifications", async () => {
     const world = new World()
     await using webhooks = world.start()

@@ -41,6 +41,8 @@ function graph({ tags, manifests = {} }: Sketch): RepositoryGraph {
       {
         id: number,
         digest: d(number),
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        size: 100,
         ...(subject !== undefined && { subject: d(subject) }),
         pushedAt: NOW - pushed * DAY,
         pulledAt: pulled === undefined ? 0 : NOW - pulled * DAY,

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { MEDIA_TYPE } from '../../../../src/oci/media-type.ts'
 import type { RepositoryName } from '../../../../src/oci/reference.ts'
-import { type RepositoryRetention, runRetention } from '../../../../src/registry/policy/run-retention.ts'
+import {
+  type RemovedManifest,
+  type RepositoryRetention,
+  runRetention,
+} from '../../../../src/registry/policy/run-retention.ts'
 import { collectGarbage } from '../../../../src/store/gc.ts'
 import type { DiskStore } from '../../../../src/store/open.ts'
 import {
@@ -33,7 +37,12 @@ async function put(
   return digest
 }
 
-async function run({ store, clock }: TestStore, dryRun: boolean, untaggedMs?: number) {
+async function run(
+  { store, clock }: TestStore,
+  dryRun: boolean,
+  untaggedMs?: number,
+  onRemoved?: (removed: RemovedManifest) => void,
+) {
   const repositories: RepositoryRetention[] = []
   const report = await runRetention(store, {
     rules: [
@@ -48,6 +57,7 @@ async function run({ store, clock }: TestStore, dryRun: boolean, untaggedMs?: nu
     now: clock.now,
     signal: NO_SIGNAL,
     onRepository: done => repositories.push(done),
+    ...(onRemoved !== undefined && { onRemoved }),
   })
   return { report, repositories }
 }
@@ -96,6 +106,28 @@ describe('runRetention()', () => {
     })
     assert.equal(bytes, said.bytes)
     assert.deepEqual((await run(test, false)).report, { repositories: 1, tags: 0, untagged: 0 })
+  })
+
+  it('tells of each tag and manifest that it removed, when it is gone', async t => {
+    const test = await filled(t)
+    const { metadata } = test.store
+    const untagged = await put(test.store, TEAM, ['gone'], ['untagged'])
+    metadata.deleteTag(TEAM, tag('gone'))
+    const old = metadata.getTag(TEAM, tag('old'))?.digest
+    test.clock.pass(DAY)
+    const removed: RemovedManifest[] = []
+    await run(test, true, 0, one => removed.push(one))
+    assert.equal(removed.length, 0)
+    await run(test, false, 0, one => removed.push(one))
+    const mediaType = MEDIA_TYPE.ociManifest
+    assert.deepEqual(
+      removed.map(one => ({ ...one, size: typeof one.size })),
+      [
+        { repository: TEAM, digest: old, tag: 'old', mediaType, size: 'number' },
+        { repository: TEAM, digest: untagged, mediaType, size: 'number' },
+        { repository: TEAM, digest: old, mediaType, size: 'number' },
+      ],
+    )
   })
 
   it('spares a tag that was pushed again meanwhile', async t => {
