@@ -61,6 +61,7 @@ export function openBuildOps(options: BuildOptions, deps: BuildOpsDeps): BuildOp
       readSecret: id => readSecret(options.secrets, id),
       requirePlatform: deps.requirePlatform,
       limits: options.limits,
+      ...(options.dns !== undefined && { dns: options.dns }),
       openLog: deps.logs.open,
     }),
     async save() {

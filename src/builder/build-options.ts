@@ -11,6 +11,7 @@ import type { CacheRegistries } from './cache/export-cache.ts'
 import type { DockerfileSource, SourceSpan } from './dockerfile/source.ts'
 import type { NetworkMode } from './exec/executor.ts'
 import type { StepLimits } from './exec/limits.ts'
+import type { DnsSettings } from './exec/resolver.ts'
 import type { Output } from './export/output.ts'
 import type { Sources } from './fetch/sources.ts'
 import type { ImageRegistries } from './images/registry-source.ts'
@@ -61,6 +62,8 @@ export interface BuildOptions {
   readonly platforms: readonly Platform[]
   /** `name:address` for /etc/hosts of RUN. */
   readonly extraHosts: readonly string[]
+  /** What RUN asks for names, instead of what this machine does. */
+  readonly dns?: DnsSettings
   /** What to say of the image beside it. */
   readonly attestations: AttestationSettings
   /** By id; read when a step needs them. */

@@ -9,6 +9,7 @@
  *
  * [build]
  * runtime = "runc"
+ * network = "host"
  *
  * [registry."docker.io"]          # the keys are BuildKit's
  * mirrors = ["127.0.0.1:5998"]
@@ -19,6 +20,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import type { NetworkMode } from '../builder/exec/executor.ts'
 import { isErrno } from '../oci/errors.ts'
 import type { RegistryConfig } from '../remote/registry-config.ts'
 import type { Arguments } from './arguments.ts'
@@ -63,6 +65,8 @@ export interface Settings extends AccessSettings, LimitSettings {
   readonly configDirectory: string
   /** The OCI runtime to use, where one is named. */
   readonly runtime?: string
+  /** Of RUN, where one is named. */
+  readonly network?: NetworkMode
   readonly registries: RegistryConfig
   /** Which registries `serve` pulls through from; without it, none. */
   readonly proxy?: ProxySettings
@@ -75,6 +79,7 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
   const { env, homeDirectory } = terminal
   const file = await loadFile(args.value('config') ?? nonEmpty(env.SLIPWAY_CONFIG), terminal)
   const runtime = args.value('runtime') ?? nonEmpty(env.SLIPWAY_RUNTIME) ?? file.build?.runtime
+  const network = networkOf(args.value('network') ?? nonEmpty(env.SLIPWAY_NETWORK) ?? file.build?.network)
   const root = resolve(
     terminal.workingDirectory,
     args.value('root') ?? nonEmpty(env.SLIPWAY_ROOT) ?? file.root ?? defaultRoot(terminal),
@@ -89,11 +94,23 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
     webhooks: file.webhook ?? [],
     configDirectory: file.directory ?? terminal.workingDirectory,
     ...(runtime !== undefined && { runtime }),
+    ...(network !== undefined && { network }),
     registries: file.registry ?? {},
     policy: file.policy ?? policySettings({}, place => new Error(place.join('.'))),
     ...(file.proxy !== undefined && { proxy: file.proxy }),
     dockerConfigDirectory: nonEmpty(env.DOCKER_CONFIG) ?? join(homeDirectory, '.docker'),
   }
+}
+
+const NETWORKS: readonly NetworkMode[] = ['default', 'host', 'none']
+
+function networkOf(given: string | undefined): NetworkMode | undefined {
+  const known = NETWORKS.find(mode => mode === given)
+  if (known !== undefined || given === undefined) return known
+  throw new CliError(
+    'config-invalid-file',
+    `Cannot read configuration: build.network or SLIPWAY_NETWORK is ${NETWORKS.join(', ')}, not ${JSON.stringify(given)}`,
+  )
 }
 
 interface ConfigFile extends AccessConfig {
@@ -102,7 +119,7 @@ interface ConfigFile extends AccessConfig {
   readonly serve?: ServeConfig
   readonly gc?: GcConfig
   readonly webhook?: readonly WebhookConfig[]
-  readonly build?: { readonly runtime?: string }
+  readonly build?: { readonly runtime?: string; readonly network?: string }
   readonly registry?: RegistryConfig
   readonly proxy?: ProxySettings
 }
@@ -114,7 +131,7 @@ const SHAPE: Shape = {
     gc: GC_SHAPE,
     webhook: WEBHOOK_SHAPE,
     ...ACCESS_SHAPE,
-    build: { keys: { runtime: 'string' } },
+    build: { keys: { runtime: 'string', network: 'string' } },
     ...POLICY_SHAPE,
     registry: { each: { keys: { mirrors: 'strings', http: 'boolean', insecure: 'boolean' } } },
     proxy: PROXY_SHAPE,

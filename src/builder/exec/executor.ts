@@ -1,6 +1,7 @@
 import type { Mount } from '../snapshot/snapshotter.ts'
 import type { StepUsage } from './control-group.ts'
 import type { ContainerLimits } from './limits.ts'
+import type { DnsSettings } from './resolver.ts'
 
 export type NetworkMode = 'default' | 'host' | 'none'
 
@@ -62,8 +63,10 @@ export interface ContainerProcess {
   readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }
   readonly hostname: string
   readonly network: NetworkMode
-  /** `address name` lines added to /etc/hosts. */
+  /** `address name` lines added to /etc/hosts; `host-gateway` as an address is that of this machine. */
   readonly extraHosts: readonly string[]
+  /** Instead of what this machine asks for names. */
+  readonly dns?: DnsSettings
   /** An outer target before what lies in it. */
   readonly mounts: readonly ContainerMount[]
   /** It has a terminal, which is ours: what is typed goes there, and nothing to `output`. */
@@ -75,6 +78,8 @@ export interface ContainerProcess {
 
 export interface ExecContext {
   readonly signal: AbortSignal
+  /** One line that the user should know. */
+  note?(text: string): void
   /** A promise tells when there may be more: the process waits for it. It never rejects. */
   output(stream: 'stdout' | 'stderr', chunk: Uint8Array): void | Promise<void>
 }

@@ -1,6 +1,7 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { isErrno } from '../../oci/errors.ts'
 import type { ContainerProcess } from './executor.ts'
+import { resolvConf } from './resolver.ts'
 
 /** Path in the container, and path of the file that is mounted there. */
 export interface HostFile {
@@ -18,10 +19,30 @@ const HOSTS = [
   'ff02::2\tip6-allrouters',
 ]
 
-/** Writes the `resolv.conf` (the machine's own, as containers use its network) and `hosts` of a container. */
-export function writeHostFiles(directory: string, process: ContainerProcess): readonly HostFile[] {
-  const hosts = [`127.0.0.1\tlocalhost ${process.hostname}`, ...HOSTS, ...process.extraHosts]
-  const contents = { '/etc/hosts': `${hosts.join('\n')}\n`, [RESOLV_CONF]: readResolvConf() }
+/** Stands for the address of this machine in `extraHosts`. */
+const HOST_GATEWAY = 'host-gateway'
+
+export interface NetworkOfFiles {
+  /** Where the container finds this machine. */
+  readonly hostAddress: string
+  /** Who answers for the resolver of this machine, where the container cannot reach that. */
+  readonly forwarder?: string
+}
+
+/** Writes the `resolv.conf` and `hosts` of a container. */
+export function writeHostFiles(
+  directory: string,
+  process: ContainerProcess,
+  { hostAddress, forwarder }: NetworkOfFiles,
+): readonly HostFile[] {
+  const extra = process.extraHosts.map(line =>
+    line.startsWith(`${HOST_GATEWAY}\t`) ? hostAddress + line.slice(HOST_GATEWAY.length) : line,
+  )
+  const hosts = [`127.0.0.1\tlocalhost ${process.hostname}`, ...HOSTS, ...extra]
+  const contents = {
+    '/etc/hosts': `${hosts.join('\n')}\n`,
+    [RESOLV_CONF]: resolvConf(readResolvConf(), process.dns, forwarder),
+  }
   return Object.entries(contents).map(([path, content]) => {
     const source = `${directory}/${path.slice(path.lastIndexOf('/') + 1)}`
     writeFileSync(source, content)
@@ -31,7 +52,8 @@ export function writeHostFiles(directory: string, process: ContainerProcess): re
   })
 }
 
-function readResolvConf(): string {
+/** Of this machine. */
+export function readResolvConf(): string {
   try {
     return readFileSync(RESOLV_CONF, 'utf8')
   } catch (error) {

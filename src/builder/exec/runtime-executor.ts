@@ -7,6 +7,7 @@
  *                     /config.json    the bundle
  *                     /state          what the runtime keeps
  *                     /file-<n>       secrets and scripts
+ *                     /network        its network namespace, and the pipes with which it is connected
  *             /hosts  /resolv.conf    mounted into the container
  *             /mount-<n>  /source-<n> what the step mounts: a root filesystem, and the part of it that is wanted
  *             /runtime  /log          which runtime it is, what it complains about
@@ -36,6 +37,13 @@ import { type MountSource, openMountSources, placeMounts } from './mount-sources
 import { probeProgram } from './probe-program.ts'
 import { findRuntime } from './runtime.ts'
 import { type FileMount, KERNEL_DIRECTORIES, runtimeSpec, type SpecMount } from './spec.ts'
+import {
+  networkOfFiles,
+  openConnection,
+  openStepNetwork,
+  type StepNetwork,
+  withConnection,
+} from './step-network.ts'
 import { requirePossible } from './unprivileged.ts'
 
 export interface RuntimeExecutorOptions {
@@ -50,7 +58,8 @@ export interface RuntimeExecutorOptions {
 /** Nothing is looked for, and no privilege is needed, before the first run. */
 export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor {
   const directory = runDirectory(options.stateRoot)
-  let opened: Promise<{ linux: Linux; runtime: string }> | undefined
+  let opened: ReturnType<typeof open> | undefined
+  let isNoted = false
 
   async function open() {
     requireRoot()
@@ -62,31 +71,47 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
       path: options.path,
       tryOut: candidate => probe(linux, directory, candidate),
     })
-    return { linux, runtime }
+    const network = openStepNetwork(options.path, linux.idMaps === undefined)
+    return { linux, runtime, network }
+  }
+
+  /** Once: every step of the build is the same in this. */
+  function noteNetwork({ problem }: StepNetwork, process: ContainerProcess, context: ExecContext): void {
+    if (problem === undefined || process.network !== 'default' || isNoted) return
+    isNoted = true
+    context.note?.(
+      `network: that of this machine, as ${problem}; --network=host asks for it, none does without`,
+    )
   }
 
   return {
     async run(process, rootfs, context) {
       opened ??= open()
-      const { linux, runtime } = await opened
+      const { linux, runtime, network } = await opened
       context.signal.throwIfAborted()
       requirePossible(process, linux.idMaps)
+      noteNetwork(network, process, context)
       await using work = createOwnedDirectory(linux, directory)
       const root = `${work.path}/rootfs`
       mkdirSync(root)
       using _mounted = mountOrExplain(linux, rootfs, root)
       using _private = mountPrivate(linux, `${work.path}/private`)
       await using sources = await openMountSources(linux, work.path, process.mounts)
-      return await runInRoot(linux, runtime, work, process, sources.mounts, context)
+      return await runInRoot({ linux, runtime, network, work }, process, sources.mounts, context)
     },
   }
 }
 
+interface Surroundings {
+  readonly linux: Linux
+  readonly runtime: string
+  readonly network: StepNetwork
+  readonly work: OwnedDirectory
+}
+
 /** Prepares the mounted root filesystem, runs the process, and takes back what was prepared. */
 async function runInRoot(
-  linux: Linux,
-  runtime: string,
-  work: OwnedDirectory,
+  { linux, runtime, network, work }: Surroundings,
   process: ContainerProcess,
   sources: readonly MountSource[],
   context: ExecContext,
@@ -98,17 +123,24 @@ async function runInRoot(
     const { cwd, user } = process
     makeRealDirectories(linux, descriptor, KERNEL_DIRECTORIES)
     const workingDirectory = makeWorkingDirectory(linux, descriptor, cwd, user)
-    const files = writeHostFiles(work.path, process).map(({ path, source }) => ({
-      source,
-      destination: mountPoints.mountPointAt(path, 'file'),
-    }))
+    using connection = openConnection(linux, network, `${work.path}/private`, process)
+    const files = writeHostFiles(work.path, process, networkOfFiles(network, process, connection)).map(
+      ({ path, source }) => ({
+        source,
+        destination: mountPoints.mountPointAt(path, 'file'),
+      }),
+    )
     const mounts = placeMounts(linux, mountPoints, sources)
     const group = openGroup(work, process)
     const limits = group?.countsPids === true ? { pids: DEFAULT_PIDS, ...process.limits } : process.limits
     const isNamespace = linux.idMaps !== undefined
     // In a user namespace the runtime goes without a group, unless it is told which.
     const cgroupsPath = group?.path ?? (isNamespace ? undefined : `${cgroupParent(process)}/${work.id}`)
-    const spec = specFor(cgroupsPath, root, { ...process, limits, cwd: workingDirectory }, files, mounts)
+    const inside = { ...process, limits, cwd: workingDirectory, ...(connection && UNCONNECTED) }
+    const spec = {
+      ...specFor(cgroupsPath, root, inside, files, mounts),
+      ...(connection && { hooks: connection.gate.hooks }),
+    }
     const { isInteractive = false } = process
     const container = {
       runtime,
@@ -118,7 +150,10 @@ async function runInRoot(
       isInteractive,
       endsWithUs: isNamespace,
     }
-    const exitCode = await runContainer(container, context)
+    const run = () => runContainer(container, context)
+    const exitCode = await (connection === undefined
+      ? run()
+      : withConnection(linux, connection, context.signal, run))
     return { exitCode, ...(group !== undefined && { usage: group.usage() }) }
   } finally {
     await removeControlGroup(`${work.path}/cgroup`)
@@ -126,6 +161,9 @@ async function runInRoot(
     closeSync(descriptor)
   }
 }
+
+/** The runtime makes a namespace that nothing is connected to. */
+const UNCONNECTED = { network: 'none' } as const
 
 /** @throws BuildError `privilege-missing` for limits that nobody would keep */
 function openGroup(work: OwnedDirectory, process: ContainerProcess): ControlGroup | undefined {

@@ -11,6 +11,7 @@ import { exceededLimit } from '../exec/exceeded.ts'
 import type { ContainerProcess, ExecContext, Executor, Outcome } from '../exec/executor.ts'
 import { describeExit, exitHint, outOfMemoryKills } from '../exec/exit-code.ts'
 import type { ContainerLimits, StepLimits } from '../exec/limits.ts'
+import type { DnsSettings } from '../exec/resolver.ts'
 import type { SshAgents } from '../fetch/ssh-agents.ts'
 import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
@@ -45,6 +46,7 @@ export interface RunOpDeps {
   contextTree(name: string | undefined): ContextTree
   openSandbox(): Promise<Sandbox>
   readonly limits: StepLimits
+  readonly dns?: DnsSettings
   readonly unpack: Unpack
   /** @throws BuildError `platform-unsupported` where this machine cannot run programs for the platform */
   requirePlatform(platform: string): Promise<void>
@@ -89,6 +91,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
         network,
         extraHosts: extraHosts.map(hostLine),
         mounts: mounts.mounts,
+        ...(deps.dns !== undefined && { dns: deps.dns }),
         limits: deps.limits,
         isPrivileged,
       }
@@ -100,6 +103,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
         signal =>
           executor.run(process, snapshot.mounts, {
             signal,
+            note: text => context.status(text),
             output(stream, chunk) {
               tail.add(chunk)
               log.write(chunk)

@@ -16,7 +16,7 @@ import {
   writeResultFiles,
 } from '../build/output-options.ts'
 import { ACCEPTED_OPTIONS, REFUSED_OPTIONS } from '../build/refused-options.ts'
-import { readStepOptions, STEP_OPTIONS } from '../build/step-options.ts'
+import { readStepOptions, STEP_OPTIONS, withNetwork } from '../build/step-options.ts'
 import { type BuildInput, findInput, parseBuildContexts } from '../build-inputs.ts'
 import { formatSummary, formatWarnings } from '../build-summary.ts'
 import { buildDeps, openSources } from '../build-wiring.ts'
@@ -119,7 +119,7 @@ dest=- is standard output, and what oci and tar take without dest=. Images (stor
         terminal,
         progress,
       }))
-    const options = { ...withInput(flags, input), namedContexts }
+    const options = withNetwork({ ...withInput(flags, input), namedContexts }, session.settings)
     using remote = openRemote(session, terminal)
     const deps = buildDeps(options, session, remote, sources, terminal, progress.sink)
     const { build } = await import('../../builder/build.ts')
