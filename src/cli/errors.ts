@@ -7,6 +7,8 @@ export type CliErrorCode =
   | 'file-unreadable'
   | 'image-unknown'
   | 'name-needs-host'
+  /** Rules of the store have refused some of it; the rest is there. */
+  | 'load-incomplete'
   /** Whoever read our standard output has gone: nobody is left to tell. */
   | 'output-closed'
   | 'user-missing'

@@ -75,6 +75,7 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'download-failed': FAILED,
   'export-failed': FAILED,
   'content-corrupt': FAILED,
+  'load-incomplete': FAILED,
   'tag-immutable': FAILED,
   'quota-exceeded': FAILED,
   'ingest-unknown': FAILED,

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { isTag, parseReference } from '../../oci/reference.ts'
 import { openArchive } from '../archives.ts'
 import { type Command, usage } from '../command.ts'
+import { CliError } from '../errors.ts'
 import { printableLine } from '../printable.ts'
 import { openSession, type Session } from '../session.ts'
 import type { Terminal } from '../terminal.ts'
@@ -14,7 +15,7 @@ export const command: Command = {
   details: `Reads what 'docker save', 'podman save', skopeo or 'slipway save' wrote, plain or compressed, from standard input
 unless a file is named. Names without a host become images of your own. A directory may be an OCI layout, or the data of
 another registry (distribution's, such as /var/lib/docker-registry): then all its repositories come, and what is damaged
-is named and left out.`,
+is named and left out, as is what a quota or an immutable tag refuses; then the exit code is 1.`,
   options: {
     input: { value: 'FILE', short: 'i', help: 'Read from a file, or a directory' },
   },
@@ -54,9 +55,13 @@ async function loadRegistry(directory: string, { store }: Session, terminal: Ter
       stdout.write(`loaded ${repository}: ${manifests} manifests, tags ${tags.join(' ') || '(none)'}\n`),
     onSkipped: (what, why) => stderr.write(`left out ${printableLine(what)}: ${printableLine(why)}\n`),
   })
-  const { repositories, manifests, tags, skipped, linked, copied } = report
+  const { repositories, manifests, tags, skipped, refused, linked, copied } = report
   stdout.write(
     `${repositories} repositories, ${manifests} manifests, ${tags} tags; blobs: ${linked} linked, ${copied} copied; ${skipped} entries left out\n`,
   )
+  if (refused > 0) {
+    const problem = `quotas or immutable tags refused ${refused} ${refused === 1 ? 'entry' : 'entries'}`
+    throw new CliError('load-incomplete', `Cannot load all of it: ${problem}`)
+  }
   return true
 }

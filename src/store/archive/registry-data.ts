@@ -8,7 +8,7 @@
  *   repositories/<name>/_manifests/tags/<tag>/current/link            the digest that the tag points at
  *   repositories/<name>/_layers, _uploads                             not needed: manifests name what they need
  * ```
- * What is damaged or missing is told and left out; the rest comes over.
+ * What is damaged or missing, or what the store's rules refuse, is told and left out; the rest comes over.
  */
 import type { Stats } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
@@ -21,7 +21,7 @@ import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../../oci/mani
 import { isNonDistributable } from '../../oci/media-type.ts'
 import { isRepositoryPath, isTag, type RepositoryName, type Tag } from '../../oci/reference.ts'
 import { adoptFile } from '../adopt.ts'
-import { storeErrorFrom } from '../errors.ts'
+import { StoreError, type StoreErrorCode, storeErrorFrom } from '../errors.ts'
 import { nameImage } from '../images.ts'
 import type { DiskStore } from '../open.ts'
 
@@ -40,6 +40,8 @@ export interface RegistryImportReport {
   readonly manifests: number
   readonly tags: number
   readonly skipped: number
+  /** How many of those a quota or an immutable tag refused. */
+  readonly refused: number
   /** Blobs that share their space with the other registry's. */
   readonly linked: number
   readonly copied: number
@@ -69,7 +71,7 @@ interface FoundManifest {
 
 class RegistryImporter {
   readonly #options: RegistryImportOptions
-  readonly #counts = { repositories: 0, manifests: 0, tags: 0, skipped: 0, linked: 0, copied: 0 }
+  readonly #counts = { repositories: 0, manifests: 0, tags: 0, skipped: 0, refused: 0, linked: 0, copied: 0 }
   /** Of blobs that could not be had: why. Others look into the store. */
   readonly #refused = new Map<Digest, string>()
 
@@ -82,7 +84,7 @@ class RegistryImporter {
   }
 
   async importRepository(path: string): Promise<void> {
-    const { store, data, onImported } = this.#options
+    const { data, onImported } = this.#options
     if (!isRepositoryPath(path)) return this.#skip(path, 'it is no name of a repository')
     const name = path as RepositoryName
     const folder = join(data, 'repositories', path, '_manifests')
@@ -96,20 +98,24 @@ class RegistryImporter {
     const order = (one: FoundManifest): number => (one.manifest.kind === 'image' ? 0 : 1)
     found.sort((a, b) => order(a) - order(b))
     const named: Tag[] = []
+    let manifests = 0
     for (const { descriptor } of found) {
-      const own = tags.get(descriptor.digest) ?? []
-      tags.delete(descriptor.digest)
-      await nameImage(store, name, descriptor, own)
-      named.push(...own)
+      const { digest } = descriptor
+      const own = tags.get(digest) ?? []
+      tags.delete(digest)
+      const taken = await this.#name(name, descriptor, own)
+      if (taken === undefined) continue
+      manifests++
+      named.push(...taken)
     }
     for (const [digest, lost] of tags)
       for (const tag of lost)
         this.#skip(`${name}:${tag}`, `its manifest ${digest} is not there, or not whole`)
-    if (found.length === 0) return
+    if (manifests === 0) return
     this.#counts.repositories++
-    this.#counts.manifests += found.length
+    this.#counts.manifests += manifests
     this.#counts.tags += named.length
-    onImported(name, named.sort(), found.length)
+    onImported(name, named.sort(), manifests)
   }
 
   async #readTags(name: RepositoryName, folder: string): Promise<Map<Digest, Tag[]>> {
@@ -164,11 +170,55 @@ class RegistryImporter {
     return join(this.#options.data, 'blobs', digestAlgorithm(digest), hex.slice(0, 2), hex, 'data')
   }
 
+  /** The tags that it has now; undefined when rules of the store refuse the manifest itself. What they refuse is told. */
+  async #name(
+    name: RepositoryName,
+    descriptor: Descriptor,
+    tags: readonly Tag[],
+  ): Promise<readonly Tag[] | undefined> {
+    const refusal = await this.#refusal(name, descriptor, tags)
+    if (refusal === undefined) return tags
+    const ofManifest = tags.length === 0 ? refusal : await this.#refusal(name, descriptor, [])
+    if (ofManifest !== undefined) {
+      this.#refuse(`${name}@${descriptor.digest}`, ofManifest)
+      for (const tag of tags) this.#skip(`${name}:${tag}`, 'its manifest was refused')
+      return undefined
+    }
+    const taken: Tag[] = []
+    for (const tag of tags) {
+      const ofTag = await this.#refusal(name, descriptor, [tag])
+      if (ofTag === undefined) taken.push(tag)
+      else this.#refuse(`${name}:${tag}`, ofTag)
+    }
+    return taken
+  }
+
+  async #refusal(
+    name: RepositoryName,
+    descriptor: Descriptor,
+    tags: readonly Tag[],
+  ): Promise<StoreError | undefined> {
+    try {
+      await nameImage(this.#options.store, name, descriptor, tags)
+      return undefined
+    } catch (error) {
+      if (error instanceof StoreError && REFUSALS.has(error.code)) return error
+      throw error
+    }
+  }
+
+  #refuse(what: string, { message }: StoreError): void {
+    this.#counts.refused++
+    this.#skip(what, message)
+  }
+
   #skip(what: string, why: string): void {
     this.#counts.skipped++
     this.#options.onSkipped(what, why)
   }
 }
+
+const REFUSALS: ReadonlySet<StoreErrorCode> = new Set(['quota-exceeded', 'tag-immutable'])
 
 /** @throws OciError */
 async function readManifest(path: string, digest: Digest): Promise<FoundManifest> {
