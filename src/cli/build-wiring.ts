@@ -1,4 +1,5 @@
 import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { BuildDeps, BuildOptions } from '../builder/build-options.ts'
 import { BINFMT_DIRECTORY, createPlatformCheck } from '../builder/exec/emulation.ts'
 import type { Sources } from '../builder/fetch/sources.ts'
@@ -60,11 +61,13 @@ export async function openSources(
 }
 
 async function openSandbox(
-  { store, settings: { runtime } }: Session,
-  { env, namespace }: Terminal,
+  { store, settings: { runtime, isolation } }: Session,
+  { env, namespace, userID }: Terminal,
   progress: BuildDeps['progress'],
 ): Promise<Sandbox> {
-  requireNamespace(namespace)
+  if (isolation === 'oci' || userID !== 0) requireNamespace(namespace, userID)
+  const note = (text: string): void => void progress({ kind: 'warning', text })
+  if (isolation === 'chroot') return openChrootSandbox(store.root, note)
   const { createRuntimeExecutor } = await import('../builder/exec/runtime-executor.ts')
   const { createCacheMounts } = await import('../builder/snapshot/cache-mounts.ts')
   const { openSnapshotter } = await import('../builder/snapshot/open-snapshotter.ts')
@@ -78,7 +81,27 @@ async function openSandbox(
     snapshotter: await openSnapshotter({
       root: store.root,
       needsMounts: true,
-      note: text => void progress({ kind: 'warning', text }),
+      note,
     }),
+  }
+}
+
+/** Nothing is mounted: a step works where its root filesystem lies. */
+async function openChrootSandbox(root: string, note: (text: string) => void): Promise<Sandbox> {
+  const { createChrootExecutor } = await import('../builder/exec/chroot-executor.ts')
+  const { createCacheMounts } = await import('../builder/snapshot/cache-mounts.ts')
+  const { createCopyingSnapshotter } = await import('../builder/snapshot/copying-snapshotter.ts')
+  return {
+    executor: createChrootExecutor({
+      stateRoot: root,
+      programs: {
+        node: process.execPath,
+        watcher: join(import.meta.dirname, 'chroot/watch.ts'),
+        launcher: join(import.meta.dirname, 'chroot/launch.ts'),
+      },
+      note,
+    }),
+    cacheMounts: createCacheMounts({ root }),
+    snapshotter: createCopyingSnapshotter({ root }),
   }
 }

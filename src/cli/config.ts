@@ -45,6 +45,7 @@ import { SERVE_SHAPE, type ServeConfig, serveProblem } from './config-serve.ts'
 import { checkShape, invalidKey, type Shape } from './config-shape.ts'
 import { WEBHOOK_SHAPE, type WebhookConfig, webhookSettings } from './config-webhook.ts'
 import { CliError } from './errors.ts'
+import { asIsolation, ISOLATION_CHOICE, type Isolation, parseIsolation } from './isolation.ts'
 import { unreadable } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -67,6 +68,7 @@ export interface Settings extends AccessSettings, LimitSettings {
   readonly runtime?: string
   /** Of RUN, where one is named. */
   readonly network?: NetworkMode
+  readonly isolation: Isolation
   readonly registries: RegistryConfig
   /** Which registries `serve` pulls through from; without it, none. */
   readonly proxy?: ProxySettings
@@ -95,6 +97,7 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
     configDirectory: file.directory ?? terminal.workingDirectory,
     ...(runtime !== undefined && { runtime }),
     ...(network !== undefined && { network }),
+    isolation: readIsolation(args, env, file),
     registries: file.registry ?? {},
     policy: file.policy ?? policySettings({}, place => new Error(place.join('.'))),
     ...(file.proxy !== undefined && { proxy: file.proxy }),
@@ -113,13 +116,21 @@ function networkOf(given: string | undefined): NetworkMode | undefined {
   )
 }
 
+function readIsolation(args: Arguments, env: Terminal['env'], file: ConfigFile): Isolation {
+  const flag = args.value('isolation')
+  if (flag !== undefined) return parseIsolation(flag, '--isolation')
+  const variable = nonEmpty(env.SLIPWAY_ISOLATION)
+  if (variable !== undefined) return parseIsolation(variable, 'SLIPWAY_ISOLATION')
+  return asIsolation(file.build?.isolation ?? 'oci') ?? 'oci'
+}
+
 interface ConfigFile extends AccessConfig {
   readonly policy?: PolicySettings
   readonly root?: string
   readonly serve?: ServeConfig
   readonly gc?: GcConfig
   readonly webhook?: readonly WebhookConfig[]
-  readonly build?: { readonly runtime?: string; readonly network?: string }
+  readonly build?: { readonly runtime?: string; readonly network?: string; readonly isolation?: string }
   readonly registry?: RegistryConfig
   readonly proxy?: ProxySettings
 }
@@ -131,7 +142,7 @@ const SHAPE: Shape = {
     gc: GC_SHAPE,
     webhook: WEBHOOK_SHAPE,
     ...ACCESS_SHAPE,
-    build: { keys: { runtime: 'string', network: 'string' } },
+    build: { keys: { runtime: 'string', network: 'string', isolation: 'string' } },
     ...POLICY_SHAPE,
     registry: { each: { keys: { mirrors: 'strings', http: 'boolean', insecure: 'boolean' } } },
     proxy: PROXY_SHAPE,
@@ -199,6 +210,9 @@ export async function parseConfig(text: string, path: string): Promise<ConfigFil
   }
   const found = accessProblem(file) ?? serveProblem(file.serve ?? {})
   if (found !== undefined) throw refuse(found.place, found.problem)
+  const isolation = file.build?.isolation
+  if (isolation !== undefined && asIsolation(isolation) === undefined)
+    throw refuse(['build', 'isolation'], `must be ${ISOLATION_CHOICE}`)
   gcSettings(file.gc ?? {}, refuse)
   limitSettings(file.limits ?? {}, refuse)
   webhookSettings(file.webhook ?? [], refuse)

@@ -18,7 +18,7 @@ import { VERSION } from './version.ts'
 /** Runs the command that the process was started with and sets the exit code. */
 export async function main(): Promise<void> {
   const argv = process.argv.slice(2)
-  const privileges = await becomeRoot(splitCommand(argv).name)
+  const privileges = await becomeRoot(splitCommand(argv).name, argv)
   const interrupt = new AbortController()
   const terminal = processTerminal(interrupt.signal, privileges)
   const onSignal = (signal: StoppingSignal): void => {

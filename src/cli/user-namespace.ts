@@ -7,6 +7,7 @@ import { flushCompileCache } from 'node:module'
 import { homedir, userInfo } from 'node:os'
 import { BuildError } from '../builder/errors.ts'
 import { isJsonObject } from '../oci/json.ts'
+import { asksForChroot } from './isolation.ts'
 import type { NamespaceState } from './terminal.ts'
 
 /** Tells the program that it is inside, and who it was before. */
@@ -33,12 +34,15 @@ export interface Privileges {
 /**
  * Starts the program anew inside a user namespace when the command needs one: then this does not return. To be called
  * before anything else is done.
+ * @param argv all that was typed
  */
-export async function becomeRoot(command: string | undefined): Promise<Privileges> {
+export async function becomeRoot(command: string | undefined, argv: readonly string[]): Promise<Privileges> {
   const entered = enteredNamespace()
   if (entered !== undefined) return entered
   const uid = process.getuid?.() ?? -1
   if (process.platform !== 'linux' || command === undefined || !UNPACKING.has(command)) return { uid }
+  // Root of a container may make device nodes and files of every owner there, and no namespace gives that.
+  if (uid === 0 && asksForChroot(argv, process.env)) return { uid }
   const { NamespaceError, needsUserNamespace } = await import('../linux/user-namespace.ts')
   if (!needsUserNamespace(uid)) return { uid }
   try {
@@ -51,8 +55,16 @@ export async function becomeRoot(command: string | undefined): Promise<Privilege
 }
 
 /** @throws BuildError `privilege-missing` for who is neither root nor could become it */
-export function requireNamespace(state: NamespaceState | undefined): void {
+export function requireNamespace(state: NamespaceState | undefined, userID: number): void {
   if (state?.kind !== 'refused') return
+  if (userID === 0)
+    throw new BuildError(
+      'privilege-missing',
+      `Cannot run: root here may neither mount nor make a user namespace: ${state.problem}`,
+      {
+        hint: 'use --isolation=chroot, which needs neither and has fewer walls, or run the container with --privileged',
+      },
+    )
   throw new BuildError(
     'privilege-missing',
     `Cannot run: RUN needs root, or a user namespace, which this machine refuses: ${state.problem}`,

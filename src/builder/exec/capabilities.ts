@@ -50,6 +50,11 @@ export function ownCapabilities(): readonly string[] {
   return parseCapabilities(readFileSync('/proc/self/status', 'utf8'))
 }
 
+/** As the kernel numbers them. */
+export function capabilityNumbers(names: readonly string[]): readonly number[] {
+  return CAPABILITIES.flatMap((name, number) => (names.includes(name) ? [number] : []))
+}
+
 /** @param status as in `/proc/PID/status` */
 export function parseCapabilities(status: string): readonly string[] {
   const mask = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)

@@ -77,7 +77,7 @@ export async function runContainer(container: Container, context: ExecContext): 
 }
 
 /** Reads no faster than the chunks are taken; once aborted, nobody waits any more. */
-function forward(
+export function forward(
   source: Readable | null,
   take: (chunk: Uint8Array) => void | Promise<void>,
   signal: AbortSignal,

@@ -185,7 +185,7 @@ function isOfRuntime(target: string): boolean {
 }
 
 /** What runtimes do there, they do by path; and who has another `/proc` can make them label processes as he likes. */
-function refuseKernelDirectory(destination: string): void {
+export function refuseKernelDirectory(destination: string): void {
   if (!/^\/(dev|sys|proc)$|^\/proc\//.test(destination)) return
   throw new BuildError('run-failed', `Cannot mount "${destination}": the kernel's file systems are there`)
 }

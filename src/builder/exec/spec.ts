@@ -32,7 +32,7 @@ export interface SpecOptions {
 }
 
 /** Docker's default capabilities. */
-const CAPABILITIES = [
+export const DEFAULT_CAPABILITIES = [
   'CAP_AUDIT_WRITE',
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
@@ -90,7 +90,7 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, host }:
     ...(hasUnifiedCgroups ? ['cgroup'] : []),
     ...(network === 'none' ? ['network'] : []),
   ]
-  const capabilities = isPrivileged ? host.capabilities : CAPABILITIES
+  const capabilities = isPrivileged ? host.capabilities : DEFAULT_CAPABILITIES
   return {
     ociVersion: '1.0.2',
     process: {

@@ -10,7 +10,6 @@ export const ACCEPTED_OPTIONS: OptionSpecs = {
 /** Options of `docker build` that we know and do not have: why, or what to do instead. */
 export const REFUSED_OPTIONS: Readonly<Record<string, string>> = {
   'security-opt': 'every RUN has a seccomp filter and the default capabilities',
-  isolation: 'RUN is isolated by an OCI runtime; --runtime names it',
   builder: 'there is one builder, and it needs no daemon',
   debug: 'SLIPWAY_DEBUG=1 shows where an error came from',
   D: 'SLIPWAY_DEBUG=1 shows where an error came from',

@@ -33,6 +33,10 @@ export const STEP_OPTIONS: OptionSpecs = {
     repeated: true,
     help: 'An ssh agent or keys for RUN --mount=type=ssh and Git',
   },
+  isolation: {
+    value: 'KIND',
+    help: 'Of RUN: oci (containers, the default), or chroot where there can be none',
+  },
   runtime: {
     value: 'NAME',
     help: 'OCI runtime for RUN (default: the first of crun, runc, youki that works)',

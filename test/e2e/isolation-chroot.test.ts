@@ -1,0 +1,180 @@
+/** RUN by chroot alone, as root without the right to mount: the same images, and nothing left behind. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { eventually } from './support/containers.ts'
+import { type Outcome, run } from './support/process.ts'
+import { PROGRAM } from './support/slipway.ts'
+import { cannotRun, createWorld, type World } from './support/world.ts'
+
+/** What root of a container without privileges has, or less. */
+const UNPRIVILEGED = '--bounding-set=-sys_admin,-sys_ptrace,-net_admin,-sys_resource,-sys_module'
+const SECRET = 'not to be found\n'
+const EPOCH = { SOURCE_DATE_EPOCH: '1700000000' }
+
+/** Name, Dockerfile after `FROM base:1`. */
+const CASES: readonly (readonly [string, string])[] = [
+  [
+    'what steps change',
+    `RUN echo a > /a && chown 7:8 /a && chmod 4755 /a && mkdir -p /d/e && touch /d/e/f /d/b && ln /a /d/link
+RUN rm -r /d/e /home && rm /bin/yes && mkdir /bin/yes && ln -s /etc /home && chown 3 /a /d/link
+RUN rm -r /d && mkdir /d && touch /d/b`,
+  ],
+  [
+    'what steps see',
+    `RUN echo lost > /dev/null && touch /dev/new && cat /etc/hosts > /hosts; (sleep 1000; touch /late) &
+USER app
+WORKDIR /made
+RUN id > /tmp/who && pwd >> /tmp/who && echo $HOME >> /tmp/who && umask >> /tmp/who
+USER root
+RUN <<first cat > /one && <<"EOF" sh
+$HOME
+first
+echo two > /two
+EOF
+RUN <<EOF
+#!/bin/sh
+echo three > /three
+EOF`,
+  ],
+  [
+    'mounts, and steps among copies',
+    `RUN --mount=type=secret,id=s --mount=type=cache,target=/var/cache/x --mount=type=tmpfs,target=/t --mount=target=/src,rw \
+ cp /src/file /copy && touch /src/lost /t/lost && echo more > /var/cache/x/kept && wc -c < /run/secrets/s > /length
+COPY file /file
+RUN --mount=type=cache,target=/other,id=/var/cache/x cp /other/kept /kept && rm /copy && cat /file > /b
+COPY --chown=5 file /copy
+RUN --mount=type=bind,from=base:1,source=/etc/passwd,target=/p --mount=from=base:1,target=/whole cp /p /passwd && ls /whole > /names`,
+  ],
+]
+
+describe('--isolation=chroot', {
+  skip: cannotRun({ root: true, programs: ['runc', 'setpriv', 'busybox'] }),
+}, () => {
+  let world: World
+  let context: string
+  before(async () => {
+    world = await createWorld({ base: true })
+    context = await world.folder('context', { file: 'content\n', secret: SECRET })
+  })
+  after(() => world?.[Symbol.asyncDispose]())
+
+  const build = (options: readonly string[]): readonly string[] => [
+    'build',
+    ...options,
+    '--progress=plain',
+    '-f',
+    '-',
+    `--secret=id=s,src=${context}/secret`,
+    context,
+  ]
+  function byChroot(options: readonly string[], dockerfile: string): Promise<Outcome> {
+    const args = build(['--isolation=chroot', ...options])
+    return run('setpriv', [UNPRIVILEGED, PROGRAM, ...args], {
+      input: `FROM base:1\n${dockerfile}\n`,
+      env: { ...world.slipway.env, ...EPOCH },
+    })
+  }
+  const digestOf = ({ stderr }: Outcome) => /^digest +(\S+)/m.exec(stderr)?.[1] ?? assert.fail(stderr)
+
+  function assertNothingLeft(): void {
+    assert.deepEqual(
+      readdirSync(join(world.slipway.root, 'run')).filter(name => name.startsWith('tmp-')),
+      [],
+    )
+    for (const boot of readdirSync(join(world.slipway.root, 'snapshots')))
+      assert.deepEqual(
+        readdirSync(join(world.slipway.root, 'snapshots', boot)).filter(name => name.startsWith('tmp-')),
+        [],
+      )
+  }
+
+  for (const [name, dockerfile] of CASES)
+    it(`makes the same image as containers do: ${name}`, async () => {
+      const contained = await world.slipway.try(build(['--no-cache']), {
+        input: `FROM base:1\n${dockerfile}\n`,
+        env: EPOCH,
+      })
+      const alone = await byChroot(['--no-cache'], dockerfile)
+      assert.equal(digestOf(alone), digestOf(contained))
+      assert.match(alone.stderr, /no wall but chroot/)
+      assertNothingLeft()
+    })
+
+  it('tells what does not start, what fails, and what chroot cannot give', async () => {
+    const missing = await byChroot([], 'RUN ["nothing-of-that-name"]')
+    assert.equal(missing.code, 1)
+    assert.match(missing.stderr, /"nothing-of-that-name": executable file not found in \$PATH/)
+    const failed = await byChroot([], 'RUN kill -SEGV $$')
+    assert.match(failed.stderr, /exit code 139 \(SIGSEGV\)/)
+    const alone = await byChroot(['--network=none'], 'RUN true')
+    assert.match(alone.stderr, /Cannot run without network: --isolation=chroot has no namespaces/)
+    assertNothingLeft()
+  })
+
+  it('takes the capabilities of a container, and no more', async () => {
+    const options = ['--no-cache', '-o', `type=tar,dest=${world.scratch}/out.tar`]
+    const made = await byChroot(
+      options,
+      'RUN mknod /null c 1 3 && chown 5 /bin/ls && ! mount -t tmpfs none /tmp 2> /dev/null',
+    )
+    assert.equal(made.code, 0, made.stderr)
+  })
+
+  for (const [name, signal] of [
+    ['an interrupt', 'SIGTERM'],
+    ['a kill', 'SIGKILL'],
+  ] as const)
+    it(`leaves no process, no secret and no mount point behind after ${name}`, async () => {
+      const marker = `${1_000_000 + Math.trunc(Math.random() * 1e6)}`
+      const dockerfile = `FROM base:1\nRUN --mount=type=secret,id=s --mount=type=cache,target=/c sh -c 'touch /c/${marker}; echo running; setsid sleep ${marker}'\n`
+      const child = spawn(
+        'setpriv',
+        [UNPRIVILEGED, PROGRAM, ...build(['--isolation=chroot', '--no-cache'])],
+        {
+          env: { ...process.env, ...world.slipway.env },
+          stdio: ['pipe', 'ignore', 'pipe'],
+        },
+      )
+      child.stdin.end(dockerfile)
+      for await (const chunk of child.stderr) if (/ running\n/.test(String(chunk))) break
+      child.kill(signal)
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+      await eventually(
+        async () => processesWith(marker).length === 0 && secretsIn(world.slipway.root).length === 0,
+        isDone => isDone,
+      )
+      // The next build takes down what the killed one could not.
+      assert.equal((await byChroot(['--no-cache'], 'RUN --mount=type=cache,target=/c rm /c/*')).code, 0)
+      assertNothingLeft()
+    })
+})
+
+function processesWith(argument: string): readonly string[] {
+  return readdirSync('/proc').filter(id => {
+    if (!/^\d+$/.test(id) || !existsSync(`/proc/${id}/cmdline`)) return false
+    try {
+      return readFileSync(`/proc/${id}/cmdline`, 'latin1').split('\0').includes(argument)
+    } catch {
+      return false
+    }
+  })
+}
+
+/** The secret is a file `s` wherever it lies. */
+function secretsIn(root: string): readonly string[] {
+  return readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    path => /\/(s|source-\d+|trash\/\d+)$/.test(path) && isSecret(join(root, path)),
+  )
+}
+
+function isSecret(path: string): boolean {
+  try {
+    return readFileSync(path, 'utf8') === SECRET
+  } catch {
+    return false
+  }
+}
