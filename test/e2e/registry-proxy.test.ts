@@ -128,9 +128,11 @@ mirrors = ["${front.host}"]
     )
     const guarded = slipwayAt(join(world.scratch, 'guarded-store'), { SLIPWAY_CONFIG: config })
     await using behindLogin = await guarded.serve()
-    await using engine = await startEngine(['--registry-mirror', `http://${behindLogin.host}`])
     front.seen.length = 0
-    await engine.docker(['pull', '--quiet', 'guarded:1'])
+    for (const start of [startEngine, startNewEngine]) {
+      await using engine = await start(['--registry-mirror', `http://${behindLogin.host}`])
+      await engine.docker(['pull', '--quiet', 'guarded:1'])
+    }
     assert.deepEqual(fetchedAgain('guarded'), [])
     const asked = await fetch(`http://${behindLogin.host}/v2/library/guarded/blobs/uploads/`, {
       method: 'POST',

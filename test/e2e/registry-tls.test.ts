@@ -2,18 +2,21 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { startContainerd } from './support/containerd.ts'
-import { type Engine, startEngine } from './support/engine.ts'
+import { type Engine, startEngine, startNewEngine } from './support/engine.ts'
 import { buildahIn, podmanIn } from './support/peers.ts'
 import { run, succeed } from './support/process.ts'
-import { slipwayAt } from './support/slipway.ts'
+import { type Slipway, slipwayAt } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
 
-const programs = ['dockerd', 'docker', 'podman', 'skopeo', 'buildah', 'containerd', 'ctr', 'curl', 'openssl']
+const programs = [
+  ...['dockerd', 'docker', 'podman', 'skopeo', 'buildah', 'containerd', 'ctr', 'runc', 'curl', 'openssl'],
+  ...['mmdebstrap', 'unshare'],
+]
 
 /** Not a loopback one: clients take anything from those. */
 const address = Object.values(networkInterfaces())
@@ -22,40 +25,56 @@ const address = Object.values(networkInterfaces())
 
 const skip = cannotRun({ root: true, programs }) || (address === undefined && 'no network but loopback')
 
+interface Serving {
+  readonly server: ChildProcess
+  readonly printed: string
+  /** `ADDRESS:PORT` */
+  readonly host: string
+}
+
+async function serve(slipway: Slipway): Promise<Serving> {
+  const server = slipway.start(['serve', '--listen', '0.0.0.0:0', '--tls', 'auto', '--log', 'json'])
+  let printed = ''
+  await new Promise<void>((resolve, reject) => {
+    server.stdout?.on('data', chunk => {
+      printed += chunk.toString()
+      if (/\n {2}[0-9A-F:]{95}\n/.test(printed)) resolve()
+    })
+    server.once('close', code => reject(new Error(`serve ended with ${code}: ${printed}`)))
+  })
+  const host = new RegExp(`docker pull (${address}:\\d+)/`).exec(printed)?.[1] ?? assert.fail(printed)
+  return { server, printed, host }
+}
+
+async function stop(server: ChildProcess | undefined): Promise<void> {
+  server?.kill('SIGTERM')
+  if (server?.exitCode === null) await once(server, 'close')
+}
+
+/** Runs the line that was printed for this client. */
+async function trust(client: string, printed: string): Promise<void> {
+  const line = new RegExp(`^ {2}${client} +(mkdir .*)$`, 'm').exec(printed)?.[1] ?? assert.fail(printed)
+  await succeed('sh', ['-euc', line])
+}
+
 describe('serve --tls auto', { skip }, () => {
   let world: World
   let server: ChildProcess
-  let printed = ''
-  /** `ADDRESS:PORT` */
+  let printed: string
   let host: string
   const podman = (args: readonly string[]): Promise<string> => podmanIn(world.scratch)(args)
   const buildah = (args: readonly string[]): Promise<string> => buildahIn(world.scratch)(args)
 
   before(async () => {
     world = await createWorld({ base: true })
-    server = world.slipway.start(['serve', '--listen', '0.0.0.0:0', '--tls', 'auto', '--log', 'json'])
-    await new Promise<void>((resolve, reject) => {
-      server.stdout?.on('data', chunk => {
-        printed += chunk.toString()
-        if (/\n {2}[0-9A-F:]{95}\n/.test(printed)) resolve()
-      })
-      server.once('close', code => reject(new Error(`serve ended with ${code}: ${printed}`)))
-    })
-    host = new RegExp(`docker pull (${address}:\\d+)/`).exec(printed)?.[1] ?? assert.fail(printed)
+    ;({ server, printed, host } = await serve(world.slipway))
   })
   after(async () => {
-    server?.kill('SIGTERM')
-    if (server?.exitCode === null) await once(server, 'close')
+    await stop(server)
     for (const client of ['docker', 'containers', 'containerd'])
       await rm(`/etc/${client}/certs.d/${host}`, { recursive: true, force: true })
     await world?.[Symbol.asyncDispose]()
   })
-
-  /** Runs the line that was printed for this client. */
-  async function trust(client: string): Promise<void> {
-    const line = new RegExp(`^ {2}${client} +(mkdir .*)$`, 'm').exec(printed)?.[1] ?? assert.fail(printed)
-    await succeed('sh', ['-euc', line])
-  }
 
   it('serves its authority, which is the one whose fingerprint it printed, and stands strict rules', async () => {
     const file = join(world.scratch, 'ca.crt')
@@ -83,7 +102,7 @@ describe('serve --tls auto', { skip }, () => {
   it('is trusted by podman, skopeo and buildah after their line', async () => {
     const refused = await run('skopeo', ['inspect', `docker://${host}/base:1`])
     assert.match(refused.stderr, /certificate signed by unknown authority/)
-    await trust('podman etc\\.')
+    await trust('podman etc\\.', printed)
     await podman(['pull', '--quiet', `${host}/base:1`])
     await podman(['push', '--quiet', `${host}/base:1`, `${host}/by/podman:1`])
     const folder = join(world.scratch, 'skopeo')
@@ -98,14 +117,38 @@ describe('serve --tls auto', { skip }, () => {
     const refused = await engine.tryDocker(['pull', `${host}/base:1`])
     assert.notEqual(refused.code, 0)
     assert.match(refused.stderr, /certificate signed by unknown authority/)
-    await trust('docker')
+    await trust('docker', printed)
     await engine.docker(['pull', `${host}/base:1`])
     await engine.docker(['tag', `${host}/base:1`, `${host}/by/docker:1`])
     await engine.docker(['push', `${host}/by/docker:1`])
   })
 
+  it('lets a docker of our day log in after that line, pull, push with mounts, and build', async () => {
+    const config = join(world.scratch, 'users.toml')
+    await writeFile(config, '[access]\nusers = "users"\n')
+    const guarded = slipwayAt(world.slipway.root, { SLIPWAY_CONFIG: config })
+    await guarded.run(['user', 'add', 'anna', '--password-stdin'], { input: 'secret\n' })
+    const own = await serve(guarded)
+    try {
+      await using engine = await startNewEngine()
+      await trust('docker', own.printed)
+      const image = (name: string): string => `${own.host}/${name}`
+      const refused = await engine.tryDocker(['pull', image('base:1')])
+      assert.match(refused.stderr, /pull access denied/)
+      await engine.docker(['login', '-u', 'anna', '--password-stdin', own.host], { input: 'secret' })
+      await engine.docker(['pull', '--quiet', image('base:1')])
+      await engine.docker(['tag', image('base:1'), image('by/engine:1')])
+      assert.match(await engine.docker(['push', image('by/engine:1')]), /Mounted from base/)
+      const context = await world.folder('engine', { Dockerfile: `FROM ${image('by/engine:1')}\nENV A=b\n` })
+      await engine.build(['--push', '--tag', image('by/buildkit:1'), context])
+    } finally {
+      await stop(own.server)
+      await rm(`/etc/docker/certs.d/${own.host}`, { recursive: true, force: true })
+    }
+  })
+
   it('is trusted by containerd after its line', async () => {
-    await trust('containerd')
+    await trust('containerd', printed)
     await using containerd = await startContainerd(join(world.scratch, 'containerd'))
     const hosts = ['--hosts-dir', '/etc/containerd/certs.d']
     await containerd.ctr(['images', 'pull', ...hosts, '--snapshotter', 'native', `${host}/base:1`])
@@ -119,7 +162,7 @@ describe('serve --tls auto', { skip }, () => {
     await world.slipway.run(['copy', `127.0.0.1:${port}/base:1`, `127.0.0.1:${port}/by/loopback:1`])
     const stranger = { XDG_CONFIG_HOME: join(world.scratch, 'none') }
     const other = slipwayAt(join(world.scratch, 'other-store'), stranger)
-    await trust('docker')
+    await trust('docker', printed)
     await other.run(['pull', `${host}/base:1`])
     await rm(`/etc/docker/certs.d/${host}`, { recursive: true })
     await rm(`/etc/containers/certs.d/${host}`, { recursive: true, force: true })
@@ -130,7 +173,7 @@ describe('serve --tls auto', { skip }, () => {
 
   it('has all that clients pushed, in one store', async () => {
     const images = await world.slipway.run(['images'])
-    for (const client of ['docker', 'podman', 'skopeo', 'ctr', 'slipway', 'loopback'])
+    for (const client of ['docker', 'engine', 'buildkit', 'podman', 'skopeo', 'ctr', 'slipway', 'loopback'])
       assert.match(images, new RegExp(`by/${client}\\b`))
   })
 

@@ -1,5 +1,5 @@
 import type { ClientInfo } from '../access.ts'
-import { challengeError } from './challenge.ts'
+import { challengeError, passwordChallengeError } from './challenge.ts'
 import type { Identity } from './identity.ts'
 import type { Login } from './login.ts'
 import { isRobotToken } from './robots.ts'
@@ -41,7 +41,8 @@ export async function authenticate(
       const credential = parseBasic(value)
       const identity = credential && (await login.byPassword(credential.name, credential.password, counted))
       if (identity) return { identity, isBare: false }
-      throw challengeError(client, 'Cannot log in: the user name or the password is wrong')
+      const message = 'Cannot log in: the user name or the password is wrong'
+      throw client.isEncrypted ? passwordChallengeError(message) : challengeError(client, message)
     }
     case 'bearer': {
       if (isRobotToken(value)) {

@@ -25,6 +25,11 @@ export function challengeError(
   return refusal('unauthorized', message, { 'WWW-Authenticate': `Bearer ${parameters.join(',')}` })
 }
 
+/** 401 to who is to send a name and a password along, without a token. */
+export function passwordChallengeError(message: string): RegistryError {
+  return refusal('unauthorized', message, { 'WWW-Authenticate': `Basic realm="${SERVICE}"` })
+}
+
 export function tooMany(seconds: number, message: string): RegistryError {
   return refusal('rate-limited', message, { 'Retry-After': String(seconds) })
 }

@@ -7,13 +7,17 @@
  * GET /v2/app/...        Bearer     200
  * ```
  * 401 says that another token can help, 403 that none will.
+ *
+ * Who does not ask for `/v2/` first is containerd, in Docker 28 and later too, or BuildKit. Where `certs.d` names the
+ * authority that they shall trust, they do so here and not at `/token` (moby issue 52361). So over TLS their 401 asks for
+ * Basic.
  */
 import { isRepositoryPath, parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
 import { type Access, type ClientInfo, everyoneMay, type Grant, type RepositoryAction } from '../access.ts'
 import { RegistryError } from '../errors.ts'
 import type { Target } from '../route.ts'
 import { type AuthenticateDeps, type Authentication, authenticate } from './authenticate.ts'
-import { challengeError, tooMany } from './challenge.ts'
+import { challengeError, passwordChallengeError, tooMany } from './challenge.ts'
 import { countedAddress, type FindClientAddress } from './client-address.ts'
 import { describePrincipal, subjectOf } from './identity.ts'
 import { createRateLimit } from './rate-limit.ts'
@@ -150,12 +154,11 @@ function refuse(
   scope: string,
 ): never {
   const isAnonymous = identity.principal.kind === 'anonymous'
-  if (canTokenHelp || isAnonymous)
-    throw challengeError(
-      client,
-      isAnonymous ? `Cannot ${what}: log in` : `Cannot ${what}: the token is for something else`,
-      { scope, ...(!isBare && { error: 'insufficient_scope' }) },
-    )
+  if (canTokenHelp || isAnonymous) {
+    const message = isAnonymous ? `Cannot ${what}: log in` : `Cannot ${what}: the token is for something else`
+    if (isBare && client.isEncrypted) throw passwordChallengeError(message)
+    throw challengeError(client, message, { scope, ...(!isBare && { error: 'insufficient_scope' }) })
+  }
   throw new RegistryError(
     'denied',
     `Cannot ${what}: ${describePrincipal(identity.principal)} has no right to`,

@@ -44,7 +44,7 @@ export async function startEngine(options: readonly string[] = []): Promise<Engi
 
 /**
  * The engine of Debian sid: BuildKit of our day, with containerd's image store. It sees no file of this machine but those
- * below the folder for temporary ones.
+ * below the folder for temporary ones and /etc/docker/certs.d.
  */
 export async function startNewEngine(options: readonly string[] = []): Promise<Engine> {
   const root = await sidEngineRootfs()
@@ -74,13 +74,15 @@ export async function startNewestEngine(): Promise<Engine> {
 
 /**
  * In a mount namespace of its own, which takes all mounts with it when it ends. The root is mounted over itself, because
- * runc wants the root directory to be a mount point.
+ * runc wants the root directory to be a mount point. The authorities that it trusts are this machine's.
  */
 const ENTER = `root=$1 temporary=$2; shift 2
 mount --bind "$root" "$root"
 for folder in proc sys dev; do mount --rbind "/$folder" "$root/$folder"; done
 mkdir -p "$root$temporary"
 mount --bind "$temporary" "$root$temporary"
+mkdir -p /etc/docker/certs.d "$root/etc/docker/certs.d"
+mount --bind /etc/docker/certs.d "$root/etc/docker/certs.d"
 mount -t tmpfs tmpfs "$root/run"
 exec chroot "$root" dockerd "$@"`
 

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Response } from 'supertest'
 import { digestOf } from '../../../../src/oci/digest.ts'
+import { parseRepositoryName } from '../../../../src/oci/reference.ts'
 import { makeRobotToken } from '../../../../src/registry/auth/robots.ts'
+import { RegistryError } from '../../../../src/registry/errors.ts'
+import type { Target } from '../../../../src/registry/route.ts'
 import { parseChallenges } from '../../../../src/remote/challenge.ts'
 import { isError } from '../client.ts'
 import { type GuardedRegistry, openGuarded, passwordOf } from './guarded.ts'
@@ -19,6 +22,11 @@ function challengeOf(response: Response): Record<string, string> {
   const [challenge] = parseChallenges(response.headers['www-authenticate'] ?? '')
   assert.equal(challenge?.scheme, 'bearer')
   return Object.fromEntries(challenge.parameters)
+}
+
+function thrown(error: unknown): RegistryError {
+  assert.ok(error instanceof RegistryError)
+  return error
 }
 
 /** As a user, by Basic. */
@@ -85,6 +93,30 @@ describe('createAccess()', async () => {
     assert.equal(
       await realm({ Host: 'h', 'X-Forwarded-Proto': 'javascript', 'X-Forwarded-Host': 'x", y="' }),
       'http://h/token',
+    )
+  })
+
+  it('asks for Basic over TLS whoever has not asked for /v2/ first: Docker 28 trusts no authority of ours at /token', async () => {
+    const challengeFor = async (target: Target, authorization?: string): Promise<string | undefined> => {
+      const client = {
+        headers: { host: 'hub.example', authorization },
+        address: '10.0.0.1',
+        isEncrypted: true,
+      }
+      const request = { method: 'GET', target, query: new URLSearchParams(), client }
+      const error = await registry.access.authorize(request).then(() => undefined, thrown)
+      return error?.headers['WWW-Authenticate']
+    }
+    const tags = { kind: 'tags', name: parseRepositoryName('team/app') } as const
+    const basic = (password: string) => `Basic ${Buffer.from(`anna:${password}`).toString('base64')}`
+    assert.match((await challengeFor({ kind: 'ping' })) ?? '', /^Bearer realm="https:\/\/hub.example\/token"/)
+    assert.equal(await challengeFor(tags), 'Basic realm="slipway"')
+    assert.equal(await challengeFor(tags, basic('wrong')), 'Basic realm="slipway"')
+    assert.equal(await challengeFor(tags, basic(passwordOf('anna'))), undefined)
+    const narrow = await registry.token(['repository:anna/app:pull'], 'anna')
+    assert.match(
+      (await challengeFor(tags, `Bearer ${narrow}`)) ?? '',
+      /^Bearer .*error="insufficient_scope"$/,
     )
   })
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { hashSync } from 'bcryptjs'
+import type { Access } from '../../../../src/registry/access.ts'
 import type { PasswordVerifier } from '../../../../src/registry/auth/bcrypt.ts'
 import { createPasswordVerifier } from '../../../../src/registry/auth/bcrypt.ts'
 import { createFindClientAddress } from '../../../../src/registry/auth/client-address.ts'
@@ -21,6 +22,8 @@ import { openTestStore } from '../support.ts'
 
 /** A registry with users `anna` and `ben`, whose passwords are `NAME's password`. */
 export interface GuardedRegistry extends TestRegistry {
+  /** What the app asks; for clients as the app of a test does not see them. */
+  readonly access: Access
   readonly records: AccessRecords
   /** Passwords that bcrypt was asked about, in order. */
   readonly compared: string[]
@@ -85,6 +88,7 @@ export async function openGuarded(options: GuardedOptions = {}): Promise<Guarded
     isOn: async () => options.isConfigured === true || (await users.current()) !== undefined,
     findAddress: createFindClientAddress(options.trusted ?? []),
   }
+  const access = createAccess({ ...common, requestsPerMinute: options.requestsPerMinute ?? 0 })
   const registry = await openRegistry({
     disk,
     app: {
@@ -95,11 +99,12 @@ export async function openGuarded(options: GuardedOptions = {}): Promise<Guarded
           isProxy: true,
         }),
       }),
-      access: createAccess({ ...common, requestsPerMinute: options.requestsPerMinute ?? 0 }),
+      access,
       extras: [tokenRoutes({ ...common, issuer: createTokenIssuer(key, now) })],
     },
   })
   return Object.assign(guarded, registry, {
+    access,
     records,
     compared,
     setUsers,
