@@ -241,6 +241,20 @@ describe('the walls around a RUN', { skip: cannotRun(needs) }, () => {
       assert.deepEqual(readFileSync(path), before[index], `${path} was changed`)
   })
 
+  it('lets programs of an image that are setuid become root, as sudo must', async () => {
+    const context = await contextOf(
+      [
+        'FROM base:1',
+        'COPY root /',
+        'RUN cp /bin/perl /bin/like-sudo && chmod 4755 /bin/like-sudo',
+        'USER app',
+        `RUN like-sudo -e 'exit($> == 0 && $< == 1000 ? 0 : 1)'`,
+      ].join('\n'),
+    )
+    await copyPerl(join(context, 'root'))
+    await build(context)
+  })
+
   it('takes walls away only where the command line allows it, and names the flag', async () => {
     const entitlements: readonly (readonly [instruction: string, flag: string])[] = [
       ['RUN --network=host true', '--allow network.host'],

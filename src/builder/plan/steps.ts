@@ -45,7 +45,8 @@ export async function applyRun(
     cwd: workingDirectory(draft),
     user: draft.image.config.config.User ?? '',
     hostname: scope.hostname,
-    network: network ?? scope.network,
+    // "default" is that of the build, as in BuildKit: who gives --network=none to a stranger's Dockerfile means it.
+    network: network === undefined || network === 'default' ? scope.network : network,
     extraHosts: scope.extraHosts,
     platform: scope.platform,
     ...(security === 'insecure' && { isPrivileged: true }),

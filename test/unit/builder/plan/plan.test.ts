@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { BuildError } from '../../../../src/builder/errors.ts'
+import type { NetworkMode } from '../../../../src/builder/exec/executor.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { HOST, image, PATH, planText } from './planning.ts'
 
@@ -675,6 +676,19 @@ describe('planBuild(): vertices', () => {
     assert.equal(definition.network, 'host')
     assert.equal(definition.isPrivileged, true)
   })
+
+  const networks: readonly (readonly [ofBuild: NetworkMode, flag: string, network: NetworkMode])[] = [
+    ['none', '', 'none'],
+    ['none', '--network=default ', 'none'],
+    ['host', '--network=default ', 'host'],
+    ['host', '--network=none ', 'none'],
+  ]
+  for (const [network, flag, expected] of networks)
+    it(`gives RUN ${flag}under --network=${network} the network ${expected}`, async () => {
+      const { steps } = await planText(`FROM base\nRUN ${flag}x`, { network })
+      const definition = steps.at(-1)?.definition
+      assert.equal(definition?.kind === 'run' && definition.network, expected)
+    })
 
   it('asks nobody about a stage that is not needed', async () => {
     await planText('FROM base AS other\nRUN --network=host x\nFROM base')
