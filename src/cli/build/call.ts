@@ -8,6 +8,7 @@ import type { DockerfileSource, SourceSpan } from '../../builder/dockerfile/sour
 import { BuildError } from '../../builder/errors.ts'
 import type { Arguments } from '../arguments.ts'
 import { formatWarnings } from '../build-summary.ts'
+import { annotateWarnings } from '../ci/annotations.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
 import { formatTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
@@ -53,10 +54,11 @@ export async function answerCall(
   { method, json }: Call,
   options: BuildOptions,
   deps: BuildDeps,
-  { stdout }: Terminal,
+  terminal: Terminal,
 ): Promise<void> {
+  const { stdout } = terminal
   if (method === 'check')
-    return json ? checkAsJson(options, deps, stdout) : checkAsText(options, deps, stdout)
+    return json ? checkAsJson(options, deps, stdout) : checkAsText(options, deps, terminal)
   const { parseDockerfile } = await import('../../builder/dockerfile/parse.ts')
   const dockerfile = parseDockerfile(options.dockerfile)
   if (method === 'targets') {
@@ -71,14 +73,12 @@ export async function answerCall(
   stdout.write(json ? formatJson(outlineJson(outline, options.dockerfile)) : formatOutline(outline))
 }
 
-async function checkAsText(
-  options: BuildOptions,
-  deps: BuildDeps,
-  stdout: Terminal['stdout'],
-): Promise<void> {
+async function checkAsText(options: BuildOptions, deps: BuildDeps, terminal: Terminal): Promise<void> {
   const { check } = await import('../../builder/check.ts')
   const { warnings } = await check(options, deps)
-  stdout.write(warnings.length === 0 ? 'No warnings.\n' : formatWarnings(warnings))
+  const text = warnings.length === 0 ? 'No warnings.\n' : formatWarnings(warnings)
+  terminal.stdout.write(terminal.workflow?.shown(text) ?? text)
+  annotateWarnings(warnings, terminal)
   failOn(warnings)
 }
 

@@ -17,6 +17,8 @@ type LogStream = Writable & { readonly isTTY?: boolean; readonly columns?: numbe
 export interface WorkflowLog {
   /** Commands in what is written to it are shown, not obeyed. */
   readonly stream: LogStream
+  /** The same for text that goes to the log by way of another stream. */
+  shown(text: string): string
   /** @param properties those that are undefined are left out */
   command(
     name: WorkflowCommand,
@@ -40,6 +42,7 @@ export function createWorkflowLog(stream: LogStream, token: string): WorkflowLog
   })
   return {
     stream: guarded,
+    shown: text => withoutCommands(text, token),
     command(name, message = '', properties = {}) {
       const given = Object.entries(properties).flatMap(([key, value]) =>
         value === undefined ? [] : [`${key}=${escapeProperty(String(value))}`],

@@ -40,6 +40,7 @@ describe('createWorkflowLog()', () => {
     }
     log.command('endgroup')
     assert.deepEqual(obeyed(screen.text), ['group', 'endgroup'])
+    for (const text of HOSTILE) assert.deepEqual(obeyed(log.shown(text)), [])
     for (const text of HOSTILE) assert.ok(screen.text.includes(text))
   })
 
