@@ -60,10 +60,10 @@ export function createBuildContext(options: BuildContextOptions): BuildContext {
 }
 
 async function loadXattrReader(): Promise<XattrReader> {
-  const { loadLinux } = await import('../linux/linux.ts')
+  const { tryLoadLinux } = await import('../linux/linux.ts')
   const { readXattrs } = await import('../linux/xattrs.ts')
-  const linux = await loadLinux()
-  return path => readXattrs(linux, path)
+  const linux = await tryLoadLinux()
+  return linux === undefined ? () => new Map() : path => readXattrs(linux, path)
 }
 
 /** `<Dockerfile>.dockerignore` beats the one in the context (semantics 56). */

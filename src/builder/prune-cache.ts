@@ -1,6 +1,6 @@
 import { lstatSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadLinux } from '../linux/linux.ts'
+import { tryLoadLinux } from '../linux/linux.ts'
 import { isErrno } from '../oci/errors.ts'
 import { pruneGit } from './fetch/prune-git.ts'
 import { logRoot } from './logs/build-logs.ts'
@@ -34,11 +34,13 @@ const TEMPORARY_MS = 60_000
  * processes. What a build under way needs stays.
  */
 export async function pruneCache({ storeRoot, madeBefore, now, signal }: PruneOptions): Promise<PrunedCache> {
-  const snapshots = await pruneSnapshots(storeRoot, madeBefore, signal)
-  const cacheMounts = await pruneCacheMounts(storeRoot, madeBefore, signal)
-  const repositories = await pruneGit(storeRoot, madeBefore, signal)
+  // Without its calls nobody can tell what is in use; and nothing of it was made here.
+  const linux = await tryLoadLinux()
+  const snapshots = linux === undefined ? NOTHING : await pruneSnapshots(storeRoot, madeBefore, signal)
+  const cacheMounts = linux === undefined ? NOTHING : await pruneCacheMounts(storeRoot, madeBefore, signal)
+  const repositories = linux === undefined ? 0 : await pruneGit(storeRoot, madeBefore, signal)
   const digests = removeFiles(join(storeRoot, 'context-digests'), madeBefore)
-  const logs = await pruneLogs(await loadLinux(), logRoot(storeRoot), madeBefore)
+  const logs = linux === undefined ? 0 : await pruneLogs(linux, logRoot(storeRoot), madeBefore)
   const temporary = removeFiles(join(storeRoot, 'tmp'), now - TEMPORARY_MS)
   return {
     snapshots: snapshots.count,
@@ -46,6 +48,8 @@ export async function pruneCache({ storeRoot, madeBefore, now, signal }: PruneOp
     bytes: snapshots.bytes + cacheMounts.bytes + repositories + digests + logs + temporary,
   }
 }
+
+const NOTHING = { count: 0, bytes: 0 }
 
 /** Returns the bytes that this freed. */
 function removeFiles(directory: string, changedBefore: number): number {

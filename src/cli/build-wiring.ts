@@ -65,6 +65,8 @@ async function openSandbox(
   { env, namespace, userID }: Terminal,
   progress: BuildDeps['progress'],
 ): Promise<Sandbox> {
+  const { requireLinux } = await import('../builder/snapshot/privilege.ts')
+  await requireLinux()
   if (isolation === 'oci' || userID !== 0) requireNamespace(namespace, userID)
   const note = (text: string): void => void progress({ kind: 'warning', text })
   if (isolation === 'chroot') return openChrootSandbox(store.root, note)

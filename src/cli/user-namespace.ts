@@ -43,12 +43,13 @@ export async function becomeRoot(command: string | undefined, argv: readonly str
   if (process.platform !== 'linux' || command === undefined || !UNPACKING.has(command)) return { uid }
   // Root of a container may make device nodes and files of every owner there, and no namespace gives that.
   if (uid === 0 && asksForChroot(argv, process.env)) return { uid }
+  const { LinuxMissingError } = await import('../linux/errors.ts')
   const { NamespaceError, needsUserNamespace } = await import('../linux/user-namespace.ts')
   if (!needsUserNamespace(uid)) return { uid }
   try {
     return await enterNamespace(uid)
   } catch (error) {
-    if (error instanceof NamespaceError)
+    if (error instanceof NamespaceError || error instanceof LinuxMissingError)
       return { uid, namespace: { kind: 'refused', problem: error.message } }
     throw error
   }

@@ -25,6 +25,17 @@ export class LinuxError extends Error {
   }
 }
 
+/** This system has no such calls: it is no Linux, its C library is another one, or the FFI library is not installed. */
+export class LinuxMissingError extends Error {
+  constructor(cause: unknown) {
+    super(
+      `Cannot call Linux: ${cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)}`,
+      { cause },
+    )
+    this.name = 'LinuxMissingError'
+  }
+}
+
 export function isLinuxError(error: unknown, ...codes: readonly string[]): error is LinuxError {
   return error instanceof LinuxError && codes.includes(error.code)
 }

@@ -6,7 +6,7 @@
  * name in it. A path below an open directory for calls without an `at` form is `fdPath(fd, name)`.
  */
 import { deviceNumber } from './device-number.ts'
-import { LinuxError } from './errors.ts'
+import { LinuxError, LinuxMissingError } from './errors.ts'
 import { type IDMaps, ownIDMaps } from './id-map.ts'
 
 export type Path = string | Uint8Array
@@ -88,10 +88,12 @@ const LOCK_NB = 4
 const F_SETFD = 2
 const XATTR_MAX = 65536
 
-/** Loads the FFI library, which costs 12 ms: only for what needs it. */
+/**
+ * Loads the FFI library, which costs 12 ms: only for what needs it.
+ * @throws LinuxMissingError
+ */
 export async function loadLinux(): Promise<Linux> {
-  const { default: koffi } = await import('koffi')
-  const libc = koffi.load('libc.so.6')
+  const { koffi, libc } = await loadLibrary()
 
   /** Binds a function that returns -1 and sets errno; errors name the argument with the index `subject`. */
   function bind(result: string, name: string, parameters: readonly string[], subject: number, label = name) {
@@ -219,6 +221,26 @@ export async function loadLinux(): Promise<Linux> {
       fcntl(fd, F_SETFD, 0)
     },
     idMaps: ownIDMaps(),
+  }
+}
+
+/** For what works without as well: undefined where there are no such calls. */
+export async function tryLoadLinux(): Promise<Linux | undefined> {
+  try {
+    return await loadLinux()
+  } catch (error) {
+    if (error instanceof LinuxMissingError) return undefined
+    throw error
+  }
+}
+
+/** Whatever keeps it from being loaded, no call can be made. */
+async function loadLibrary() {
+  try {
+    const { default: koffi } = await import('koffi')
+    return { koffi, libc: koffi.load('libc.so.6') }
+  } catch (error) {
+    throw new LinuxMissingError(error)
   }
 }
 

@@ -4,7 +4,7 @@ import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
 import { formatPlatform, type Platform } from '../../oci/platform.ts'
 import type { TarItem } from '../../oci/tar/writer.ts'
 import { BuildError } from '../errors.ts'
-import type { Result } from '../solve/vertex.ts'
+import type { OpContext, Result } from '../solve/vertex.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { withOneTime } from '../tree/one-time.ts'
@@ -27,7 +27,7 @@ export async function exportRoots(
   { images, isIndex }: { readonly images: readonly PlatformRoot[]; readonly isIndex: boolean },
   output: Extract<Output, { type: 'local' | 'tar' }>,
   deps: RootsDeps,
-  signal: AbortSignal,
+  { signal, status }: Pick<OpContext, 'signal' | 'status'>,
 ): Promise<void> {
   const isSplit = output.split ?? isIndex
   await using trees = new AsyncDisposableStack()
@@ -45,7 +45,12 @@ export async function exportRoots(
     return await exportToTar(concatenated(items), output.dest, signal)
   }
   for (const { platform, tree } of roots)
-    await exportToDirectory(tree, isSplit ? join(output.dest, platformFolder(platform)) : output.dest, signal)
+    await exportToDirectory(
+      tree,
+      isSplit ? join(output.dest, platformFolder(platform)) : output.dest,
+      signal,
+      status,
+    )
 }
 
 async function* itemsBelow(folder: string, tree: FileTree, signal: AbortSignal): AsyncGenerator<TarItem> {

@@ -4,10 +4,12 @@ import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { isOfOrdinaryUser, ownIDMaps } from '../../linux/id-map.ts'
+import type { Linux } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { type TarItem, writeTar } from '../../oci/tar/writer.ts'
 import { makeFolderPath } from '../../store/folder-path.ts'
 import { BuildError } from '../errors.ts'
+import type { ApplyOptions } from '../snapshot/apply.ts'
 import { removeTree } from '../snapshot/remove-tree.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import { exportError, temporaryName, writeFileAtomically, writeStream } from './atomic-file.ts'
@@ -29,8 +31,14 @@ export async function exportToTar(
  * Lays the files over what is in the directory, making it where it is missing. All of them are written beside it
  * first and then moved in: what fails on the way leaves the directory as it was. Owners and attributes are kept by
  * root; other users get files of their own.
+ * @param note is told of owners that cannot be kept
  */
-export async function exportToDirectory(tree: FileTree, dest: string, signal: AbortSignal): Promise<void> {
+export async function exportToDirectory(
+  tree: FileTree,
+  dest: string,
+  signal: AbortSignal,
+  note?: (text: string) => void,
+): Promise<void> {
   const target = await followed(dest)
   if ((await lstatOrUndefined(Buffer.from(target)))?.isDirectory() === false)
     throw new BuildError('export-failed', `Cannot write ${dest}: it is not a folder`)
@@ -39,8 +47,12 @@ export async function exportToDirectory(tree: FileTree, dest: string, signal: Ab
     makeFolderPath(dirname(target))
     await mkdir(temporary, { mode: 0o755 })
     const items = rootfsItems(tree, signal)
-    if (isRoot()) await unpack(items, temporary, signal)
-    else await writeUserFiles(items, temporary, signal)
+    const linux = isRoot() ? await loadedLinux() : undefined
+    if (linux !== undefined) await applyRoot(items, { linux, directory: temporary, lower: [], signal })
+    else {
+      note?.('the files belong to you: only root can give them their owners')
+      await writeUserFiles(items, temporary, signal)
+    }
     await merge(Buffer.from(temporary), Buffer.from(target))
   } catch (error) {
     throw exportError(error, dest)
@@ -56,10 +68,14 @@ function isRoot(): boolean {
   return maps === undefined || !isOfOrdinaryUser(maps)
 }
 
-async function unpack(items: AsyncIterable<TarItem>, directory: string, signal: AbortSignal): Promise<void> {
+async function loadedLinux(): Promise<Linux | undefined> {
+  const { tryLoadLinux } = await import('../../linux/linux.ts')
+  return tryLoadLinux()
+}
+
+async function applyRoot(items: AsyncIterable<TarItem>, options: ApplyOptions): Promise<void> {
   const { applyLayer } = await import('../snapshot/apply.ts')
-  const { loadLinux } = await import('../../linux/linux.ts')
-  await applyLayer(writeTar(items), { linux: await loadLinux(), directory, lower: [], signal })
+  await applyLayer(writeTar(items), options)
 }
 
 /** Moves `from` to `to`; a directory goes into a directory, anything else replaces what is there. Follows no symlink. */

@@ -56,8 +56,14 @@ async function writeItem(
         ? writeFile(path, body ?? '', { flag: 'wx', mode: 0o600 })
         : pipeline(body, createWriteStream(path, { flags: 'wx', mode: 0o600 }), { signal })
     case 'fifo': {
-      const { AT_FDCWD, loadLinux, S_IFIFO } = await import('../../linux/linux.ts')
-      return (await loadLinux()).mknodat(AT_FDCWD, path, S_IFIFO | 0o600, 0, 0)
+      const { AT_FDCWD, S_IFIFO, tryLoadLinux } = await import('../../linux/linux.ts')
+      const linux = await tryLoadLinux()
+      if (linux !== undefined) return linux.mknodat(AT_FDCWD, path, S_IFIFO | 0o600, 0, 0)
+      throw new BuildError(
+        'privilege-missing',
+        `Cannot write pipe /${displayText(entry.path)}: this system has no calls of Linux`,
+        { hint: 'use -o type=tar' },
+      )
     }
     case 'character':
     case 'block':

@@ -114,7 +114,7 @@ export async function writeOutput(
     case 'local':
     case 'tar': {
       const { exportRoots } = await import('./platform-roots.ts')
-      await exportRoots(product, output, deps, signal)
+      await exportRoots(product, output, deps, context)
       return undefined
     }
   }

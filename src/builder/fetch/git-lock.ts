@@ -14,7 +14,7 @@ const RETRY_MS = 50
  * @param directory of the repository and its lock; made when missing
  */
 export async function lockRepository(
-  linux: Linux,
+  linux: Pick<Linux, 'tryLock'>,
   directory: string,
   signal: AbortSignal,
 ): Promise<LockedRepository> {
@@ -29,7 +29,7 @@ export async function lockRepository(
 }
 
 /** An open file that holds the lock; undefined when somebody else has it, or has just removed the repository. */
-export function tryLockRepository(linux: Linux, directory: string): number | undefined {
+export function tryLockRepository(linux: Pick<Linux, 'tryLock'>, directory: string): number | undefined {
   const path = `${directory}/lock`
   const lock = openSync(path, 'a', 0o600)
   if (linux.tryLock(lock) && statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(lock).ino)

@@ -9,7 +9,7 @@
  * ```
  */
 import { mkdirSync } from 'node:fs'
-import { loadLinux } from '../../linux/linux.ts'
+import { tryLoadLinux } from '../../linux/linux.ts'
 import { digestHex, digestOf } from '../../oci/digest.ts'
 import { openLocalContext } from '../context/local-context.ts'
 import type { FileFacts, StatCache } from '../context/stat-cache.ts'
@@ -73,10 +73,12 @@ export function createGitSources(deps: GitSourcesDeps): GitSources {
   }
 
   async function get(reference: GitReference, commit: GitCommit, signal: AbortSignal): Promise<FileTree> {
-    const linux = await loadLinux()
+    const linux = await tryLoadLinux()
+    // Where no lock tells who uses a repository, each process has its own.
+    const locks = linux ?? { tryLock: () => true }
     mkdirSync(parent, { recursive: true, mode: 0o711 })
-    await removeAbandoned(linux, parent, async () => undefined)
-    const work = held.use(createOwnedDirectory(linux, parent))
+    if (linux !== undefined) await removeAbandoned(linux, parent, async () => undefined)
+    const work = held.use(createOwnedDirectory(locks, parent))
     const format: Checkout['format'] = commit.id.length === 64 ? 'sha256' : 'sha1'
     const name = digestHex(digestOf(`${format} ${displayRemote(reference.remote)}`))
     return await patiently(reference, signal, async patience => {
@@ -86,7 +88,11 @@ export function createGitSources(deps: GitSourcesDeps): GitSources {
         knownHosts: `${work.path}/known-hosts`,
         signal: patience,
       }
-      using repository = await lockRepository(linux, `${parent}/${name}`, patience)
+      using repository = await lockRepository(
+        locks,
+        `${linux === undefined ? work.path : parent}/${name}`,
+        patience,
+      )
       const places = { repository: repository.path, work: work.path }
       const checkout = { git, run, ...places, format, reference: withoutPassword(reference), commit }
       await fetchObject(checkout)

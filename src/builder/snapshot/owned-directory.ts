@@ -21,6 +21,8 @@ import type { Linux } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { removeTree } from './remove-tree.ts'
 
+type Locks = Pick<Linux, 'tryLock'>
+
 export interface OwnedDirectory extends AsyncDisposable {
   /** Absolute, without symlinks (runtimes refuse them); ends with the id. */
   readonly path: string
@@ -38,7 +40,7 @@ export interface OwnedDirectory extends AsyncDisposable {
 const LOCK = /^(tmp-[0-9a-f]{12})\.lock$/
 
 /** A new empty directory (mode 0700) in `parent`, which is made when missing. Disposing removes it with its content. */
-export function createOwnedDirectory(linux: Linux, parent: string): OwnedDirectory {
+export function createOwnedDirectory(linux: Locks, parent: string): OwnedDirectory {
   mkdirSync(parent, { recursive: true, mode: 0o711 })
   const { id, lock } = createLock(linux, parent)
   const path = `${realpathSync(parent)}/${id}`
@@ -95,7 +97,7 @@ export async function removeAbandoned(
   }
 }
 
-function createLock(linux: Linux, parent: string): { id: string; lock: number } {
+function createLock(linux: Locks, parent: string): { id: string; lock: number } {
   for (;;) {
     const id = `tmp-${randomBytes(6).toString('hex')}`
     const path = `${parent}/${id}.lock`
