@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
-import { cp, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
+import { pack } from 'tar-stream'
+import { digestOf } from '../../src/oci/digest.ts'
 import { type Distribution, startDistribution } from './support/distribution.ts'
 import { type Slipway, slipwayAt } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
@@ -112,19 +116,58 @@ RUN --mount=type=cache,target=/cache --mount=type=cache,id=other,target=/other $
     assert.deepEqual(await layers('again'), await layers('on'))
   })
 
-  it('a cache that lost them, or lies, is warned of, and the mount begins empty', async () => {
-    const copy = join(world.scratch, 'broken')
-    await cp(join(world.scratch, 'cache'), copy, { recursive: true })
-    const index = JSON.parse(await readFile(join(copy, 'index.json'), 'utf8'))
-    const blob = (digest: string) => join(copy, 'blobs', digest.replace(':', '/'))
-    const manifest = JSON.parse(await readFile(blob(index.manifests[0].digest), 'utf8'))
-    const config = JSON.parse(await readFile(blob(manifest.config.digest), 'utf8'))
-    for (const { layer } of config.mounts) await rm(blob(layer.digest))
-    const printed = await build(await machine(), 10, `--cache-from=type=local,src=${copy},cache-mounts=true`)
+  /** The same cache in a directory of its own, with other layers for its mounts. */
+  async function tampered(name: string, layerOf: (blob: (digest: string) => string) => Promise<object>) {
+    const directory = join(world.scratch, name)
+    await cp(join(world.scratch, 'cache'), directory, { recursive: true })
+    const blob = (digest: string): string => join(directory, 'blobs', digest.replace(':', '/'))
+    const put = async (value: object): Promise<{ digest: string; size: number }> => {
+      const bytes = Buffer.from(JSON.stringify(value))
+      await writeFile(blob(digestOf(bytes)), bytes)
+      return { digest: digestOf(bytes), size: bytes.length }
+    }
+    const read = async (path: string) => JSON.parse(await readFile(path, 'utf8'))
+    const index = await read(join(directory, 'index.json'))
+    const manifest = await read(blob(index.manifests[0].digest))
+    const config = await read(blob(manifest.config.digest))
+    for (const mount of config.mounts) mount.layer = await layerOf(blob)
+    const layers = config.mounts.map(({ layer }: { layer: object }) => layer)
+    Object.assign(manifest.config, await put(config))
+    manifest.layers = [
+      ...manifest.layers,
+      ...layers.map(({ diffID: _, ...layer }: { diffID: string }) => layer),
+    ]
+    Object.assign(index.manifests[0], await put(manifest))
+    await writeFile(join(directory, 'index.json'), JSON.stringify(index))
+    return `--cache-from=type=local,src=${directory},cache-mounts=true`
+  }
+  const assertBeginsEmpty = async (run: number, from: string): Promise<void> => {
+    const printed = await build(await machine(), run, from)
     assert.match(printed, / DOWNLOADED$/m)
-    assert.match(
-      printed,
-      /warning: Cannot use the cache mount \/cache of .*broken:latest, so it begins without/,
-    )
+    assert.match(printed, /warning: Cannot use the cache mount \/cache of .*:latest, so it begins without/)
+  }
+  const mediaType = 'application/vnd.oci.image.layer.v1.tar'
+
+  it('one that lost them is warned of, and the mount begins empty', async () => {
+    const digest = digestOf('lost')
+    const from = await tampered('lost', async () => ({ mediaType, digest, size: 4, diffID: digest }))
+    await assertBeginsEmpty(10, from)
+  })
+
+  it('one that leads out of the mount is refused, and nothing is outside of it', async () => {
+    const target = join(world.scratch, 'outside')
+    const from = await tampered('hostile', async blob => {
+      const archive = pack()
+      archive.entry({ name: 'out', type: 'symlink', linkname: world.scratch })
+      archive.entry({ name: 'out/outside' }, 'x')
+      archive.entry({ name: `../../../../..${target}` }, 'x')
+      archive.finalize()
+      const bytes = await buffer(archive)
+      const digest = digestOf(bytes)
+      await writeFile(blob(digest), bytes)
+      return { mediaType, digest, size: bytes.length, diffID: digest }
+    })
+    await assertBeginsEmpty(11, from)
+    assert.equal(existsSync(target), false)
   })
 })
