@@ -10,7 +10,7 @@ import { readEpoch } from './build-inputs.ts'
 import { trustOf } from './registries.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
-import { requireNamespace } from './user-namespace.ts'
+import { describeSingleID, requireNamespace } from './user-namespace.ts'
 
 /** What a build works with: our store, registries and clock, and a sandbox that is opened when a RUN needs one. */
 export function buildDeps(
@@ -69,6 +69,8 @@ async function openSandbox(
   await requireLinux()
   if (isolation === 'oci' || userID !== 0) requireNamespace(namespace, userID)
   const note = (text: string): void => void progress({ kind: 'warning', text })
+  if (namespace?.kind === 'entered' && namespace.singleIDReason !== undefined)
+    note(describeSingleID(namespace.singleIDReason))
   if (isolation === 'chroot') return openChrootSandbox(store.root, note)
   const { createRuntimeExecutor } = await import('../builder/exec/runtime-executor.ts')
   const { createCacheMounts } = await import('../builder/snapshot/cache-mounts.ts')

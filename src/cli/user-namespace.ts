@@ -73,6 +73,10 @@ export function requireNamespace(state: NamespaceState | undefined, userID: numb
   )
 }
 
+export function describeSingleID(reason: string): string {
+  return `RUN knows one user alone, as ${reason}: files of others keep their owners, but no step can become another user`
+}
+
 /** Who we were before we entered the namespace in which we are; undefined when we have entered none. */
 function enteredNamespace(): Privileges | undefined {
   const text = process.env[VARIABLE]

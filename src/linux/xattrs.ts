@@ -3,7 +3,7 @@ import type { Linux, Path } from './linux.ts'
 
 /**
  * All extended attributes of a file, sorted by name, values binary. Empty where the file system has none. An
- * attribute that goes away while it is read is left out.
+ * attribute that goes away while it is read is left out, and so are in a user namespace capabilities that are another's.
  */
 export function readXattrs(linux: Linux, path: Path): ReadonlyMap<string, Buffer> {
   const xattrs = new Map<string, Buffer>()
@@ -11,7 +11,7 @@ export function readXattrs(linux: Linux, path: Path): ReadonlyMap<string, Buffer
     try {
       xattrs.set(name, linux.lgetxattr(path, name))
     } catch (error) {
-      if (!isLinuxError(error, 'ENODATA')) throw error
+      if (!isLinuxError(error, 'ENODATA', 'EOVERFLOW')) throw error
     }
   }
   return xattrs

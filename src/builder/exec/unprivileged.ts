@@ -21,13 +21,31 @@ export function requirePossible(process: ContainerProcess, idMaps: IDMaps | unde
   }
 }
 
+/**
+ * What to do where a program could not become another user, give a file to one, or make a device, because root in a user
+ * namespace may not.
+ * @param output the last lines that it printed
+ */
+export function privilegeHint(output: readonly string[], idMaps: IDMaps | undefined): string | undefined {
+  if (idMaps === undefined) return undefined
+  const refused = output.filter(line => /invalid argument|operation not permitted/i.test(line))
+  if (refused.some(line => /mknod/i.test(line)))
+    return 'nobody makes device nodes without root: the step needs a build as root'
+  if (!refused.some(line => /chown|chgrp|owner|set(re|res|e|fs)?[ug]id|setgroups/i.test(line)))
+    return undefined
+  return `without root, this build ${knownIDs(idMaps.uids)}: ${MORE_IDS}`
+}
+
 function requireID(kind: 'user' | 'group', id: number, map: IDMaps['uids']): void {
   if (isMapped(map, id)) return
-  const has =
-    map.reduce((sum, { count }) => sum + count, 0) === 1 ? 'knows none but 0' : `knows ${formatIDs(map)}`
   throw new BuildError(
     'privilege-missing',
-    `Cannot run a step as ${kind} ${id}: without root, this build ${has}`,
+    `Cannot run a step as ${kind} ${id}: without root, this build ${knownIDs(map)}`,
     { hint: MORE_IDS },
   )
+}
+
+function knownIDs(map: IDMaps['uids']): string {
+  const count = map.reduce((sum, range) => sum + range.count, 0)
+  return count === 1 ? 'knows no id but 0' : `knows the ids ${formatIDs(map)}`
 }

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises'
 import { posix } from 'node:path'
+import { ownIDMaps } from '../../linux/id-map.ts'
 import { extendChain } from '../../oci/identity.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
@@ -12,6 +13,7 @@ import type { ContainerProcess, ExecContext, Executor, Outcome } from '../exec/e
 import { describeExit, exitHint, outOfMemoryKills } from '../exec/exit-code.ts'
 import type { ContainerLimits, StepLimits } from '../exec/limits.ts'
 import type { DnsSettings } from '../exec/resolver.ts'
+import { privilegeHint } from '../exec/unprivileged.ts'
 import type { SshAgents } from '../fetch/ssh-agents.ts'
 import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
@@ -229,7 +231,7 @@ function runFailed(definition: RunDefinition, exitCode: number, circumstances: C
   const { output, log, isOutOfMemory, exceeded, isDiskFull } = circumstances
   const hint = isDiskFull
     ? 'there is no space left on the disk of the store'
-    : exceeded === undefined && exitHint(exitCode, isOutOfMemory)
+    : exceeded === undefined && (privilegeHint(output, ownIDMaps()) ?? exitHint(exitCode, isOutOfMemory))
   const reason = exceeded === undefined ? '' : `${exceeded}: `
   const message = `Cannot run ${commandOf(definition)}: ${reason}${describeExit(exitCode)}`
   return new BuildError('run-failed', message, {
