@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { chown, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,8 +11,10 @@ export interface OrdinaryUser extends AsyncDisposable {
   readonly name: string
   /** A folder of his own, to which every path leads. */
   readonly home: string
-  /** Gives him files. */
-  own(path: string): Promise<void>
+  /** Our program, where he can reach it. */
+  readonly program: string
+  /** Copies a folder to a path below `home`; the copy is his, with all modes. */
+  copy(from: string, to: string): Promise<void>
   /** Runs our program over his own store, or another program. */
   slipway(args: readonly string[], options?: RunOptions): Promise<Outcome>
   run(command: string, args: readonly string[], options?: RunOptions): Promise<Outcome>
@@ -61,7 +64,17 @@ export async function createOrdinaryUser(
   return {
     name,
     home,
-    own: async path => void (await succeed('chown', ['-hR', `${ids.uid}:${ids.gid}`, path])),
+    program: join(program, 'bin/slipway'),
+    async copy(from, to) {
+      // A change of owner would take setuid bits away: he unpacks what he may not be able to read.
+      const archive = `${to}.tar`
+      const attributes = ['--xattrs', '--xattrs-include=user.*']
+      await succeed('tar', [...attributes, '-C', from, '-cf', archive, '.'])
+      await mkdir(to)
+      await chown(to, ids.uid, ids.gid)
+      const { code, stderr } = await runAs('tar', [...attributes, '-C', to, '-xpf', archive])
+      assert.equal(code, 0, stderr)
+    },
     slipway: (args, options) => runAs(join(program, 'bin/slipway'), args, options),
     run: runAs,
     async [Symbol.asyncDispose]() {
