@@ -139,7 +139,7 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, host }:
         ...(limits.pids !== undefined && limits.pids > 0 && { pids: { limit: limits.pids } }),
       },
       ...(!isPrivileged && {
-        maskedPaths: [...MASKED_PATHS, ...host.thermalPaths],
+        maskedPaths: [...MASKED_PATHS, ...host.thermalPaths, ...masksOfBoundSys(process, host)],
         readonlyPaths: READONLY_PATHS,
         seccomp: seccompProfile(host.machine),
       }),
@@ -147,10 +147,12 @@ export function runtimeSpec({ root, process, files, mounts, cgroupsPath, host }:
   }
 }
 
-function kernelMounts(
-  { limits: { shmSize = SHM_BYTES }, isPrivileged, network }: ContainerProcess,
-  { idMaps }: Host,
-): readonly object[] {
+function kernelMounts(process: ContainerProcess, host: Host): readonly object[] {
+  const {
+    limits: { shmSize = SHM_BYTES },
+    isPrivileged,
+  } = process
+  const { idMaps } = host
   const access = isPrivileged ? 'rw' : 'ro'
   const hasTTYGroup = idMaps === undefined || isMapped(idMaps.gids, TTY_GROUP)
   const group = hasTTYGroup ? [`gid=${TTY_GROUP}`] : []
@@ -160,8 +162,7 @@ function kernelMounts(
     mount('/dev/pts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', ...group),
     mount('/dev/shm', 'tmpfs', 'nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmSize}`),
     mount('/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
-    // Only who owns the network may mount one anew.
-    idMaps !== undefined && network !== 'none'
+    bindsSys(process, host)
       ? {
           destination: '/sys',
           type: 'bind',
@@ -170,6 +171,16 @@ function kernelMounts(
         }
       : mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', access),
   ]
+}
+
+/** Only who owns the network may mount a `/sys` anew. */
+function bindsSys({ network }: ContainerProcess, { idMaps }: Host): boolean {
+  return idMaps !== undefined && network !== 'none'
+}
+
+/** In the one of this machine, groups that the user may write are not read-only with it: its own processes are in them. */
+function masksOfBoundSys(process: ContainerProcess, host: Host): readonly string[] {
+  return bindsSys(process, host) && !host.hasUnifiedCgroups ? ['/sys/fs/cgroup'] : []
 }
 
 const TTY_GROUP = 5

@@ -105,6 +105,17 @@ test('one hierarchy of control groups is seen from its own group, and not writte
   assert.ok(mounts.find(({ destination }) => destination === '/sys/fs/cgroup')?.options.includes('ro'))
 })
 
+test('an ordinary user who shares the /sys of the machine does not share its control groups', () => {
+  const map = [{ inside: 0, outside: 1000, count: 1 }]
+  const host = { idMaps: { uids: map, gids: map } }
+  assert.ok(spec({ network: 'host' }, host).linux.maskedPaths?.includes('/sys/fs/cgroup'))
+  for (const other of [
+    spec({ network: 'none' }, host),
+    spec({ network: 'host' }, { ...host, hasUnifiedCgroups: true }),
+  ])
+    assert.ok(!other.linux.maskedPaths?.includes('/sys/fs/cgroup'))
+})
+
 test('a builder that is spared when memory runs out has steps that are not', () => {
   assert.equal(spec({}, { outOfMemoryScore: -900 }).process.oomScoreAdj, 0)
   assert.equal(spec({}, { outOfMemoryScore: 300 }).process.oomScoreAdj, 300)
