@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { eventually } from './support/containers.ts'
-import { type Outcome, run } from './support/process.ts'
+import { startEngine } from './support/engine.ts'
+import { type Outcome, run, succeed } from './support/process.ts'
 import { PROGRAM } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
 
@@ -78,7 +79,6 @@ describe('--isolation=chroot', {
       env: { ...world.slipway.env, ...EPOCH },
     })
   }
-  const digestOf = ({ stderr }: Outcome) => /^digest +(\S+)/m.exec(stderr)?.[1] ?? assert.fail(stderr)
 
   function assertNothingLeft(): void {
     assert.deepEqual(
@@ -152,6 +152,57 @@ describe('--isolation=chroot', {
       assertNothingLeft()
     })
 })
+
+describe('--isolation=chroot in a container without privileges', {
+  skip: cannotRun({ root: true, programs: ['dockerd', 'docker', 'runc', 'busybox'] }),
+}, () => {
+  it('makes the same image on the disk of the container, and without it says how', async () => {
+    await using world = await createWorld({ base: true })
+    await using engine = await startEngine()
+    // Our program runs on the machine's own files, over a root filesystem that has none: no user has a name there.
+    const root = await world.folder('root', {})
+    for (const name of ['usr', 'tmp', 'proc', 'dev', 'sys', 'root'])
+      mkdirSync(join(root, name), { recursive: true })
+    for (const name of ['bin', 'lib', 'lib64', 'sbin']) symlinkSync(`usr/${name}`, join(root, name))
+    await succeed('tar', ['-cf', join(world.scratch, 'root.tar'), '-C', root, '.'])
+    await engine.docker(['import', join(world.scratch, 'root.tar'), 'machine'])
+    const project = realpathSync(join(PROGRAM, '../..'))
+    const modules = realpathSync(join(project, 'node_modules'))
+    const volumes = ['/usr', project, modules].map(path => `--volume=${path}:${path}:ro`)
+    const inContainer = (options: string, dockerfile: string): Promise<Outcome> =>
+      engine.tryDocker(
+        [
+          ...['run', '--rm', '--interactive', '--network=host', '--env=SLIPWAY_ROOT=/root/store'],
+          ...[...volumes, `--volume=${world.slipway.root}:/store:ro`, '--env=SOURCE_DATE_EPOCH=1700000000'],
+          ...[
+            'machine',
+            '/bin/sh',
+            '-c',
+            `cp -r /store /root/store && ${PROGRAM} build --progress=plain ${options} -`,
+          ],
+        ],
+        { input: dockerfile },
+      )
+    const dockerfile = `FROM base:1
+RUN id > /who && echo lost > /dev/null && head -c 8 /dev/urandom | wc -c > /random && chown 5 /tmp && rm -r /home
+USER app
+RUN id > /tmp/me; (sleep 1000 &) ; ! chown 0 /tmp/me 2> /dev/null
+`
+    const made = await inContainer('--isolation=chroot', dockerfile)
+    const refused = await inContainer('', 'FROM base:1\nRUN true\n')
+    assert.match(refused.stderr, /Cannot run: root here may neither mount nor make a user namespace/)
+    assert.match(refused.stderr, /hint: use --isolation=chroot/)
+    const contained = await world.slipway.try(['build', '--progress=plain', '-'], {
+      input: dockerfile,
+      env: EPOCH,
+    })
+    assert.equal(digestOf(made), digestOf(contained))
+  })
+})
+
+function digestOf({ stderr }: Outcome): string {
+  return /^digest +(\S+)/m.exec(stderr)?.[1] ?? assert.fail(stderr)
+}
 
 function processesWith(argument: string): readonly string[] {
   return readdirSync('/proc').filter(id => {

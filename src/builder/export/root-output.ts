@@ -1,7 +1,7 @@
 /** The files of the root filesystem, as one tar or laid into a directory. */
 import { lstat, mkdir, readdir, realpath, rename } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
+import { getuid } from 'node:process'
 import type { Writable } from 'node:stream'
 import { isOfOrdinaryUser, ownIDMaps } from '../../linux/id-map.ts'
 import type { Linux } from '../../linux/linux.ts'
@@ -63,7 +63,7 @@ export async function exportToDirectory(
 
 /** Who has become root in a user namespace of his own wants files of his own. */
 function isRoot(): boolean {
-  if (userInfo().uid !== 0) return false
+  if (getuid?.() !== 0) return false
   const maps = ownIDMaps()
   return maps === undefined || !isOfOrdinaryUser(maps)
 }
