@@ -171,7 +171,7 @@ function environmentOf(environment: Environment, options: GitRun): Readonly<Reco
     // No sample hooks of this machine in what is kept of a repository.
     GIT_TEMPLATE_DIR: '',
     GIT_ALLOW_PROTOCOL: options.protocols ?? 'http:https:git:ssh',
-    GIT_SSH_COMMAND: sshCommand(options.knownHosts),
+    GIT_SSH_COMMAND: sshCommand(options.knownHosts, environment.HOME),
     GIT_SSH_VARIANT: 'ssh',
   }
   for (const name of PASSED_ON) {
@@ -195,14 +195,16 @@ function environmentOf(environment: Environment, options: GitRun): Readonly<Reco
  * Only keys of the agent; a host whose key is not the known one is refused, and one that nobody knows is taken as it is,
  * for this build.
  */
-function sshCommand(knownHosts: string | undefined): string {
+function sshCommand(knownHosts: string | undefined, home: string | undefined): string {
+  // ssh asks the system for the home of the user, who is root in a user namespace.
+  const own = home ? `"${home}/.ssh/known_hosts"` : '~/.ssh/known_hosts'
   const options = {
     BatchMode: 'yes',
     IdentityFile: 'none',
     ConnectTimeout: '30',
     ServerAliveInterval: '15',
     StrictHostKeyChecking: 'accept-new',
-    UserKnownHostsFile: knownHosts === undefined ? '/dev/null' : quoted(`"${knownHosts}" ~/.ssh/known_hosts`),
+    UserKnownHostsFile: knownHosts === undefined ? '/dev/null' : quoted(`"${knownHosts}" ${own}`),
   }
   return `ssh -F /dev/null ${Object.entries(options)
     .map(([name, value]) => `-o ${name}=${value}`)
