@@ -241,18 +241,19 @@ describe('the walls around a RUN', { skip: cannotRun(needs) }, () => {
       assert.deepEqual(readFileSync(path), before[index], `${path} was changed`)
   })
 
-  it('lets programs of an image that are setuid become root, as sudo must', async () => {
+  it('lets programs do what they ordinarily do, and become root by setuid, as sudo must', async () => {
     const context = await contextOf(
       [
         'FROM base:1',
         'COPY root /',
         'RUN cp /bin/perl /bin/like-sudo && chmod 4755 /bin/like-sudo',
+        'RUN perl /ordinary.pl',
         'USER app',
         `RUN like-sudo -e 'exit($> == 0 && $< == 1000 ? 0 : 1)'`,
       ].join('\n'),
     )
     await copyPerl(join(context, 'root'))
-    await build(context)
+    assert.match(await build(context), /^#\d+ [\d.]+ refused: $/m)
   })
 
   it('takes walls away only where the command line allows it, and names the flag', async () => {
@@ -289,7 +290,7 @@ function diskOf(path: string): string {
   return `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`
 }
 
-/** The Perl of this machine with the libraries that it needs, and the program that it shall run. */
+/** The Perl of this machine with the libraries that it needs, and the programs that it shall run. */
 async function copyPerl(root: string): Promise<void> {
   const perl = findProgram('perl') ?? ''
   const libraries = (await succeed('ldd', [perl])).match(/\/\S+/g) ?? []
@@ -297,7 +298,8 @@ async function copyPerl(root: string): Promise<void> {
     mkdirSync(join(root, dirname(to)), { recursive: true })
     writeFileSync(join(root, to), readFileSync(from), { mode: 0o755 })
   }
-  cpSync(join(import.meta.dirname, 'walls/escapes.pl'), join(root, 'escapes.pl'))
+  for (const program of ['escapes.pl', 'ordinary.pl'])
+    cpSync(join(import.meta.dirname, 'walls', program), join(root, program))
 }
 
 interface Listening extends AsyncDisposable {
