@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
+import { BARE_ENVIRONMENT } from '../../linux/bare-environment.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { isJsonObject, parseJson } from '../../oci/json.ts'
 import { BuildError } from '../errors.ts'
@@ -40,9 +41,9 @@ export async function runContainer(container: Container, context: ExecContext): 
     ['--root', `${bundle}/state`, '--log', log, '--log-format', 'json', 'run', '--bundle', bundle, id],
     isInteractive
       ? // What the runtime has to say is in its log.
-        { stdio: ['inherit', 'inherit', 'ignore'] }
+        { env: BARE_ENVIRONMENT, stdio: ['inherit', 'inherit', 'ignore'] }
       : // In a session of its own, so that a terminal's Ctrl-C reaches us alone.
-        { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+        { env: BARE_ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )
   using _guard =
     endsWithUs && child.pid !== undefined

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { BARE_ENVIRONMENT } from '../../linux/bare-environment.ts'
 
 /**
  * Ends a container when we are killed, until it is disposed. In a user namespace nobody who comes after us could: what
@@ -10,6 +11,7 @@ import { spawn } from 'node:child_process'
 export function guardContainer(pid: number, remove: readonly string[]): Disposable {
   const script = 'read -r pid; read -r _ && exit 0; kill -9 "$pid"; exec "$@"'
   const shell = spawn('/bin/sh', ['-c', script, 'sh', ...remove], {
+    env: BARE_ENVIRONMENT,
     stdio: ['pipe', 'ignore', 'ignore'],
     // A signal for all that runs in our terminal is not for it.
     detached: true,

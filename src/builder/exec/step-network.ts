@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { BARE_ENVIRONMENT } from '../../linux/bare-environment.ts'
 import { findProgram } from '../../linux/find-program.ts'
 import { type Linux, MS_BIND } from '../../linux/linux.ts'
 import { BuildError } from '../errors.ts'
@@ -175,7 +176,7 @@ async function startHelper(
   })
   const child = spawn('/bin/sh', ['-c', WATCH, 'network-helper', helper.program, ...args], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe', readyPipe],
-    env: {},
+    env: BARE_ENVIRONMENT,
     // In a session of its own, so that a terminal's Ctrl-C reaches us alone.
     detached: true,
   })

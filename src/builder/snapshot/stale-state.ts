@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { BARE_ENVIRONMENT } from '../../linux/bare-environment.ts'
 import { ownIDMaps } from '../../linux/id-map.ts'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
@@ -83,6 +84,7 @@ export async function deleteContainer(directory: string): Promise<void> {
   if (runtime === undefined || runtime === '') return
   const id = directory.slice(directory.lastIndexOf('/') + 1)
   const child = spawn(runtime, ['--root', `${directory}/private/state`, 'delete', '--force', id], {
+    env: BARE_ENVIRONMENT,
     stdio: 'ignore',
   })
   await new Promise<void>((resolve, reject) => {
