@@ -19,7 +19,7 @@ FROM ${BASE}
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update && apt-get install -y --no-install-recommends \
-      bzip2 ca-certificates git openssh-client passt runc uidmap xz-utils \
+      bzip2 ca-certificates git openssh-client passt runc slirp4netns uidmap xz-utils \
  && groupadd --gid 1000 slipway \
  && useradd --uid 1000 --gid slipway --create-home slipway \
  && install -d -o slipway -g slipway /var/lib/slipway

@@ -22,6 +22,7 @@ export const COMMANDS = {
   gc: 'Delete content that nothing refers to',
   backup: 'Copy the store while it is in use',
   verify: 'Check that all content is what it was',
+  doctor: 'Show what builds can do on this machine',
   version: 'Show the version',
 } as const
 

@@ -14,6 +14,8 @@ export type CliErrorCode =
   | 'user-missing'
   | 'token-exists'
   | 'token-missing'
+  /** No step of any build can run on this machine. */
+  | 'run-impossible'
   | 'interrupted'
   | 'terminated'
   /** The terminal was closed. */

@@ -46,6 +46,7 @@ const EXIT_CODES: Readonly<Record<Code, number>> = {
   'user-missing': FAILED,
   'token-exists': FAILED,
   'token-missing': FAILED,
+  'run-impossible': FAILED,
   'digest-invalid': FAILED,
   'digest-mismatch': FAILED,
   'size-mismatch': FAILED,

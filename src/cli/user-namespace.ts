@@ -13,8 +13,8 @@ import type { NamespaceState } from './terminal.ts'
 /** Tells the program that it is inside, and who it was before. */
 const VARIABLE = 'SLIPWAY_USER_NAMESPACE'
 
-/** Commands that unpack layers, or remove what was unpacked. */
-const UNPACKING: ReadonlySet<string> = new Set(['build', 'prune'])
+/** Commands that unpack layers, remove what was unpacked, or tell whether that can be. */
+const UNPACKING: ReadonlySet<string> = new Set(['build', 'prune', 'doctor'])
 
 interface Inside {
   /** The namespace that is meant: the variable may have come elsewhere. */

@@ -38,6 +38,18 @@ export function createPlatformCheck({
   }
 }
 
+/** Architectures of images whose steps this machine can run: its own, and those that it has an emulator for. */
+export async function runnableArchitectures({
+  hostPlatform: host,
+  directory,
+}: EmulationOptions): Promise<readonly string[]> {
+  const names = Object.keys(MACHINES)
+  const runnable = await Promise.all(
+    names.map(architecture => canRun({ os: host.os, architecture }, host, directory)),
+  )
+  return names.filter((_, index) => runnable[index])
+}
+
 /** Architectures whose programs a processor of another runs by itself. */
 const COMPATIBLE: Readonly<Record<string, readonly string[]>> = { amd64: ['386'], arm64: ['arm'] }
 

@@ -109,6 +109,11 @@ interface Surroundings {
   readonly work: OwnedDirectory
 }
 
+/** Why a runtime does not work on this machine; undefined when it does. */
+export async function tryRuntime(stateRoot: string, runtime: string): Promise<string | undefined> {
+  return probe(await loadLinux(), runDirectory(stateRoot), runtime)
+}
+
 /** Prepares the mounted root filesystem, runs the process, and takes back what was prepared. */
 async function runInRoot(
   { linux, runtime, network, work }: Surroundings,

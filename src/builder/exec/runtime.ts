@@ -35,7 +35,7 @@ export async function findRuntime(finder: RuntimeFinder): Promise<string> {
     if (found !== undefined) return found
     throw missing(`Cannot run containers: the runtime "${runtime}" is not there, or not executable`)
   }
-  const candidates = KNOWN.flatMap(name => search(name, path) ?? [])
+  const candidates = installedRuntimes(path)
   if (candidates.length === 0)
     throw missing(`Cannot run containers: found no OCI runtime (${KNOWN.join(', ')})`)
   const fingerprint = candidates.map(fingerprintOf).join('\n')
@@ -53,6 +53,11 @@ export async function findRuntime(finder: RuntimeFinder): Promise<string> {
     return candidate
   }
   throw missing(`Cannot run containers: no runtime works on this machine (${problems.join('; ')})`)
+}
+
+/** Absolute paths of the runtimes that are installed, in the order in which they are tried. */
+export function installedRuntimes(path: string): readonly string[] {
+  return KNOWN.flatMap(name => search(name, path) ?? [])
 }
 
 interface Choice {

@@ -1,0 +1,73 @@
+import type { SubordinateIDs } from '../../linux/subordinate-ids.ts'
+import type { Finding } from './finding.ts'
+
+/** Who builds here. */
+export interface Privileges {
+  /** Of the user who has started us. */
+  readonly uid: number
+  readonly userName: string
+  /** `none`: there is no need for one. */
+  readonly namespace: 'none' | 'entered' | 'refused'
+  /** Why it is refused, or holds a single user. */
+  readonly problem?: string
+  readonly subordinate: SubordinateIDs
+}
+
+export function checkPrivileges(privileges: Privileges): readonly Finding[] {
+  const { namespace } = privileges
+  if (namespace === 'none')
+    return [{ subject: 'user', state: 'good', found: 'root, who needs no user namespace' }]
+  return [checkNamespace(privileges), ...(namespace === 'entered' ? [checkSubordinateIDs(privileges)] : [])]
+}
+
+function checkNamespace({ uid, namespace, problem = '' }: Privileges): Finding {
+  const subject = 'user namespace'
+  const who = uid === 0 ? 'root without CAP_SYS_ADMIN' : `user ${uid}`
+  if (namespace === 'entered') return { subject, state: 'good', found: `${who} may have one` }
+  return {
+    subject,
+    state: 'missing',
+    found: `${who} may have none: ${problem}`,
+    meaning: 'no RUN, or with --isolation=chroot where root has CAP_SYS_CHROOT; all other instructions work',
+    remedy: namespaceRemedy(problem),
+  }
+}
+
+/** By the switch of the kernel that the problem names. */
+function namespaceRemedy(problem: string): string {
+  if (problem.includes('unprivileged_userns_clone')) return 'sysctl -w kernel.unprivileged_userns_clone=1'
+  if (problem.includes('max_user_namespaces')) return 'sysctl -w user.max_user_namespaces=15000'
+  if (problem.includes('apparmor')) return 'sysctl -w kernel.apparmor_restrict_unprivileged_userns=0'
+  if (problem.includes('not installed') || problem.includes('not found')) return 'apt-get install util-linux'
+  return 'in a container, allow it: --security-opt seccomp=unconfined (Kubernetes: hostUsers: false)'
+}
+
+/** Debian's own image gives 65,536 ids to each user; what packages make stays below. */
+const WANTED_IDS = 65_535
+
+function checkSubordinateIDs({ uid, userName, problem, subordinate }: Privileges): Finding {
+  const subject = 'subordinate ids'
+  const counts = [subordinate.uids, subordinate.gids].map(ranges =>
+    ranges.reduce((sum, { count }) => sum + count, 0),
+  )
+  const [uids = 0, gids = 0] = counts
+  const line = `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName}`
+  if (problem !== undefined)
+    return {
+      subject,
+      state: 'limited',
+      found: `none: ${problem}`,
+      meaning: 'files of a step belong to one user: chown to another, and so much of apt-get, fails in a RUN',
+      remedy: problem.includes('uidmap') ? 'apt-get install uidmap' : line,
+    }
+  if (uid === 0) return { subject, state: 'good', found: 'those of this container' }
+  const found = `${uids} users and ${gids} groups`
+  if (Math.min(uids, gids) >= WANTED_IDS) return { subject, state: 'good', found }
+  return {
+    subject,
+    state: 'limited',
+    found,
+    meaning: 'images with users of higher numbers cannot be unpacked for a RUN',
+    remedy: line,
+  }
+}
