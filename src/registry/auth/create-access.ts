@@ -74,7 +74,12 @@ export function createAccess(deps: AccessDeps): Access {
       } else {
         const action = actionOf(method, target)
         if (missing !== undefined) requireForeign(authentication, action, target.name, missing)
-        requireAction(authentication, client, action, target.name, mountSource(target, query))
+        const asked = missing ?? target.name
+        requireAction(authentication, client, action, {
+          name: target.name,
+          asked,
+          source: mountSource(target, query),
+        })
       }
       return grantOf(authentication)
     },
@@ -99,21 +104,28 @@ function actionOf(method: string, { kind }: RepositoryTarget): RepositoryAction 
   return method === 'GET' || method === 'HEAD' ? 'pull' : 'push'
 }
 
+interface Names {
+  readonly name: RepositoryName
+  /** What a refusal speaks of: the name that is meant would tell that there is no repository of ours of this one. */
+  readonly asked: RepositoryName
+  /** Of a mount. */
+  readonly source: RepositoryName | undefined
+}
+
 function requireAction(
   authentication: Authentication,
   client: ClientInfo,
   action: RepositoryAction,
-  name: RepositoryName,
-  source: RepositoryName | undefined,
+  { name, asked, source }: Names,
 ): void {
   const { identity, claims, isBare } = authentication
   const isAllowed = identity.may(action, name)
   if (isAllowed && (claims === undefined || isGranted(claims.access, action, name))) return
-  const what = `${WORDS[action]} ${name}`
+  const what = `${WORDS[action]} ${asked}`
   // Who asks bare does what the answer says. Clients that have a token name the source themselves, and some of them
   // understand only one scope in the answer to it.
   const also = isBare && source !== undefined ? ` ${scopeFor('pull', source)}` : ''
-  refuse(authentication, client, isAllowed, what, scopeFor(action, name) + also)
+  refuse(authentication, client, isAllowed, what, scopeFor(action, asked) + also)
 }
 
 /** From where a blob shall be mounted, which wants a right of its own. */

@@ -50,10 +50,12 @@ export function createNameResolver({ repositories, defaultHost, isProxy }: NameR
       const namespace = readNamespace(query)
       if (namespace !== undefined) {
         // Whether a client of the default's mirror names it or not, ours come first.
-        const isOurs = namespace === defaultHost && isMirrored(target, method) && (await isOwn(target.name))
-        if (isOurs) return { target, namespace }
+        const mayBeOurs = namespace === defaultHost && isMirrored(target, method)
+        if (mayBeOurs && (await isOwn(target.name))) return { target, namespace }
         const name = nameAt(namespace, target.name)
-        return isProxy || (await isOwn(name)) ? { target: { ...target, name }, namespace } : { target }
+        if (!isProxy && !(await isOwn(name))) return { target }
+        const isMissing = mayBeOurs && nameElsewhere(target.name, defaultHost) === name
+        return { target: { ...target, name }, namespace, ...(isMissing && { missing: target.name }) }
       }
       const meant = nameElsewhere(target.name, defaultHost)
       if (meant === undefined) return { target }

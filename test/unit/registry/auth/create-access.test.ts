@@ -427,6 +427,23 @@ describe("createAccess(), where names that are not ours are another registry's",
     await http.get('/v2/team/new/manifests/1').expect(401)
   })
 
+  it('refuses in the same words whether there is such a repository of ours or not', async () => {
+    await push(registry, 'anna', 'team/here', 'x')
+    await registry.http
+      .put('/v2/team/here/manifests/1')
+      .auth('anna', passwordOf('anna'))
+      .type('application/vnd.oci.image.index.v1+json')
+      .send('{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}')
+      .expect(201)
+    const refusal = async (name: string, ns: string) => {
+      const response = await http.get(`/v2/team/${name}/manifests/1${ns}`).expect(401)
+      const { message } = response.body.errors[0]
+      return [message, response.headers['www-authenticate']].map(text => text.replaceAll(name, 'NAME'))
+    }
+    for (const ns of ['', '?ns=docker.io'])
+      assert.deepEqual(await refusal('gone', ns), await refusal('here', ns))
+  })
+
   it('lets whoever may ask the other registry ask it', async () => {
     const asked = http.get('/v2/team/new/manifests/1').auth('ben', passwordOf('ben'))
     await asked.expect(404).expect(isError('MANIFEST_UNKNOWN'))
