@@ -197,6 +197,9 @@ RUN rm /etc/passwd && ln /tmp/mine /tmp/other && chown -h 65534:65534 /bin/sh
       const { ofUser } = await buildBoth('as-app', single, write(asApp))
       assert.equal(ofUser.code, 1)
       assert.match(ofUser.stderr, /user 1000: .* no id but 0\nhint: .*uidmap/)
+      const cache = 'FROM base:1\nRUN --mount=type=cache,target=/c,uid=7 true\n'
+      const { ofUser: cached } = await buildBoth('cached', single, write({ Dockerfile: cache }))
+      assert.match(cached.stderr, /user 7: .* no id but 0\nhint: .*uidmap/)
       const chown = { Dockerfile: 'FROM base:1\nRUN chown 5:6 /etc/group\n' }
       const { ofUser: given } = await buildBoth('chown', single, write(chown))
       assert.equal(given.code, 1)

@@ -12,13 +12,21 @@ const MORE_IDS =
 export function requirePossible(process: ContainerProcess, idMaps: IDMaps | undefined): void {
   if (idMaps === undefined) return
   const { user, mounts } = process
-  requireID('user', user.uid, idMaps.uids)
-  for (const gid of [user.gid, ...user.additionalGids]) requireID('group', gid, idMaps.gids)
+  requireOwner(user, idMaps)
+  for (const gid of user.additionalGids) requireID('group', gid, idMaps.gids)
   for (const mount of mounts) {
-    if (mount.kind !== 'file') continue
-    requireID('user', mount.uid, idMaps.uids)
-    requireID('group', mount.gid, idMaps.gids)
+    if (mount.kind === 'file') requireOwner(mount, idMaps)
   }
+}
+
+/** @throws BuildError `privilege-missing` for a user or group that is not in the namespace */
+export function requireOwner(
+  { uid, gid }: { readonly uid: number; readonly gid: number },
+  idMaps: IDMaps | undefined,
+): void {
+  if (idMaps === undefined) return
+  requireID('user', uid, idMaps.uids)
+  requireID('group', gid, idMaps.gids)
 }
 
 /**
@@ -40,7 +48,7 @@ function requireID(kind: 'user' | 'group', id: number, map: IDMaps['uids']): voi
   if (isMapped(map, id)) return
   throw new BuildError(
     'privilege-missing',
-    `Cannot run a step as ${kind} ${id}: without root, this build ${knownIDs(map)}`,
+    `Cannot run a step with ${kind} ${id}: without root, this build ${knownIDs(map)}`,
     { hint: MORE_IDS },
   )
 }

@@ -23,6 +23,7 @@ import { setTimeout } from 'node:timers/promises'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { type Digest, digestHex } from '../../oci/digest.ts'
 import { CodedError } from '../../oci/errors.ts'
+import { requireOwner } from '../exec/unprivileged.ts'
 import { applyLayer } from './apply.ts'
 import { createOwnedDirectory } from './owned-directory.ts'
 import { cacheMountDirectory } from './stale-state.ts'
@@ -172,6 +173,7 @@ async function make(
   { mode, uid, gid, seed }: Pick<CacheMountRequest, 'mode' | 'uid' | 'gid' | 'seed'>,
   signal: AbortSignal,
 ): Promise<void> {
+  requireOwner({ uid, gid }, linux.idMaps)
   await using work = createOwnedDirectory(linux, parent)
   if (seed !== undefined) await applyLayer(seed(), { linux, directory: work.path, lower: [], signal })
   chownSync(work.path, uid, gid)

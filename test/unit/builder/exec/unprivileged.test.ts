@@ -36,7 +36,7 @@ test('requirePossible() lets a step be whoever is in the namespace, and for root
 test('requirePossible() refuses users and groups that are not, and says which there are', () => {
   assert.throws(() => requirePossible(processOf(1000), ONE), {
     code: 'privilege-missing',
-    message: 'Cannot run a step as user 1000: without root, this build knows no id but 0',
+    message: 'Cannot run a step with user 1000: without root, this build knows no id but 0',
     hint: /uidmap.*subuid/,
   })
   assert.throws(() => requirePossible(processOf(65_537), MANY), /user 65537: .* the ids 0-65536/)
