@@ -38,7 +38,7 @@ const MIB = KIB ** 2
 
 export const DEFAULT_LIMITS: Limits = {
   archiveEntries: 2_000_000,
-  archiveBytes: MIB ** 2,
+  archiveBytes: 256 * KIB ** 3,
   archiveRatio: 1000,
   pathBytes: 32 * KIB,
   // As many as fit into the longest path that Linux opens.
@@ -48,7 +48,7 @@ export const DEFAULT_LIMITS: Limits = {
   xattrBytes: 256 * KIB,
   imageLayers: 1000,
   configBytes: 8 * MIB,
-  contextEntries: 2_000_000,
+  contextEntries: 1_000_000,
   dockerfileBytes: 16 * MIB,
 }
 

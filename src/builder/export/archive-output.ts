@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable, type Writable } from 'node:stream'
 import type { GraphSource } from '../../oci/graph.ts'
@@ -9,7 +9,7 @@ import { DOCKER_MANIFEST_FILE, writeDockerArchive } from '../../store/archive/do
 import { writeOciArchive } from '../../store/archive/oci-archive.ts'
 import { writeOciLayout } from '../../store/archive/oci-layout.ts'
 import type { Store } from '../../store/store.ts'
-import { exportError, writeFileAtomically } from './atomic-file.ts'
+import { exportError, temporaryName, writeFileAtomically } from './atomic-file.ts'
 import type { ImageGraph } from './image-graph.ts'
 import type { ImageOutput } from './output.ts'
 
@@ -56,7 +56,10 @@ async function writeDockerManifest(directory: string, graph: ImageGraph, named: 
   }))
   const path = join(directory, DOCKER_MANIFEST_FILE)
   try {
-    await writeFile(path, jsonBytes(entries))
+    // Renamed into place: where a stranger's folder has a symlink of that name, it is the symlink that goes.
+    const temporary = temporaryName(path)
+    await writeFile(temporary, jsonBytes(entries), { flag: 'wx' })
+    await rename(temporary, path)
   } catch (error) {
     throw exportError(error, path)
   }

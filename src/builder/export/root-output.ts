@@ -1,5 +1,6 @@
 /** The files of the root filesystem, as one tar or laid into a directory. */
-import { lstat, mkdir, readdir, realpath, rename } from 'node:fs/promises'
+import { lstatSync } from 'node:fs'
+import { mkdir, realpath, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { getuid } from 'node:process'
 import type { Writable } from 'node:stream'
@@ -13,6 +14,7 @@ import type { ApplyOptions } from '../snapshot/apply.ts'
 import { removeTree } from '../snapshot/remove-tree.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import { exportError, temporaryName, writeFileAtomically, writeStream } from './atomic-file.ts'
+import { mergeDirectories } from './merge-directories.ts'
 import { rootfsItems } from './rootfs.ts'
 import { writeUserFiles } from './user-files.ts'
 
@@ -40,7 +42,8 @@ export async function exportToDirectory(
   note?: (text: string) => void,
 ): Promise<void> {
   const target = await followed(dest)
-  if ((await lstatOrUndefined(Buffer.from(target)))?.isDirectory() === false)
+  const there = lstatSync(target, { throwIfNoEntry: false })
+  if (there?.isDirectory() === false)
     throw new BuildError('export-failed', `Cannot write ${dest}: it is not a folder`)
   const temporary = temporaryName(target)
   try {
@@ -53,7 +56,8 @@ export async function exportToDirectory(
       note?.('the files belong to you: only root can give them their owners')
       await writeUserFiles(items, temporary, signal)
     }
-    await merge(Buffer.from(temporary), Buffer.from(target))
+    if (there === undefined) await rename(temporary, target)
+    else await mergeDirectories(Buffer.from(temporary), Buffer.from(target))
   } catch (error) {
     throw exportError(error, dest)
   } finally {
@@ -78,18 +82,6 @@ async function applyRoot(items: AsyncIterable<TarItem>, options: ApplyOptions): 
   await applyLayer(writeTar(items), options)
 }
 
-/** Moves `from` to `to`; a directory goes into a directory, anything else replaces what is there. Follows no symlink. */
-async function merge(from: Buffer, to: Buffer): Promise<void> {
-  const [moved, there] = [await lstat(from), await lstatOrUndefined(to)]
-  if (moved.isDirectory() && there?.isDirectory()) {
-    for (const name of await readdir(from, { encoding: 'buffer' }))
-      await merge(child(from, name), child(to, name))
-    return
-  }
-  if (there !== undefined && (moved.isDirectory() || there.isDirectory())) await removeTree(to)
-  await rename(from, to)
-}
-
 /** The directory that the user's own symlink names; what is inside is never followed. */
 async function followed(dest: string): Promise<string> {
   try {
@@ -98,17 +90,4 @@ async function followed(dest: string): Promise<string> {
     if (isErrno(error, 'ENOENT')) return dest
     throw exportError(error, dest)
   }
-}
-
-async function lstatOrUndefined(path: Buffer) {
-  try {
-    return await lstat(path)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-function child(directory: Buffer, name: Buffer): Buffer {
-  return Buffer.concat([directory, Buffer.from('/'), name])
 }

@@ -12,7 +12,6 @@
  * it: a chain of steps copies once. Who needs it later gets it from the layers, which are kept.
  */
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import type { ByteString } from '../../oci/byte-string.ts'
 import { bytesOf, displayText } from '../../oci/byte-string.ts'
@@ -139,7 +138,7 @@ export function createCopyingSnapshotter({ root }: { readonly root: string }): S
         Buffer.from(`${work.path}/fs/`),
         bytesOf(pathBelowRoot(path) as ByteString),
       ])
-      mkdirSync(dirname(target.toString('latin1')), { recursive: true })
+      mkdirSync(target.subarray(0, target.lastIndexOf('/')), { recursive: true })
       await copyTree(linux, layers, source, target, signal)
       undo.move()
       return openActive({ linux, work, stamps: new Map() }, name => snapshotPath(directory, name))

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
@@ -48,6 +48,21 @@ describe('build() with image archives as outputs', () => {
     assert.deepEqual(entry.RepoTags, ['app:1'])
     for (const file of [entry.Config, ...entry.Layers]) readFileSync(join(at('docker'), file))
     assert.equal(await workshop.store.content.stat(result.digest), undefined)
+  })
+
+  it('replaces a symlink in a layout of somebody else, and not what it points at', async () => {
+    using workshop = await openWorkshop()
+    const dest = join(workshop.folder, 'docker')
+    const victim = join(workshop.folder, 'victim')
+    const build = () =>
+      workshop.build('FROM scratch\nLABEL a=b', { outputs: [{ type: 'docker', tar: false, dest }] })
+    await build()
+    writeFileSync(victim, 'untouched')
+    rmSync(join(dest, 'manifest.json'))
+    symlinkSync(victim, join(dest, 'manifest.json'))
+    await build()
+    assert.equal(readFileSync(victim, 'utf8'), 'untouched')
+    assert.equal(JSON.parse(readFileSync(join(dest, 'manifest.json'), 'utf8')).length, 1)
   })
 
   it('streams to a stream that stays open', async () => {
