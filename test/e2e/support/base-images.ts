@@ -63,11 +63,17 @@ export function sidEngineRootfs(): Promise<string> {
   )
 }
 
+/** Whether one of the above was made before, so that asking for it takes no time and no network. */
+export function isMade(name: 'bookworm-minbase.tar' | 'sid-engine'): Promise<boolean> {
+  return exists(join(CACHE, name))
+}
+
+const CACHE = join(import.meta.dirname, '../../../node_modules/.cache/slipway')
+
 /** What was made before, or is made now and appears when it is whole, also beside other test processes. */
 async function cached(name: string, make: (partial: string) => Promise<unknown>): Promise<string> {
-  const folder = join(import.meta.dirname, '../../../node_modules/.cache/slipway')
-  await mkdir(folder, { recursive: true })
-  const kept = join(await realpath(folder), name)
+  await mkdir(CACHE, { recursive: true })
+  const kept = join(await realpath(CACHE), name)
   if (await exists(kept)) return kept
   const partial = `${kept}.${process.pid}`
   try {

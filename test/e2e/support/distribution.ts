@@ -9,6 +9,7 @@ import { findProgram } from './process.ts'
 export interface Distribution extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
   readonly host: string
+  readonly pid: number
 }
 
 /** Debian's `docker-registry`, which is distribution 2.8, on a free port, with deletion on. */
@@ -37,6 +38,7 @@ http: { addr: "127.0.0.1:${port}" }
   }
   return {
     host,
+    pid: child.pid ?? 0,
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM')
       await ended

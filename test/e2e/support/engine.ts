@@ -12,6 +12,8 @@ import { findProgram, type Outcome, type RunOptions, run, succeed } from './proc
 export interface Engine extends AsyncDisposable {
   /** Such as `28.5.2`. */
   readonly version: string
+  /** The daemon, above all processes of the engine. */
+  readonly pid: number
   docker(args: readonly string[], options?: RunOptions): Promise<string>
   tryDocker(args: readonly string[], options?: RunOptions): Promise<Outcome>
   /** The socket of its containerd. */
@@ -121,6 +123,7 @@ async function start(installation: Installation, options: readonly string[]): Pr
   const tryBuild = (args: readonly string[], options?: RunOptions) =>
     tryDocker(['build', '--network=host', '--progress=plain', ...args], options)
   const engine: Omit<Engine, 'version'> = {
+    pid: daemon.pid ?? 0,
     containerd: `${folder}/exec/containerd/containerd.sock`,
     skopeoArguments: ['--src-daemon-host', socket],
     docker,

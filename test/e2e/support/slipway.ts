@@ -25,8 +25,16 @@ export interface Served extends AsyncDisposable {
   readonly process: ChildProcess
 }
 
-/** Our program over a store of the test's own, with no configuration but the test's. */
-export function slipwayAt(root: string, env: Readonly<Record<string, string>> = {}): Slipway {
+/**
+ * Our program over a store of the test's own, with no configuration but the test's.
+ * @param command how it is called: another program with its arguments may stand before it
+ */
+export function slipwayAt(
+  root: string,
+  env: Readonly<Record<string, string>> = {},
+  command: readonly [string, ...string[]] = [PROGRAM],
+): Slipway {
+  const [program, ...before] = command
   const own = {
     SLIPWAY_ROOT: root,
     XDG_CONFIG_HOME: join(root, '..', 'no-config'),
@@ -36,16 +44,24 @@ export function slipwayAt(root: string, env: Readonly<Record<string, string>> = 
   return {
     root,
     env: own,
-    try: (args, options = {}) => run(PROGRAM, args, { ...options, env: { ...own, ...options.env } }),
-    run: (args, options = {}) => succeed(PROGRAM, args, { ...options, env: { ...own, ...options.env } }),
+    try: (args, options = {}) =>
+      run(program, [...before, ...args], { ...options, env: { ...own, ...options.env } }),
+    run: (args, options = {}) =>
+      succeed(program, [...before, ...args], { ...options, env: { ...own, ...options.env } }),
     start: args =>
-      spawn(PROGRAM, args, { env: { ...process.env, ...own }, stdio: ['ignore', 'pipe', 'pipe'] }),
-    serve: () => serve(own),
+      spawn(program, [...before, ...args], {
+        env: { ...process.env, ...own },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    serve: () => serve([...command, 'serve', '--listen', '127.0.0.1:0'], own),
   }
 }
 
-async function serve(env: Readonly<Record<string, string>>): Promise<Served> {
-  const child = spawn(PROGRAM, ['serve', '--listen', '127.0.0.1:0'], {
+async function serve(
+  [program, ...args]: readonly [string, ...string[]],
+  env: Readonly<Record<string, string>>,
+): Promise<Served> {
+  const child = spawn(program, args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
