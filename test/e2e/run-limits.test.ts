@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { mountPointsOf } from '../../src/builder/exec/control-group.ts'
 import { isErrno } from '../../src/oci/errors.ts'
 import type { Outcome } from './support/process.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
@@ -75,6 +77,19 @@ describe('limits of RUN', { skip: cannotRun({ root: true, programs: ['runc'] }) 
       '--timeout=1.5s',
     )
     assert.deepEqual(processesWith(mark), [])
+  })
+
+  it('leaves no control group behind, in any hierarchy', async () => {
+    const parent = `slipway-test-${randomUUID()}`
+    const { code, stderr } = await tryBuild('RUN true', `--cgroup-parent=${parent}`)
+    assert.equal(code, 0, stderr)
+    const groups = mountPointsOf(readFileSync('/proc/self/mounts', 'latin1'))
+      .map(mountPoint => join(mountPoint, parent))
+      .filter(group => existsSync(group))
+    assert.notEqual(groups.length, 0)
+    const left = groups.flatMap(group => readdirSync(group).filter(name => name.startsWith('tmp-')))
+    assert.deepEqual(left, [])
+    for (const group of groups) rmdirSync(group)
   })
 
   it('ends with the step what runs on in its background', async () => {

@@ -50,10 +50,12 @@ const CONTROLLERS = ['memory', 'pids', 'cpuacct'] as const
  * @param note path of a file for `removeControlGroup`, written before anything is made
  */
 export function openControlGroup(parent: string, id: string, note: string): ControlGroup | undefined {
-  const hierarchies = findHierarchies(readFileSync('/proc/self/mounts', 'latin1'))
+  const mounts = readFileSync('/proc/self/mounts', 'latin1')
+  const hierarchies = findHierarchies(mounts)
   const path = `${parent}/${id}`
   const directories = [...new Set([...hierarchies.values()].map(({ mountPoint }) => `${mountPoint}${path}`))]
-  writeFileSync(note, JSON.stringify(directories))
+  // The runtime makes its own in every hierarchy, and ours above it.
+  writeFileSync(note, JSON.stringify(mountPointsOf(mounts).map(mountPoint => `${mountPoint}${path}`)))
   try {
     for (const directory of directories) mkdirSync(directory, { recursive: true })
   } catch (error) {
@@ -109,6 +111,15 @@ function removeIfThere(directory: string): void {
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error
   }
+}
+
+/** Of every hierarchy. @param mounts as `/proc/mounts` has them */
+export function mountPointsOf(mounts: string): readonly string[] {
+  return mounts
+    .split('\n')
+    .map(line => line.split(' '))
+    .filter(([, , type]) => type === 'cgroup' || type === 'cgroup2')
+    .map(([, mountPoint = '']) => mountPoint)
 }
 
 /** By controller. @param mounts as `/proc/mounts` has them */

@@ -10,6 +10,9 @@ const NO_CPU_TIME = SIGNAL_BASE + constants.signals.SIGXCPU
 /** What a control group counts late, per processor. */
 const MEMORY_SLACK = 4 * 1024 * 1024
 
+/** The limit counts the time of a process by ticks, the group by what it was. */
+const CPU_SLACK = 0.8
+
 /**
  * The limit that a step ran into, as one says why it failed: `it needs more memory than --memory 64m`. Undefined where
  * none explains it. A shell that goes on after one of its children was ended has an exit code of its own.
@@ -37,7 +40,7 @@ export function exceededLimit(
   if (fileSize !== undefined && isTooLarge)
     return `a file became larger than the ${formatSize(fileSize)} that --ulimit fsize allows`
   const cpuTime = limit('cpu')
-  const tookAll = exitCode === KILLED && (usage?.cpuSeconds ?? 0) >= (cpuTime ?? Infinity)
+  const tookAll = exitCode === KILLED && (usage?.cpuSeconds ?? 0) >= (cpuTime ?? Infinity) * CPU_SLACK
   if (cpuTime !== undefined && (exitCode === NO_CPU_TIME || tookAll))
     return `a process took more time of the processor than the ${cpuTime} s that --ulimit cpu allows`
   return undefined

@@ -3,7 +3,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { findHierarchies, readUsage, removeControlGroup } from '../../../../src/builder/exec/control-group.ts'
+import {
+  findHierarchies,
+  mountPointsOf,
+  readUsage,
+  removeControlGroup,
+} from '../../../../src/builder/exec/control-group.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'slipway-groups-'))
 after(() => rmSync(scratch, { recursive: true }))
@@ -32,6 +37,13 @@ describe('findHierarchies()', () => {
     assert.deepEqual([...found.keys()], ['memory', 'pids', 'cpuacct'])
     assert.equal(findHierarchies('proc /proc proc rw 0 0\n').size, 0)
   })
+})
+
+it('mountPointsOf() names every hierarchy, of any controller and of none', () => {
+  const mounts =
+    'cgroup /c/memory cgroup rw,memory 0 0\ncgroup /c/systemd cgroup rw,name=systemd 0 0\n' +
+    'proc /proc proc rw 0 0\ncgroup2 /c/unified cgroup2 rw 0 0\n'
+  assert.deepEqual(mountPointsOf(mounts), ['/c/memory', '/c/systemd', '/c/unified'])
 })
 
 describe('readUsage()', () => {

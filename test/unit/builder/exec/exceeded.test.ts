@@ -38,7 +38,7 @@ describe('exceededLimit()', () => {
       /larger than the 1 MiB .*--ulimit fsize/,
     )
     assert.match(exceededLimit(152, { ulimits }, undefined, []) ?? '', /2 s that --ulimit cpu/)
-    assert.match(exceededLimit(137, { ulimits }, { outOfMemoryKills: 0, cpuSeconds: 2.1 }, []) ?? '', /cpu/)
+    assert.match(exceededLimit(137, { ulimits }, { outOfMemoryKills: 0, cpuSeconds: 1.95 }, []) ?? '', /cpu/)
     assert.equal(exceededLimit(137, { ulimits }, { outOfMemoryKills: 0, cpuSeconds: 1 }, []), undefined)
     assert.match(exceededLimit(1, { ulimits }, undefined, ["dd: '/f': File too large"]) ?? '', /fsize/)
     assert.equal(exceededLimit(153, { ulimits: [] }, undefined, []), undefined)
