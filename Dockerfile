@@ -16,10 +16,13 @@ RUN --mount=type=cache,target=/root/.npm \
     npm ci --omit=dev --no-audit --no-fund && rm -r node_modules/node-linux-*/include
 
 FROM ${BASE}
+# newuidmap and newgidmap by file capabilities: set-uid root, they want CAP_SYS_ADMIN, which containers have not.
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt,sharing=locked \
     apt-get update && apt-get install -y --no-install-recommends \
-      bzip2 ca-certificates git openssh-client passt runc slirp4netns uidmap xz-utils \
+      bzip2 ca-certificates git libcap2-bin openssh-client passt runc slirp4netns uidmap xz-utils \
+ && chmod u-s /usr/bin/newuidmap /usr/bin/newgidmap \
+ && setcap cap_setuid=ep /usr/bin/newuidmap && setcap cap_setgid=ep /usr/bin/newgidmap \
  && groupadd --gid 1000 slipway \
  && useradd --uid 1000 --gid slipway --create-home slipway \
  && install -d -o slipway -g slipway /var/lib/slipway

@@ -87,6 +87,16 @@ describe('the image of Slipway', { skip: cannotRun({ root: true, programs }) }, 
 
   it('builds with --privileged', () => assertBuilds(ALL_PRIVILEGES))
 
+  it('builds as an ordinary user where the engine lets containers have user namespaces', () =>
+    assertBuilds([
+      '--user=slipway',
+      '--security-opt=seccomp=unconfined',
+      '--security-opt=apparmor=unconfined',
+    ]))
+
+  it('builds by chroot with the privileges that every container has', () =>
+    assertBuilds([], ['--isolation=chroot']))
+
   it('builds all but RUN with no privilege at all', async () => {
     const dockerfile = `FROM ${served.host}/base:1\nCOPY <<made /made\nwithout privilege\nmade\n`
     const name = `${served.host}/copied`

@@ -141,6 +141,7 @@ function spec(changes: Partial<ContainerProcess> = {}): Spec {
     outOfMemoryScore: 0,
     hasUnifiedCgroups: false,
     thermalPaths: [],
+    isProcCovered: false,
   }
   return runtimeSpec({ root: '/r', process, files: [], mounts: [], cgroupsPath: '/x', host }) as Spec
 }

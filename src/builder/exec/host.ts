@@ -16,6 +16,11 @@ export interface Host {
   readonly hasUnifiedCgroups: boolean
   /** Where the kernel tells how hot each processor has been: who may read it hears what others compute. */
   readonly thermalPaths: readonly string[]
+  /**
+   * In a container that covers parts of /proc the kernel lets no user namespace mount another, which would uncover them
+   * (`mount_namespaces(7)`).
+   */
+  readonly isProcCovered: boolean
   /** The ids that there are, in a user namespace. */
   readonly idMaps?: IDMaps
 }
@@ -28,6 +33,7 @@ export function readHost(): Host {
     outOfMemoryScore: Number(readFileSync('/proc/self/oom_score_adj', 'latin1')),
     hasUnifiedCgroups: hasUnifiedCgroups(),
     thermalPaths: thermalPaths(),
+    isProcCovered: isProcCovered(readFileSync('/proc/self/mountinfo', 'latin1')),
     ...(idMaps !== undefined && { idMaps }),
   }
 }
@@ -41,6 +47,17 @@ function hasUnifiedCgroups(): boolean {
     if (isErrno(error, 'ENOENT', 'EACCES')) return false
     throw error
   }
+}
+
+/** A mount on a directory that can hold nothing hides nothing. */
+const EMPTY_FOREVER = '/proc/sys/fs/binfmt_misc'
+
+/** @param mountinfo as `proc(5)` has it */
+export function isProcCovered(mountinfo: string): boolean {
+  return mountinfo.split('\n').some(line => {
+    const [, , , , point = ''] = line.split(' ')
+    return point.startsWith('/proc/') && point !== EMPTY_FOREVER
+  })
 }
 
 const PROCESSORS = '/sys/devices/system/cpu'

@@ -36,7 +36,7 @@ import { makeRealDirectories, makeWorkingDirectory, openMountPoints } from './mo
 import { type MountSource, openMountSources, placeMounts } from './mount-sources.ts'
 import { probeProgram } from './probe-program.ts'
 import { findRuntime } from './runtime.ts'
-import { type FileMount, KERNEL_DIRECTORIES, runtimeSpec, type SpecMount } from './spec.ts'
+import { type FileMount, KERNEL_DIRECTORIES, runtimeSpec, type SpecMount, sharesProc } from './spec.ts'
 import {
   networkOfFiles,
   openConnection,
@@ -59,7 +59,7 @@ export interface RuntimeExecutorOptions {
 export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor {
   const directory = runDirectory(options.stateRoot)
   let opened: ReturnType<typeof open> | undefined
-  let isNoted = false
+  const noted = new Set<string>()
 
   async function open() {
     requireRoot()
@@ -75,13 +75,17 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
     return { linux, runtime, network }
   }
 
-  /** Once: every step of the build is the same in this. */
-  function noteNetwork({ problem }: StepNetwork, process: ContainerProcess, context: ExecContext): void {
-    if (problem === undefined || process.network !== 'default' || isNoted) return
-    isNoted = true
-    context.note?.(
-      `network: that of this machine, as ${problem}; --network=host asks for it, none does without`,
-    )
+  /** Once each: every step of the build is the same in this. */
+  function noteMissingWalls({ problem }: StepNetwork, process: ContainerProcess, context: ExecContext): void {
+    const notes = [
+      ...(problem !== undefined && process.network === 'default' ? [networkNote(problem)] : []),
+      ...(sharesProc(readHost()) ? [PROC_NOTE] : []),
+    ]
+    for (const note of notes) {
+      if (noted.has(note)) continue
+      noted.add(note)
+      context.note?.(note)
+    }
   }
 
   return {
@@ -90,7 +94,7 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
       const { linux, runtime, network } = await opened
       context.signal.throwIfAborted()
       requirePossible(process, linux.idMaps)
-      noteNetwork(network, process, context)
+      noteMissingWalls(network, process, context)
       await using work = createOwnedDirectory(linux, directory)
       const root = `${work.path}/rootfs`
       mkdirSync(root)
@@ -101,6 +105,13 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
     },
   }
 }
+
+function networkNote(problem: string): string {
+  return `network: that of this machine, as ${problem}; --network=host asks for it, none does without`
+}
+
+const PROC_NOTE =
+  'processes: a step sees those of this container, whose /proc is partly covered (docker run --security-opt systempaths=unconfined, or procMount: Unmasked, uncovers it)'
 
 interface Surroundings {
   readonly linux: Linux

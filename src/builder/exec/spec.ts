@@ -157,20 +157,23 @@ function kernelMounts(process: ContainerProcess, host: Host): readonly object[] 
   const hasTTYGroup = idMaps === undefined || isMapped(idMaps.gids, TTY_GROUP)
   const group = hasTTYGroup ? [`gid=${TTY_GROUP}`] : []
   return [
-    mount('/proc', 'proc', 'nosuid', 'noexec', 'nodev'),
+    sharesProc(host) ? bindMount('/proc', 'rw') : mount('/proc', 'proc', 'nosuid', 'noexec', 'nodev'),
     mount('/dev', 'tmpfs', 'nosuid', 'strictatime', 'mode=755', 'size=65536k'),
     mount('/dev/pts', 'devpts', 'nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', ...group),
     mount('/dev/shm', 'tmpfs', 'nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmSize}`),
     mount('/dev/mqueue', 'mqueue', 'nosuid', 'noexec', 'nodev'),
     bindsSys(process, host)
-      ? {
-          destination: '/sys',
-          type: 'bind',
-          source: '/sys',
-          options: ['rbind', 'nosuid', 'noexec', 'nodev', access],
-        }
+      ? bindMount('/sys', access)
       : mount('/sys', 'sysfs', 'nosuid', 'noexec', 'nodev', access),
   ]
+}
+
+/**
+ * Whether a step gets the `/proc` of this machine (a container, then), with what is covered there: it sees the other
+ * processes, and can do nothing to them.
+ */
+export function sharesProc({ idMaps, isProcCovered }: Host): boolean {
+  return idMaps !== undefined && isProcCovered
 }
 
 /** Only who owns the network may mount a `/sys` anew. */
@@ -197,6 +200,16 @@ function rlimit({ name, soft, hard }: ContainerLimits['ulimits'][number]): objec
 
 /** No number of JavaScript is it. TypeScript's library does not know the function yet. */
 const UNLIMITED = (JSON as unknown as { rawJSON(text: string): object }).rawJSON('18446744073709551615')
+
+/** With what is mounted below it. */
+function bindMount(path: string, access: 'ro' | 'rw'): object {
+  return {
+    destination: path,
+    type: 'bind',
+    source: path,
+    options: ['rbind', 'nosuid', 'noexec', 'nodev', access],
+  }
+}
 
 function mount(destination: string, type: string, ...options: readonly string[]): object {
   return { destination, type, source: type, options }

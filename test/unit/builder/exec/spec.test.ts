@@ -11,6 +11,7 @@ const HOST: Host = {
   outOfMemoryScore: 0,
   hasUnifiedCgroups: false,
   thermalPaths: [],
+  isProcCovered: false,
 }
 
 interface Spec {
@@ -22,7 +23,11 @@ interface Spec {
     readonly oomScoreAdj: number
     readonly rlimits?: readonly object[]
   }
-  readonly mounts: readonly { readonly destination: string; readonly options: readonly string[] }[]
+  readonly mounts: readonly {
+    readonly destination: string
+    readonly type: string
+    readonly options: readonly string[]
+  }[]
   readonly linux: {
     readonly namespaces: readonly { readonly type: string; readonly path?: string }[]
     readonly seccomp?: object
@@ -152,4 +157,16 @@ test('a privileged process has no walls', () => {
   assert.equal(linux.maskedPaths, undefined)
   assert.deepEqual(linux.resources.devices, [{ allow: true, access: 'rwm' }])
   assert.ok(mounts.find(({ destination }) => destination === '/sys')?.options.includes('rw'))
+})
+
+test('runtimeSpec() gives a user namespace the /proc of a container that covers parts of it: the kernel lets it mount no other', () => {
+  const idMaps = {
+    uids: [{ inside: 0, outside: 1000, count: 1 }],
+    gids: [{ inside: 0, outside: 1000, count: 1 }],
+  }
+  const procOf = (host: Parameters<typeof spec>[1]) =>
+    spec({}, host).mounts.find(({ destination }: { destination: string }) => destination === '/proc')?.type
+  assert.equal(procOf({ isProcCovered: true, idMaps }), 'bind')
+  assert.equal(procOf({ isProcCovered: false, idMaps }), 'proc')
+  assert.equal(procOf({ isProcCovered: true }), 'proc')
 })
