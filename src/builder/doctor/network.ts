@@ -19,6 +19,8 @@ export function checkNetwork(path: string, { namespace }: Privileges): Finding {
     found: `that of this machine: ${problem}`,
     meaning:
       'steps reach what listens on the loopback interface of this machine; --network=none keeps them from it',
-    remedy: `apt-get install ${isRealRoot ? 'slirp4netns' : 'passt'}`,
+    remedy: problem.includes('/dev/net/tun')
+      ? 'modprobe tun; in a container, docker run --device /dev/net/tun'
+      : `apt-get install ${isRealRoot ? 'slirp4netns' : 'passt'}`,
   }
 }

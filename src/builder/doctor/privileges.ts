@@ -42,6 +42,15 @@ function namespaceRemedy(problem: string): string {
   return 'in a container, allow it: --security-opt seccomp=unconfined (Kubernetes: hostUsers: false)'
 }
 
+/** Undefined where the user has no ids to hand out. */
+function idsRemedy(problem: string): string | undefined {
+  if (problem.includes('not installed')) return 'apt-get install uidmap'
+  // Set-uid root it wants CAP_SYS_ADMIN, which root of a container has not.
+  if (problem.includes('Operation not permitted'))
+    return 'chmod u-s /usr/bin/new[ug]idmap; setcap cap_setuid=ep /usr/bin/newuidmap; setcap cap_setgid=ep /usr/bin/newgidmap'
+  return undefined
+}
+
 /** Debian's own image gives 65,536 ids to each user; what packages make stays below. */
 const WANTED_IDS = 65_535
 
@@ -58,7 +67,7 @@ function checkSubordinateIDs({ uid, userName, problem, subordinate }: Privileges
       state: 'limited',
       found: `none: ${problem}`,
       meaning: 'files of a step belong to one user: chown to another, and so much of apt-get, fails in a RUN',
-      remedy: problem.includes('uidmap') ? 'apt-get install uidmap' : line,
+      remedy: idsRemedy(problem) ?? line,
     }
   if (uid === 0) return { subject, state: 'good', found: 'those of this container' }
   const found = `${uids} users and ${gids} groups`

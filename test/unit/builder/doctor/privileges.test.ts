@@ -62,6 +62,11 @@ test('checkPrivileges() names the package when the ids are there and its program
   assert.equal(checkPrivileges({ ...anna, problem })[1]?.remedy, 'apt-get install uidmap')
 })
 
+test('checkPrivileges() gives newuidmap file capabilities where set-uid root is not enough', () => {
+  const problem = 'newuidmap: write to uid_map failed: Operation not permitted'
+  assert.match(checkPrivileges({ ...anna, problem })[1]?.remedy ?? '', /setcap cap_setuid=ep/)
+})
+
 test('checkPrivileges() finds too few ids for images with users of high numbers', () => {
   const ids = checkPrivileges({ ...anna, subordinate: { ...IDS, gids: [{ start: 1, count: 10 }] } })[1]
   assert.deepEqual([ids?.state, ids?.found], ['limited', '65536 users and 10 groups'])
