@@ -6,6 +6,7 @@ import { openBuildOps } from './build-ops.ts'
 import type { BuildDeps, BuildOptions, BuildResult } from './build-options.ts'
 import { type BuildCaches, createBuildCaches } from './cache/build-caches.ts'
 import { buildWarning, refuseWarnings } from './check.ts'
+import { parseGoBoolean } from './dockerfile/go-boolean.ts'
 import { BuildError } from './errors.ts'
 import { assembleImage, imagesSize } from './export/assemble.ts'
 import { createImageGraph, type ImageGraph } from './export/image-graph.ts'
@@ -171,8 +172,8 @@ function resultOf(
 /** Several platforms make an index; `BUILDKIT_MULTI_PLATFORM` asks for one over a single image. */
 function makesIndex({ platforms, buildArgs }: Pick<BuildOptions, 'platforms' | 'buildArgs'>): boolean {
   const asked = buildArgs.get('BUILDKIT_MULTI_PLATFORM') ?? 'false'
-  if (platforms.length > 1 || /^(1|t|true)$/i.test(asked)) return true
-  if (/^(0|f|false)$/i.test(asked)) return false
+  const isAsked = platforms.length > 1 || parseGoBoolean(asked)
+  if (isAsked !== undefined) return isAsked
   throw new BuildError(
     'build-option-invalid',
     `Cannot read the build arg BUILDKIT_MULTI_PLATFORM: it is ${JSON.stringify(asked)}, not true or false`,

@@ -2,7 +2,8 @@ import { resolve } from 'node:path'
 import { parseCsvRecord } from '../builder/dockerfile/csv.ts'
 import { isImageOutput, type Output } from '../builder/export/output.ts'
 import { platformOfHost } from '../oci/platform.ts'
-import { isImageSettingKey, parseBoolean, readImageSettings } from './build/image-settings.ts'
+import { readBooleanField } from './build/boolean-field.ts'
+import { isImageSettingKey, readImageSettings } from './build/image-settings.ts'
 import type { Refuse } from './command.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -74,20 +75,14 @@ function withDestination(
   terminal: Terminal,
   refuse: Refuse,
 ): Output {
-  const asTar = parseBoolean(fields.get('tar') ?? 'true')
-  if (asTar === undefined)
-    throw refuse(`--output tar= takes true or false, not ${JSON.stringify(fields.get('tar'))}`)
+  const asTar = readBooleanField('--output', fields, 'tar', true, refuse)
   const isStream = asTar && (type === 'oci' || type === 'tar')
   const named = fields.get('dest') || (isStream ? '-' : '')
   if (named === '') throw refuse(`--output type=${type} needs dest=`)
   if ((fields.get('mode') ?? 'copy') !== 'copy')
     throw refuse(`--output mode=${fields.get('mode')} is not supported: what was in the directory stays`)
   const path = resolve(terminal.workingDirectory, named)
-  const isSplit = parseBoolean(fields.get('platform-split') ?? 'true')
-  if (isSplit === undefined)
-    throw refuse(
-      `--output platform-split= takes true or false, not ${JSON.stringify(fields.get('platform-split'))}`,
-    )
+  const isSplit = readBooleanField('--output', fields, 'platform-split', true, refuse)
   const split = fields.has('platform-split') ? { split: isSplit } : {}
   if (type === 'local' || !asTar) {
     if (named === '-') throw refuse(`--output type=${type} writes a directory: dest cannot be -`)
@@ -105,13 +100,8 @@ function readPush(
   fields: ReadonlyMap<string, string>,
   refuse: Refuse,
 ): { readonly push?: 'by-tag' | 'by-digest' } {
-  const flag = (key: string, otherwise: boolean): boolean => {
-    const given = fields.get(key)
-    const value = given === undefined ? otherwise : parseBoolean(given)
-    if (value === undefined)
-      throw refuse(`--output ${key}= takes true or false, not ${JSON.stringify(given)}`)
-    return value
-  }
+  const flag = (key: string, otherwise: boolean): boolean =>
+    readBooleanField('--output', fields, key, otherwise, refuse)
   if (!flag('store', true)) throw refuse('--output store=false: what is pushed is kept in the store first')
   if (flag('registry.insecure', false))
     throw refuse(

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { parseGoBoolean } from '../builder/dockerfile/go-boolean.ts'
 import { Arguments } from './arguments.ts'
 import { COMMON_OPTIONS, type Command, type OptionSpec, usage } from './command.ts'
 import { didYouMean } from './did-you-mean.ts'
@@ -55,8 +56,8 @@ function withoutEquals(rawName: string, value: string): string {
 }
 
 function flagValue(command: Command, rawName: string, value: string | undefined): string {
-  if (value === undefined || value === 'true' || value === '1') return 'true'
-  if (value === 'false' || value === '0') return 'false'
+  const flag = value === undefined ? true : parseGoBoolean(value)
+  if (flag !== undefined) return String(flag)
   throw usage(command, `${rawName} is a flag: it takes true or false, not ${JSON.stringify(value)}`)
 }
 

@@ -13,7 +13,8 @@ export function findProgram(name: string, path: string): string | undefined {
 
 const NOT_THERE: ReadonlySet<unknown> = new Set(['ENOENT', 'EACCES', 'ENOTDIR', 'ELOOP'])
 
-function isExecutable(path: string): boolean {
+/** A regular file that we may run. */
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return statSync(path).isFile()

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readSystemFile } from './system-file.ts'
 
 /** Ids that a user may hand out beside his own. */
 export interface SubordinateRange {
@@ -16,7 +16,7 @@ export function subordinateIDs(user: {
   readonly name: string | undefined
   readonly uid: number
 }): SubordinateIDs {
-  const read = (file: string) => parseSubordinateIDs(readIfThere(file), user)
+  const read = (file: string) => parseSubordinateIDs(readSystemFile(file) ?? '', user)
   return { uids: read('/etc/subuid'), gids: read('/etc/subgid') }
 }
 
@@ -30,15 +30,4 @@ export function parseSubordinateIDs(
     if (owner === undefined || (owner !== name && owner !== String(uid))) return []
     return Number(count) > 0 ? [{ start: Number(start), count: Number(count) }] : []
   })
-}
-
-function readIfThere(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    // No such file, or none that we may read: no ids.
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES'))
-      return ''
-    throw error
-  }
 }

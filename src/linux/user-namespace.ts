@@ -14,6 +14,7 @@ import { findProgram } from './find-program.ts'
 import { parseIDMap } from './id-map.ts'
 import { fdPath, loadLinux } from './linux.ts'
 import type { SubordinateIDs, SubordinateRange } from './subordinate-ids.ts'
+import { readSystemFile } from './system-file.ts'
 
 export interface NamespaceOptions {
   readonly uid: number
@@ -115,7 +116,7 @@ const MAX_SAID = 500
 /** Who keeps ordinary users from it, as far as that can be seen. */
 function refusal(said: string): string {
   const problem = said.trim().split('\n')[0] || 'unshare failed'
-  const [cause] = SWITCHES.filter(({ file, off }) => readIfThere(file).trim() === off)
+  const [cause] = SWITCHES.filter(({ file, off }) => readSystemFile(file)?.trim() === off)
   return cause === undefined ? problem : `${problem} (${cause.file} is ${cause.off})`
 }
 
@@ -211,14 +212,4 @@ function requireProgram(name: string, path: string): string {
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-function readIfThere(file: string): string {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES'))
-      return ''
-    throw error
-  }
 }

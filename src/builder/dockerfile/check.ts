@@ -1,3 +1,4 @@
+import { parseGoBoolean } from './go-boolean.ts'
 import type { Warning } from './instructions.ts'
 import { invalid } from './invalid.ts'
 import type { SourceSpan } from './source.ts'
@@ -30,7 +31,7 @@ export function parseCheck(text: string | undefined, span?: SourceSpan): CheckOp
     const name = option.slice(0, Math.max(0, equals))
     const value = option.slice(equals + 1)
     if (name === 'skip' || name === 'experimental') options = { ...options, [name]: parseRules(value) }
-    else if (name === 'error') options = { ...options, error: parseBoolean(value, span) }
+    else if (name === 'error') options = { ...options, error: readError(value, span) }
     else
       throw invalid(
         `Cannot read the check option ${JSON.stringify(option)}: it is not skip=, error= or experimental=`,
@@ -54,8 +55,8 @@ function isIn(rules: RuleSet, rule: string): boolean {
   return rules === 'all' || rules.includes(rule)
 }
 
-function parseBoolean(text: string, span: SourceSpan | undefined): boolean {
-  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true
-  if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false
+function readError(text: string, span: SourceSpan | undefined): boolean {
+  const error = parseGoBoolean(text)
+  if (error !== undefined) return error
   throw invalid(`Cannot read the check option error=: want true or false, got ${JSON.stringify(text)}`, span)
 }

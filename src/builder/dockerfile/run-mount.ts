@@ -1,4 +1,5 @@
 import { parseCsvRecord } from './csv.ts'
+import { parseGoBoolean } from './go-boolean.ts'
 import { didYouMean, invalid } from './invalid.ts'
 import type { SourceSpan } from './source.ts'
 import { suggest } from './suggest.ts'
@@ -153,10 +154,10 @@ function checkSecret({ from, source, target, id }: Draft, type: string, refuse: 
   if (source !== undefined && id !== undefined) throw refuse('a secret has a source or an id, not both')
 }
 
-/** Without a value it is true; else what Go takes for a boolean. */
+/** Without a value it is true. */
 function readBoolean(key: string, value: string | undefined, refuse: Refuse): boolean {
-  if (value === undefined || ['1', 't', 'T', 'TRUE', 'true', 'True'].includes(value)) return true
-  if (['0', 'f', 'F', 'FALSE', 'false', 'False'].includes(value)) return false
+  const read = value === undefined ? true : parseGoBoolean(value)
+  if (read !== undefined) return read
   throw refuse(`${key} is ${JSON.stringify(value)}, not true or false`)
 }
 

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { BARE_ENVIRONMENT } from '../../linux/bare-environment.ts'
-import { isErrno } from '../../oci/errors.ts'
 import { isJsonObject, parseJson } from '../../oci/json.ts'
 import { BuildError } from '../errors.ts'
+import { readIfThere } from '../snapshot/read-if-there.ts'
 import { deleteContainer } from '../snapshot/stale-state.ts'
 import type { ExecContext } from './executor.ts'
 import { guardContainer } from './guard.ts'
@@ -98,9 +98,7 @@ function cannotStart(problem: string, cause?: unknown): BuildError {
 
 /** The last error that the runtime logged, in its own words. */
 function readRuntimeError(log: string): string | undefined {
-  const lines = readIfThere(log)
-    .split('\n')
-    .filter(line => line !== '')
+  const lines = (readIfThere(log) ?? '').split('\n').filter(line => line !== '')
   for (const line of lines.reverse()) {
     const message = errorMessage(line)
     if (message !== undefined) return message
@@ -113,13 +111,4 @@ function errorMessage(line: string): string | undefined {
   return isJsonObject(entry) && entry.level === 'error' && typeof entry.msg === 'string'
     ? entry.msg
     : undefined
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return ''
-    throw error
-  }
 }

@@ -10,10 +10,13 @@
  * Version 2 counts in ours whatever happens below. Version 1 does so only for sizes: a kill for want of memory is one
  * that the whole machine has counted while the step was at its limit.
  */
+
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { readSystemFile } from '../../linux/system-file.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { parseJson } from '../../oci/json.ts'
+import { readIfThere } from '../snapshot/read-if-there.ts'
 import { outOfMemoryKills } from './exit-code.ts'
 
 export interface ControlGroup {
@@ -73,7 +76,7 @@ export function openControlGroup(parent: string, id: string, note: string): Cont
 
 function canLimitPids(hierarchy: Hierarchy | undefined): boolean {
   if (hierarchy?.version !== 2) return hierarchy !== undefined
-  return readIfThere(`${hierarchy.mountPoint}/cgroup.controllers`)?.split(/\s/).includes('pids') === true
+  return readSystemFile(`${hierarchy.mountPoint}/cgroup.controllers`)?.split(/\s/).includes('pids') === true
 }
 
 const REMOVAL_TRIES = 50
@@ -149,7 +152,7 @@ export function readUsage(
   const read = (controller: string, files: Readonly<Record<1 | 2, string>>): string | undefined => {
     const hierarchy = hierarchies.get(controller)
     if (hierarchy === undefined) return undefined
-    return readIfThere(`${hierarchy.mountPoint}${path}/${files[hierarchy.version]}`)
+    return readSystemFile(`${hierarchy.mountPoint}${path}/${files[hierarchy.version]}`)
   }
   const number = (text: string | undefined, pattern = /^(\d+)$/m): number | undefined => {
     const digits = pattern.exec(text ?? '')?.[1]
@@ -169,15 +172,5 @@ export function readUsage(
     ...(peakMemory !== undefined && { peakMemory }),
     ...(peakPids !== undefined && { peakPids }),
     ...(!Number.isNaN(cpuSeconds) && { cpuSeconds }),
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch (error) {
-    // EISDIR: there is no such file in this version.
-    if (isErrno(error, 'ENOENT', 'EISDIR', 'ENODEV', 'EACCES')) return undefined
-    throw error
   }
 }

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { isErrno } from '../../oci/errors.ts'
+import { readSystemFile } from '../../linux/system-file.ts'
 
 /** 128 and its number, as shells count a signal. */
 const SIGNAL_BASE = 128
@@ -29,11 +28,6 @@ export function exitHint(exitCode: number, isOutOfMemory: boolean): string | und
 
 /** Processes that the kernel has ended for want of memory since the machine started, on the whole machine. */
 export function outOfMemoryKills(): number {
-  try {
-    const [, count] = /^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'latin1')) ?? []
-    return Number(count ?? 0)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES')) return 0
-    throw error
-  }
+  const [, count] = /^oom_kill (\d+)$/m.exec(readSystemFile('/proc/vmstat') ?? '') ?? []
+  return Number(count ?? 0)
 }

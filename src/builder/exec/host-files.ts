@@ -1,5 +1,5 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
-import { isErrno } from '../../oci/errors.ts'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { readSystemFile } from '../../linux/system-file.ts'
 import type { ContainerProcess } from './executor.ts'
 import { resolvConf } from './resolver.ts'
 
@@ -54,10 +54,5 @@ export function writeHostFiles(
 
 /** Of this machine. */
 export function readResolvConf(): string {
-  try {
-    return readFileSync(RESOLV_CONF, 'utf8')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return ''
-    throw error
-  }
+  return readSystemFile(RESOLV_CONF) ?? ''
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { accessSync, constants, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { isErrno } from '../../oci/errors.ts'
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { findProgram, isExecutable } from '../../linux/find-program.ts'
 import { isJsonObject, parseJson } from '../../oci/json.ts'
 import { BuildError } from '../errors.ts'
+import { readIfThere } from '../snapshot/read-if-there.ts'
 
 export interface RuntimeFinder {
   /** A directory that may hold the remembered choice. */
@@ -18,9 +19,6 @@ export interface RuntimeFinder {
 /** Fastest first. */
 const KNOWN = ['crun', 'runc', 'youki']
 
-/** Where Debian and others put runtimes, though the PATH of many users lacks them. */
-const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin']
-
 const INSTALL_HINT = 'install one, for example: apt-get install runc'
 
 /**
@@ -31,7 +29,7 @@ const INSTALL_HINT = 'install one, for example: apt-get install runc'
 export async function findRuntime(finder: RuntimeFinder): Promise<string> {
   const { runtime, path, directory } = finder
   if (runtime !== undefined) {
-    const found = runtime.includes('/') ? [runtime].find(isExecutable) : search(runtime, path)
+    const found = runtime.includes('/') ? [runtime].find(isExecutable) : findProgram(runtime, path)
     if (found !== undefined) return found
     throw missing(`Cannot run containers: the runtime "${runtime}" is not there, or not executable`)
   }
@@ -57,29 +55,12 @@ export async function findRuntime(finder: RuntimeFinder): Promise<string> {
 
 /** Absolute paths of the runtimes that are installed, in the order in which they are tried. */
 export function installedRuntimes(path: string): readonly string[] {
-  return KNOWN.flatMap(name => search(name, path) ?? [])
+  return KNOWN.flatMap(name => findProgram(name, path) ?? [])
 }
 
 interface Choice {
   readonly fingerprint: string
   readonly runtime: string
-}
-
-function search(name: string, path: string): string | undefined {
-  return [...path.split(':'), ...SYSTEM_DIRECTORIES]
-    .filter(directory => directory.startsWith('/'))
-    .map(directory => `${directory}/${name}`)
-    .find(isExecutable)
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR', 'ELOOP')) return false
-    throw error
-  }
 }
 
 function fingerprintOf(path: string): string {
@@ -88,13 +69,8 @@ function fingerprintOf(path: string): string {
 }
 
 function readChoice(file: string): Choice | undefined {
-  try {
-    const choice = parseJson(readFileSync(file))
-    return isChoice(choice) ? choice : undefined
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  }
+  const choice = parseJson(Buffer.from(readIfThere(file) ?? ''))
+  return isChoice(choice) ? choice : undefined
 }
 
 function isChoice(value: unknown): value is Choice {

@@ -1,4 +1,5 @@
 /** Secrets that let a build in where its sources are. */
+import { percentDecoded } from './percent-decoded.ts'
 
 /** Undefined for a secret that nobody gave. */
 export type ReadSecret = (id: string) => Promise<Uint8Array | undefined>
@@ -24,16 +25,7 @@ export async function gitAuthorization(url: URL, readSecret: ReadSecret): Promis
 /** By the user and password of a URL itself; a user alone is nobody's proof. */
 export function basicAuthorization({ username, password }: URL): string | undefined {
   if (password === '') return undefined
-  return `basic ${Buffer.from(`${decoded(username)}:${decoded(password)}`).toString('base64')}`
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch (error) {
-    if (error instanceof URIError) return text
-    throw error
-  }
+  return `basic ${Buffer.from(`${percentDecoded(username)}:${percentDecoded(password)}`).toString('base64')}`
 }
 
 /** Without what no header can hold: the line's end that editors leave. */

@@ -1,5 +1,7 @@
 /** Texts that name a Git repository, as BuildKit tells them from paths and other URLs. */
+import { parseGoBoolean } from '../dockerfile/go-boolean.ts'
 import { BuildError } from '../errors.ts'
+import { percentDecoded } from './percent-decoded.ts'
 
 /** A commit of a repository, and what is wanted of it. */
 export interface GitReference {
@@ -47,7 +49,7 @@ export function parseGitReference(text: string): GitReference | undefined {
       )
   }
   if (/[\p{Cc}\s]/u.test(remote)) return undefined
-  return withQuery({ remote, ...splitFragment(isURL ? decoded(fragment) : fragment) }, query)
+  return withQuery({ remote, ...splitFragment(isURL ? percentDecoded(fragment) : fragment) }, query)
 }
 
 /** The same for a context, which may also be written `github.com/owner/name`. */
@@ -119,8 +121,8 @@ function withQuery(draft: Draft, query: string): GitReference {
   const isOn = (key: string, otherwise: boolean): boolean => {
     const value = said.get(key)
     if (value === undefined) return otherwise
-    if (value === '' || /^(?:1|t|true)$/i.test(value)) return true
-    if (/^(?:0|f|false)$/i.test(value)) return false
+    const read = value === '' ? true : parseGoBoolean(value)
+    if (read !== undefined) return read
     throw refuse(`${key} is ${JSON.stringify(value)}, not true or false`)
   }
   const checksum = agreed('commits', said.get('checksum'), said.get('commit'))
@@ -140,14 +142,5 @@ function withQuery(draft: Draft, query: string): GitReference {
     ...(checksum !== '' && { checksum }),
     keepGitDir: isOn('keep-git-dir', false),
     submodules: isOn('submodules', true),
-  }
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch (error) {
-    if (error instanceof URIError) return text
-    throw error
   }
 }

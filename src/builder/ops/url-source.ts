@@ -1,9 +1,11 @@
 /** ADD of a URL: one file of mode 0600 (semantics 51). */
+
 import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
 import { type Digest, digestAlgorithm } from '../../oci/digest.ts'
 import { displayUrl } from '../../remote/errors.ts'
 import { BuildError } from '../errors.ts'
 import type { Download, Downloads } from '../fetch/downloads.ts'
+import { percentDecoded } from '../fetch/percent-decoded.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import type { CopySource, CopySpec } from './copy-spec.ts'
 import { parseDestination } from './destination.ts'
@@ -61,19 +63,10 @@ export function downloadTree(download: Download, node: TreeNode): FileTree {
 
 function fileName(url: URL): string | undefined {
   const last = url.pathname.split('/').findLast(part => part !== '') ?? ''
-  const name = decoded(last)
+  const name = percentDecoded(last)
     .split('/')
     .findLast(part => part !== '')
   return name === undefined || name === '.' || name === '..' || name.includes('\0') ? undefined : name
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch (error) {
-    if (error instanceof URIError) return text
-    throw error
-  }
 }
 
 function invalidUrl(url: string, problem: string): BuildError {

@@ -10,6 +10,7 @@ import { BuildError } from '../errors.ts'
 import { removeControlGroup } from '../exec/control-group.ts'
 import { unmountOrDetach } from './mounting.ts'
 import { removeAbandoned } from './owned-directory.ts'
+import { readIfThere } from './read-if-there.ts'
 import { removeTree } from './remove-tree.ts'
 
 /**
@@ -117,13 +118,4 @@ function unescapeMountPoint(text: string): string {
     String.fromCharCode(Number.parseInt(digits, 8)),
   )
   return Buffer.from(bytes, 'latin1').toString()
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  }
 }

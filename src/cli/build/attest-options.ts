@@ -1,10 +1,12 @@
 /** What is said of the image beside it: `--provenance`, `--sbom`, and `--attest`, which is both. */
+
 import type { BuildOptions } from '../../builder/build-options.ts'
 import { parseCsvRecord } from '../../builder/dockerfile/csv.ts'
+import { parseGoBoolean } from '../../builder/dockerfile/go-boolean.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
 import { VERSION } from '../version.ts'
-import { parseBoolean } from './image-settings.ts'
+import { readBooleanField } from './boolean-field.ts'
 
 type Settings = BuildOptions['attestations']
 type Provenance = NonNullable<Settings['provenance']>
@@ -31,7 +33,7 @@ export function readAttestOptions(args: Arguments, refuse: Refuse): Pick<BuildOp
   let attestations: Settings = {}
   for (const fields of given) {
     const type = fields.get('type')
-    const isDisabled = readFlag(fields, 'disabled', refuse)
+    const isDisabled = readBooleanField('--attest', fields, 'disabled', false, refuse)
     if (type === 'provenance') {
       const { provenance: _, ...others } = attestations
       const wanted = readProvenance(fields, refuse)
@@ -48,7 +50,7 @@ type Fields = ReadonlyMap<string, string>
 
 /** `true`, `false`, or the fields themselves. */
 function shorthand(type: string, text: string, refuse: Refuse): Fields {
-  const flag = parseBoolean(text)
+  const flag = parseGoBoolean(text)
   if (flag !== undefined) return new Map([['type', type], ...(flag ? [] : [['disabled', 'true'] as const])])
   return new Map([...readFields(type, text, refuse), ['type', type]])
 }
@@ -73,13 +75,6 @@ function checkSbom(fields: Fields, refuse: Refuse): void {
 function refuseOthers(fields: Fields, known: readonly string[], refuse: Refuse): void {
   const other = [...fields.keys()].find(key => !known.includes(key))
   if (other !== undefined) throw refuse(`--attest type=${fields.get('type')} does not take ${other}=`)
-}
-
-function readFlag(fields: Fields, key: string, refuse: Refuse): boolean {
-  const text = fields.get(key) ?? 'false'
-  const flag = parseBoolean(text)
-  if (flag !== undefined) return flag
-  throw refuse(`--attest ${key}= takes true or false, not ${JSON.stringify(text)}`)
 }
 
 function readFields(option: string, text: string, refuse: Refuse): Fields {

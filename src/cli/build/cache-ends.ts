@@ -1,13 +1,16 @@
 /** `--cache-from` and `--cache-to`, in the words of `docker buildx build`. */
+
 import { resolve } from 'node:path'
 import type { CacheMode, CacheMountChoice, CacheSource, CacheTarget } from '../../builder/cache/cache-end.ts'
 import { parseCsvRecord } from '../../builder/dockerfile/csv.ts'
+import { parseGoBoolean } from '../../builder/dockerfile/go-boolean.ts'
 import { isDigest } from '../../oci/digest.ts'
-import { COMPRESSION_LEVELS, type CompressionLevels } from '../../oci/layer/compression.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import { isTag, LATEST, parseReference, type Reference, type Tag } from '../../oci/reference.ts'
 import type { Refuse } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
+import { readBooleanField } from './boolean-field.ts'
+import { readCompression, readCompressionLevel } from './compression-fields.ts'
 
 type Directory = Pick<Terminal, 'workingDirectory'>
 
@@ -128,37 +131,21 @@ interface Form {
   readonly cacheMounts?: CacheMountChoice
 }
 
-const COMPRESSIONS: Readonly<Record<string, Compression>> = {
-  gzip: 'gzip',
-  zstd: 'zstd',
-  uncompressed: 'none',
-}
-
 /** A cache of ours is an OCI manifest always: what chooses between forms of BuildKit's is read, and means nothing. */
 function readForm(fields: ReadonlyMap<string, string>, refuse: Refuse): Form {
   const mode = fields.get('mode') ?? 'min'
   if (mode !== 'min' && mode !== 'max')
     throw refuse(`--cache-to mode=${JSON.stringify(mode)} is neither min nor max`)
-  for (const key of ['image-manifest', 'oci-artifact', 'oci-mediatypes', 'force-compression'])
-    readBoolean(fields, key, refuse)
-  const named = fields.get('compression')
-  const compression =
-    named !== undefined && Object.hasOwn(COMPRESSIONS, named) ? COMPRESSIONS[named] : undefined
-  if (named !== undefined && compression === undefined)
-    throw refuse(`--cache-to compression=${named} is not one of ${Object.keys(COMPRESSIONS).join(', ')}`)
-  const level = fields.get('compression-level')
-  const levels = compression && COMPRESSION_LEVELS[compression]
-  if (level !== undefined && levels === undefined)
-    throw refuse('--cache-to compression-level= needs compression=gzip or zstd')
-  if (level !== undefined && levels !== undefined && !isLevel(level, levels))
-    throw refuse(
-      `--cache-to compression-level= is ${levels.min} to ${levels.max}, not ${JSON.stringify(level)}`,
-    )
+  const isOn = (key: string): boolean => readBooleanField('--cache-to', fields, key, false, refuse)
+  for (const key of ['image-manifest', 'oci-artifact', 'oci-mediatypes', 'force-compression']) isOn(key)
+  const compression = readCompression('--cache-to', fields.get('compression'), refuse)
+  const given = fields.get('compression-level')
+  const compressionLevel = readCompressionLevel('--cache-to', given, compression, refuse)
   return {
     mode,
-    ignoresErrors: readBoolean(fields, 'ignore-error', refuse),
+    ignoresErrors: isOn('ignore-error'),
     ...(compression !== undefined && { compression }),
-    ...(level !== undefined && { compressionLevel: Number(level) }),
+    ...(compressionLevel !== undefined && { compressionLevel }),
     ...mountsOf(fields),
   }
 }
@@ -166,20 +153,9 @@ function readForm(fields: ReadonlyMap<string, string>, refuse: Refuse): Form {
 /** `true`, `false`, or ids with commas between (the field is then in quotes). */
 function mountsOf(fields: ReadonlyMap<string, string>): { readonly cacheMounts?: CacheMountChoice } {
   const text = fields.get('cache-mounts') ?? ''
-  if (text === '' || /^(0|f|false)$/i.test(text)) return {}
-  if (/^(1|t|true)$/i.test(text)) return { cacheMounts: 'all' }
-  return { cacheMounts: new Set(text.split(',')) }
-}
-
-function isLevel(text: string, { min, max }: CompressionLevels): boolean {
-  return /^\d{1,2}$/.test(text) && Number(text) >= min && Number(text) <= max
-}
-
-function readBoolean(fields: ReadonlyMap<string, string>, key: string, refuse: Refuse): boolean {
-  const text = fields.get(key)
-  if (text === undefined || /^(0|f|false)$/i.test(text)) return false
-  if (/^(1|t|true)$/i.test(text)) return true
-  throw refuse(`--cache-to ${key}= takes true or false, not ${JSON.stringify(text)}`)
+  const flag = text === '' ? false : parseGoBoolean(text)
+  if (flag === false) return {}
+  return { cacheMounts: flag === true ? 'all' : new Set(text.split(',')) }
 }
 
 function referenceOf(fields: ReadonlyMap<string, string>, option: string, refuse: Refuse): Reference {

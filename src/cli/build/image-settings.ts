@@ -1,18 +1,19 @@
 /** What `-o` says of how an image is written: `compression=zstd,oci-mediatypes=false,name=app:2`. */
+
 import {
   ANNOTATION_LEVELS,
   type Annotation,
   DEFAULT_IMAGE_SETTINGS,
   type ImageSettings,
 } from '../../builder/export/image-settings.ts'
-import { COMPRESSION_LEVELS } from '../../oci/layer/compression.ts'
-import type { Compression } from '../../oci/media-type.ts'
 import { type Platform, parsePlatform } from '../../oci/platform.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { Refuse } from '../command.ts'
+import { readBooleanField } from './boolean-field.ts'
+import { readCompression, readCompressionLevel } from './compression-fields.ts'
 
 /** Keys of an output that are about the image; `annotation.KEY` and the like come on top. */
-export const IMAGE_SETTING_KEYS: readonly string[] = [
+const IMAGE_SETTING_KEYS: readonly string[] = [
   'name',
   'compression',
   'compression-level',
@@ -32,9 +33,11 @@ export function readImageSettings(
   refuse: Refuse,
 ): ImageSettings | undefined {
   if (![...fields.keys()].some(isImageSettingKey)) return undefined
-  const flag = (key: string, otherwise: boolean): boolean => readFlag(fields, key, otherwise, refuse)
-  const compression = readCompression(fields.get('compression'), refuse)
-  const level = readLevel(fields.get('compression-level'), compression, refuse)
+  const flag = (key: string, otherwise: boolean): boolean =>
+    readBooleanField('--output', fields, key, otherwise, refuse)
+  const compression =
+    readCompression('--output', fields.get('compression'), refuse) ?? DEFAULT_IMAGE_SETTINGS.compression
+  const level = readCompressionLevel('--output', fields.get('compression-level'), compression, refuse)
   const annotations = [...fields].flatMap(([key, value]) => readAnnotation(key, value, host, refuse))
   const mediaTypes = flag('oci-mediatypes', true) ? 'oci' : 'docker'
   if (mediaTypes === 'docker' && annotations.length > 0)
@@ -48,33 +51,6 @@ export function readImageSettings(
     annotations,
     rewriteTimestamp: flag('rewrite-timestamp', DEFAULT_IMAGE_SETTINGS.rewriteTimestamp),
   }
-}
-
-const COMPRESSIONS: ReadonlyMap<string, Compression> = new Map([
-  ['gzip', 'gzip'],
-  ['zstd', 'zstd'],
-  ['uncompressed', 'none'],
-])
-
-function readCompression(given: string | undefined, refuse: Refuse): Compression {
-  if (given === undefined) return DEFAULT_IMAGE_SETTINGS.compression
-  const known = COMPRESSIONS.get(given)
-  if (known !== undefined) return known
-  if (given === 'estargz')
-    throw refuse('--output compression=estargz is not supported: zstd is small, and every engine reads it')
-  throw refuse(
-    `--output compression= is ${[...COMPRESSIONS.keys()].join(', ')}, not ${JSON.stringify(given)}`,
-  )
-}
-
-function readLevel(given: string | undefined, compression: Compression, refuse: Refuse): number | undefined {
-  if (given === undefined) return undefined
-  const levels = COMPRESSION_LEVELS[compression]
-  if (levels === undefined) throw refuse('--output compression-level= needs gzip or zstd')
-  const level = /^\d{1,2}$/.test(given) ? Number(given) : -1
-  if (level >= levels.min && level <= levels.max) return level
-  const range = `${levels.min} to ${levels.max}`
-  throw refuse(`--output compression-level= of ${compression} is ${range}, not ${JSON.stringify(given)}`)
 }
 
 function readNames(given: string | undefined, refuse: Refuse): ImageSettings['names'] {
@@ -96,23 +72,4 @@ function readAnnotation(key: string, value: string, host: Platform, refuse: Refu
     throw refuse(`--output ${key}: annotations are of ${ANNOTATION_LEVELS.join(', ')}, not ${named}`)
   const parsed = platform === undefined ? {} : { platform: parsePlatform(platform, host) }
   return [{ level, key: name, value, ...parsed }]
-}
-
-function readFlag(
-  fields: ReadonlyMap<string, string>,
-  key: string,
-  otherwise: boolean,
-  refuse: Refuse,
-): boolean {
-  const given = fields.get(key)
-  if (given === undefined) return otherwise
-  const read = parseBoolean(given)
-  if (read !== undefined) return read
-  throw refuse(`--output ${key}= takes true or false, not ${JSON.stringify(given)}`)
-}
-
-/** As Go reads them. */
-export function parseBoolean(text: string): boolean | undefined {
-  if (/^(true|1|t)$/i.test(text)) return true
-  return /^(false|0|f)$/i.test(text) ? false : undefined
 }

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import type { Finding } from '../../builder/doctor/finding.ts'
 import type { Privileges } from '../../builder/doctor/privileges.ts'
 import { subordinateIDs } from '../../linux/subordinate-ids.ts'
-import { isErrno } from '../../oci/errors.ts'
+import { readSystemFile } from '../../linux/system-file.ts'
 import type { Command } from '../command.ts'
 import { withTrialBuilds } from '../doctor-trial.ts'
 import { CliError } from '../errors.ts'
@@ -72,19 +71,10 @@ function privilegesOf({ userID, namespace }: Terminal): Privileges {
 
 /** Undefined for who has a number alone. Inside a user namespace the system would name root. */
 function nameOf(uid: number): string | undefined {
-  const line = readIfThere('/etc/passwd')
+  const line = (readSystemFile('/etc/passwd') ?? '')
     .split('\n')
     .find(text => text.split(':')[2] === String(uid))
   return line?.split(':')[0]
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES')) return ''
-    throw error
-  }
 }
 
 const STATE_WIDTH = 'limited'.length

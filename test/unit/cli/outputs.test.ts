@@ -95,7 +95,7 @@ describe('parseOutputs()', () => {
     ['type=oci,dest=a,compression=lz4', /compression= is gzip, zstd, uncompressed, not "lz4"/],
     ['type=oci,dest=a,compression-level=10', /compression-level= of gzip is 0 to 9, not "10"/],
     ['type=oci,dest=a,compression=zstd,compression-level=-1', /of zstd is 1 to 22, not "-1"/],
-    ['type=oci,dest=a,compression=uncompressed,compression-level=1', /needs gzip or zstd/],
+    ['type=oci,dest=a,compression=uncompressed,compression-level=1', /needs compression=gzip or zstd/],
     ['type=oci,dest=a,force-compression=maybe', /force-compression= takes true or false/],
     ['type=oci,dest=a,annotation-layer.a=b', /annotations are of manifest, index/],
     ['type=store,oci-mediatypes=false,annotation.a=b', /annotations need OCI media types/],
