@@ -4,74 +4,64 @@ import { once } from 'node:events'
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import type { Job } from 'kubernetes-types/batch/v1.js'
+import type { SecurityContext } from 'kubernetes-types/core/v1.js'
+import { parse } from 'yaml'
 import { type GitServer, git, serveGit } from '../support/git-server.ts'
 import { run, succeed } from './support/process.ts'
+import { type Check, checkJob, checkPipeline, checkWorkflow } from './support/schemas.ts'
 import { PROGRAM, type Served, slipwayAt } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
-import { assertShape, readYaml, type Shape } from './support/yaml.ts'
 
 const PROJECT = join(import.meta.dirname, '../..')
 const EXAMPLES = join(PROJECT, 'examples')
-const programs = ['runc', 'docker-compose', 'systemd-analyze', 'git', 'bash']
+const programs = ['runc', 'docker-compose', 'systemd-analyze', 'git', 'bash', 'setpriv']
 
-const STEP = { name: 'text', uses: 'text', if: 'text', env: { '*': 'text' }, run: 'text' } as const
-const WORKFLOW: Shape = {
-  name: 'text',
-  // "on" is a boolean of YAML 1.1.
-  true: { push: { branches: ['text'] }, pull_request: 'text' },
-  permissions: { contents: 'text', packages: 'text' },
-  env: { '*': 'text' },
-  jobs: { '*': { 'runs-on': 'text', 'timeout-minutes': 'text', steps: [STEP] } },
-}
-const GITLAB_JOB = {
-  stage: 'text',
-  extends: 'text',
-  image: { name: 'text', entrypoint: ['text'] },
-  variables: { '*': 'text' },
-  before_script: ['text'],
-  rules: [{ if: 'text' }],
-  script: ['text'],
-  artifacts: { paths: ['text'] },
-} as const
-const CONTAINER = {
-  name: 'text',
-  image: 'text',
-  args: ['text'],
-  env: [{ name: 'text', value: 'text' }],
-  securityContext: {
-    allowPrivilegeEscalation: 'text',
-    capabilities: { add: ['text'], drop: ['text'] },
-    seccompProfile: { type: 'text' },
-    appArmorProfile: { type: 'text' },
-    procMount: 'text',
-  },
-  resources: { requests: { '*': 'text' }, limits: { '*': 'text' } },
-  volumeMounts: [{ name: 'text', mountPath: 'text', readOnly: 'text' }],
-} as const
-const JOB: Shape = {
-  apiVersion: 'text',
-  kind: 'text',
-  metadata: { name: 'text' },
-  spec: {
-    backoffLimit: 'text',
-    activeDeadlineSeconds: 'text',
-    ttlSecondsAfterFinished: 'text',
-    template: {
-      spec: {
-        restartPolicy: 'text',
-        automountServiceAccountToken: 'text',
-        hostUsers: 'text',
-        containers: [CONTAINER],
-        volumes: [
-          {
-            name: 'text',
-            emptyDir: { sizeLimit: 'text' },
-            secret: { secretName: 'text', items: [{ key: 'text', path: 'text' }] },
-          },
-        ],
-      },
-    },
-  },
+const BY_CHROOT = 'RUN has no wall but chroot'
+
+/** Mistakes in copies of the examples: a text, what stands there instead, and what is said of it. */
+const MISTAKES: readonly (readonly [string, Check, readonly (readonly [string, string, RegExp])[]])[] = [
+  [
+    'github-actions.yml',
+    checkWorkflow,
+    [
+      ['runs-on:', 'run-on:', /'run-on'/],
+      ['if: github.', 'if: githb.', /'githb'/],
+      ['contents: read', 'contents: rwx', /'rwx'/],
+    ],
+  ],
+  [
+    'gitlab-ci.yml',
+    checkPipeline,
+    [
+      ['before_script:', 'before_scripts:', /'before_scripts' property is not expected/],
+      ['- if:', '- when_true:', /'when_true' property is not expected/],
+    ],
+  ],
+  [
+    'kubernetes-job.yaml',
+    checkJob,
+    [
+      ['restartPolicy:', 'restart:', /'"restart"' does not exist in type 'PodSpec'/],
+      ['backoffLimit: 1', 'backoffLimit: "1"', /'string' is not assignable to type 'number'/],
+    ],
+  ],
+  [
+    'kubernetes-job-user-namespace.yaml',
+    checkJob,
+    [['procMount:', 'procmount:', /'"procmount"' does not exist in type 'SecurityContext'/]],
+  ],
+]
+
+/** A process with the capabilities of a container. */
+function privileges(context: SecurityContext | undefined): string[] {
+  const { drop = [], add = [] } = context?.capabilities ?? {}
+  const kept = add.map(name => `+${name.toLowerCase()}`)
+  return [
+    ...(drop.includes('ALL') ? [`--bounding-set=${['-all', ...kept].join(',')}`] : []),
+    ...(context?.allowPrivilegeEscalation === false ? ['--no-new-privs'] : []),
+    '--reuid=0',
+  ]
 }
 
 interface Step {
@@ -124,6 +114,24 @@ describe('examples', { skip: cannotRun({ root: true, programs }) }, () => {
     return folder
   }
 
+  const nextFolder = (): string => join(world.scratch, `checked-${runners++}`)
+
+  async function readExample(name: string, check: Check): Promise<unknown> {
+    const text = await readFile(join(EXAMPLES, name), 'utf8')
+    assert.equal(await check(text, nextFolder()), '')
+    return parse(text)
+  }
+
+  for (const [name, check, mistakes] of MISTAKES) {
+    it(`a copy of ${name} with a mistake is none`, async () => {
+      const text = await readFile(join(EXAMPLES, name), 'utf8')
+      for (const [right, wrong, said] of mistakes) {
+        assert.ok(text.includes(right), right)
+        assert.match(await check(text.replace(right, wrong), nextFolder()), said)
+      }
+    })
+  }
+
   /** Names of hosts and folders that are examples, as they are here. */
   const here = (text: string, folder: string): string =>
     text
@@ -149,9 +157,10 @@ describe('examples', { skip: cannotRun({ root: true, programs }) }, () => {
   }
 
   it('github-actions.yml builds, pushes, and finds its cache again', async () => {
-    const [workflow] = await readYaml(join(EXAMPLES, 'github-actions.yml'))
-    assertShape(workflow, WORKFLOW, 'workflow')
-    const { env, jobs } = workflow as { env: Record<string, string>; jobs: { image: { steps: Step[] } } }
+    const { env, jobs } = (await readExample('github-actions.yml', checkWorkflow)) as {
+      env: Record<string, string>
+      jobs: { image: { steps: Step[] } }
+    }
     const values: Readonly<Record<string, string>> = {
       'github.repository': 'team/app',
       'github.token': 'ci password',
@@ -200,14 +209,11 @@ describe('examples', { skip: cannotRun({ root: true, programs }) }, () => {
   })
 
   it('gitlab-ci.yml builds, pushes, and finds its cache again', async () => {
-    const [pipeline] = await readYaml(join(EXAMPLES, 'gitlab-ci.yml'))
-    assertShape(pipeline, { stages: ['text'], '*': GITLAB_JOB }, 'pipeline')
-    const jobs = pipeline as Record<string, typeof GITLAB_JOB & { script: string[] }>
     const {
       '.slipway': common,
       build,
       push,
-    } = jobs as unknown as Record<
+    } = (await readExample('gitlab-ci.yml', checkPipeline)) as Record<
       string,
       { variables: Record<string, string>; before_script: string[]; script: string[] }
     >
@@ -228,40 +234,34 @@ describe('examples', { skip: cannotRun({ root: true, programs }) }, () => {
         PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
       })
     }
-    assert.match(await play(push.script), /^#\d+ \[3\/3\] RUN .* DONE /m)
+    const pushed = await play(push.script)
+    assert.match(pushed, /^#\d+ \[3\/3\] RUN .* DONE /m)
+    assert.ok(pushed.includes(BY_CHROOT), pushed)
     await assertPushed('group/app:abc')
     assert.match(await play(build.script), /^#\d+ \[3\/3\] RUN .* CACHED$/m)
   })
 
   for (const name of ['kubernetes-job.yaml', 'kubernetes-job-user-namespace.yaml']) {
     it(`${name} builds a repository, and pushes`, async () => {
-      const [job] = await readYaml(join(EXAMPLES, name))
-      assertShape(job, JOB, 'job')
-      const { containers } = (
-        job as {
-          spec: {
-            template: {
-              spec: { containers: { args: string[]; env: { name: string; value: string }[] }[] }
-            }
-          }
-        }
-      ).spec.template.spec
-      const [{ args, env }] = containers as [(typeof containers)[number]]
+      const [container] = ((await readExample(name, checkJob)) as Job).spec?.template.spec?.containers ?? []
+      const { args = [], env = [], securityContext } = container ?? assert.fail(name)
       const folder = await runner()
       const auth = Buffer.from('ci:ci password').toString('base64')
       await writeFile(join(folder, 'config.json'), JSON.stringify({ auths: { [registry.host]: { auth } } }))
-      await succeed(
-        PROGRAM,
-        args.map(arg => here(arg, folder)),
+      const { code, stderr } = await run(
+        'setpriv',
+        [...privileges(securityContext), PROGRAM, ...args.map(arg => here(arg, folder))],
         {
           cwd: dirname(folder),
           env: {
-            ...Object.fromEntries(env.map(({ name: key, value }) => [key, value])),
+            ...Object.fromEntries(env.map(({ name: key, value = '' }) => [key, value])),
             DOCKER_CONFIG: folder,
             SLIPWAY_ROOT: join(folder, 'store'),
           },
         },
       )
+      assert.equal(code, 0, stderr)
+      assert.equal(stderr.includes(BY_CHROOT), name === 'kubernetes-job.yaml', stderr)
       await assertPushed('team/app:1.0')
       await world.slipway.run(['rmi', 'team/app:1.0'])
     })
@@ -280,7 +280,9 @@ describe('examples', { skip: cannotRun({ root: true, programs }) }, () => {
   it('compose.yaml is one, and its command serves', async () => {
     const file = join(EXAMPLES, 'compose.yaml')
     await succeed('docker-compose', ['--file', file, 'config', '--quiet'])
-    const [{ services }] = (await readYaml(file)) as [{ services: { registry: { command: string[] } } }]
+    const { services } = parse(await readFile(file, 'utf8')) as {
+      services: { registry: { command: string[] } }
+    }
     const args = services.registry.command.map(arg => arg.replace('0.0.0.0:5000', '127.0.0.1:0'))
     await assertServes(args, join(world.scratch, 'composed'))
   })
