@@ -69,8 +69,7 @@ export function createBench(options: BenchOptions): Bench {
       mkdirSync(path, { recursive: true })
       return path
     },
-    slipway: store =>
-      slipwayAt(join(scratch, 'stores', store), profileVariables(options), ourCommand(options)),
+    slipway: store => slipwayAt(join(scratch, 'stores', store), ourVariables(options), ourCommand(options)),
     program(name, asked = name) {
       if (!isAskedFor(asked)) return { missing: 'not asked for' }
       const value = findProgram(name)
@@ -105,9 +104,10 @@ export function createBench(options: BenchOptions): Bench {
 /** The contender that an engine is. */
 export const ENGINE = 'docker'
 
-const QUICK_SCALE = 0.002
+export const QUICK_SCALE = 0.002
 
-async function openEngine(isAsked: boolean): Promise<Peer<Engine>> {
+/** The engine of Debian sid where it was made before, else the installed one; nothing is downloaded. */
+export async function openEngine(isAsked: boolean): Promise<Peer<Engine>> {
   if (!isAsked) return { missing: 'not asked for' }
   if (process.getuid?.() !== 0) return { missing: 'a Docker engine needs root' }
   if (await isMade('sid-engine')) return { value: await startNewEngine() }
@@ -121,8 +121,11 @@ async function makeBusybox(target: string): Promise<string> {
   return target
 }
 
-function profileVariables({ cpuProfiles }: BenchOptions): Readonly<Record<string, string>> {
-  return cpuProfiles === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${cpuProfiles}` }
+/** No line for each request: the other servers write none either. */
+function ourVariables({ cpuProfiles }: BenchOptions): Readonly<Record<string, string>> {
+  const quiet = { SLIPWAY_LOG: 'off' }
+  if (cpuProfiles === undefined) return quiet
+  return { ...quiet, NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${cpuProfiles}` }
 }
 
 function ourCommand({ systemCalls }: BenchOptions): readonly [string, ...string[]] {

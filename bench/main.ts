@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type BenchOptions, createBench } from './bench.ts'
+import { type BenchOptions, createBench, QUICK_SCALE } from './bench.ts'
 import { describeMachine } from './machine.ts'
 import { measureWorkload } from './measure-workload.ts'
 import { formatPlot } from './report/plot.ts'
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   const isProfile = options.cpuProfiles !== undefined || options.systemCalls !== undefined
   const how = {
     runs: Number(flags.runs ?? (flags.quick || isProfile ? 1 : 5)),
-    scale: options.scale,
+    scale: options.quick ? QUICK_SCALE : options.scale,
     oursOnly: isProfile,
     day: new Date().toISOString().slice(0, 10),
     say: (line: string) => void process.stderr.write(`${line}\n`),

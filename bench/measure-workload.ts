@@ -67,7 +67,8 @@ async function measureContender(contender: Contender, run: number): Promise<Samp
   const counts = contender.clientsAreFree !== true
   const daemons = contender.daemons?.() ?? []
   const { value, seconds, usage } = await measure(() => contender.run(run), daemons, counts)
-  return { values: { seconds, ...value }, ...usage }
+  const { cpuSeconds, peakBytes } = usage
+  return { values: { seconds, cpuSeconds, peakMB: peakBytes / 1e6, ...value }, ...usage }
 }
 
 function judge(

@@ -21,7 +21,7 @@ export interface Case {
 }
 
 export interface Metric {
-  /** `seconds`, which is measured when the contender does not tell; or the name of what it tells. */
+  /** `seconds`, `cpuSeconds` or `peakMB`, which are always measured; or the name of what the contender tells. */
   readonly key: string
   /** After the case's name, where a case has several metrics. */
   readonly label?: string

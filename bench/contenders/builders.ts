@@ -13,6 +13,8 @@ export interface Builder {
   daemons(): readonly number[]
   /** Forgets all but the base image. */
   reset(): Promise<void>
+  /** Takes in another base image, from an archive as `docker save` writes it. */
+  load(archive: string): Promise<void>
   /** Builds, in whatever way this tool uses its cache. @returns what it printed */
   build(context: string, options?: readonly string[]): Promise<string>
   /** Makes what was built last pullable, if it is not yet. */
@@ -56,6 +58,9 @@ async function createOurs(bench: Bench, archive: string): Promise<Builder> {
       rmSync(slipway.root, { recursive: true })
       await slipway.run(['load', '-i', archive])
     },
+    async load(file) {
+      await slipway.run(['load', '-i', file])
+    },
     async build(context, options = []) {
       const args = ['build', '--network=host', '--runtime', RUNTIME, '--progress=plain', '-t', IMAGE]
       const { code, stderr } = await slipway.try([...args, ...options, context], { timeoutMs: TIMEOUT_MS })
@@ -86,6 +91,9 @@ async function createDocker(bench: Bench, archive: string): Promise<Peer<Builder
         await engine.docker(['builder', 'prune', '--all', '--force'])
         await registry.reset()
       },
+      async load(file) {
+        await engine.docker(['load', '--quiet', '-i', file])
+      },
       build: (context, options = []) =>
         engine.build(['-t', name(), ...options, context], { timeoutMs: TIMEOUT_MS }),
       async publish() {
@@ -110,6 +118,9 @@ async function createBuildah(bench: Bench, archive: string): Promise<Peer<Builde
         await buildah(['rmi', '--force', '--all'])
         await buildah(['pull', '--quiet', `docker-archive:${archive}`])
         await registry.reset()
+      },
+      async load(file) {
+        await buildah(['pull', '--quiet', `docker-archive:${file}`])
       },
       build: (context, options = []) =>
         buildah([

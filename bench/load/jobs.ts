@@ -15,6 +15,7 @@ export interface Jobs {
   downloads: {
     readonly job: {
       readonly host: string
+      /** Of each client its paths, with headers in lines of their own. */
       readonly clients: readonly (readonly string[])[]
       readonly seconds?: number
     }

@@ -61,7 +61,8 @@ async function downloads({
     do {
       for (const path of paths) {
         const head = headOf(host, `GET ${path}`)
-        bytes += expect(await connection.ask(head), 200, head).bodyBytes
+        const { bodyBytes } = expect(await connection.ask(head), 200, head)
+        bytes += bodyBytes
       }
     } while (seconds !== undefined && !isOver)
   }
