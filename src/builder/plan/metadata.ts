@@ -1,6 +1,6 @@
 /** Instructions that change the image config only (semantics 73-80). */
 import type { Healthcheck } from '../../oci/config.ts'
-import type { Command, Instruction, KeyValue } from '../dockerfile/instructions.ts'
+import type { Command, HealthcheckInstruction, Instruction, KeyValue } from '../dockerfile/instructions.ts'
 import { invalid } from '../dockerfile/invalid.ts'
 import { lintPorts, parsePorts } from '../dockerfile/ports.ts'
 import { checkSignal } from '../dockerfile/signal.ts'
@@ -10,7 +10,7 @@ import { lintCommand, lintSecrets } from './lint-stage.ts'
 import { type StageDraft, setEnv, withConfig, withHistory, withoutConfig } from './stage-draft.ts'
 import type { StageScope } from './stage-scope.ts'
 
-export type MetadataInstruction = Exclude<Instruction, { kind: 'run' | 'copy' | 'add' | 'workdir' }>
+type MetadataInstruction = Exclude<Instruction, { kind: 'run' | 'copy' | 'add' | 'workdir' }>
 
 export function applyMetadata(
   draft: StageDraft,
@@ -19,89 +19,40 @@ export function applyMetadata(
 ): StageDraft {
   const { span } = instruction
   const word = (text: string): string => scope.expand.word(text, draft, span)
-  const { config } = draft.image.config
   switch (instruction.kind) {
     case 'arg':
       return applyArg(draft, instruction.args, scope, span)
-    case 'env': {
-      const pairs = expandPairs(instruction.pairs, word)
-      const secrets = lintSecrets(
-        'env',
-        pairs.map(([name]) => name),
-        span,
-      )
-      for (const warning of secrets) scope.warn(warning)
-      const env = new Map(draft.env)
-      let list = config.Env ?? []
-      for (const [name, value] of pairs) {
-        env.set(name, value)
-        list = setEnv(list, name, value)
-      }
-      return withHistory({ ...withConfig(draft, { Env: list }), env }, pairsText('ENV', pairs))
-    }
-    case 'label': {
-      const pairs = expandPairs(instruction.pairs, word)
-      const Labels = { ...config.Labels, ...Object.fromEntries(pairs) }
-      return withHistory(withConfig(draft, { Labels }), pairsText('LABEL', pairs))
-    }
-    case 'maintainer': {
-      const { image } = draft
-      const authored = {
-        ...draft,
-        image: { ...image, config: { ...image.config, author: instruction.name } },
-      }
-      return withHistory(authored, `MAINTAINER ${instruction.name}`)
-    }
+    case 'env':
+      return applyEnv(draft, expandPairs(instruction.pairs, word), scope, span)
+    case 'label':
+      return applyLabel(draft, expandPairs(instruction.pairs, word))
+    case 'maintainer':
+      return applyMaintainer(draft, instruction.name)
     case 'user': {
       const User = word(instruction.user)
       return withHistory(withConfig(draft, { User }), `USER ${User}`)
     }
-    case 'expose': {
-      const words = instruction.ports.flatMap(port => scope.expand.words(port, draft, span))
-      for (const warning of lintPorts(words, span)) scope.warn(warning)
-      const ports = parsePorts(words, span)
-      const ExposedPorts = sorted({ ...config.ExposedPorts, ...keySet(ports) })
-      return withHistory(withConfig(draft, { ExposedPorts }), listText('EXPOSE', ports))
-    }
-    case 'volume': {
-      const paths = instruction.paths.map(word)
-      if (paths.includes('')) throw invalid('Cannot declare a volume: its path is empty', span)
-      const Volumes = sorted({ ...config.Volumes, ...keySet(paths) })
-      return withHistory(withConfig(draft, { Volumes }), listText('VOLUME', paths))
-    }
+    case 'expose':
+      return applyExpose(draft, instruction.ports, scope, span)
+    case 'volume':
+      return applyVolume(draft, instruction.paths.map(word), span)
     case 'shell':
       return withHistory(withConfig(draft, { Shell: instruction.args }), listText('SHELL', instruction.args))
-    case 'cmd': {
-      for (const warning of lintCommand(draft, 'CMD', instruction.command, span)) scope.warn(warning)
-      const Cmd = commandArgs(draft, instruction.command)
-      const changed = withConfig({ ...draft, hasCmd: true }, { Cmd, ArgsEscaped: true })
-      return withHistory(changed, commandText('CMD', Cmd))
-    }
-    case 'entrypoint': {
-      for (const warning of lintCommand(draft, 'ENTRYPOINT', instruction.command, span)) scope.warn(warning)
-      const Entrypoint = commandArgs(draft, instruction.command)
-      const changed = withConfig(draft.hasCmd ? draft : withoutConfig(draft, 'Cmd'), { Entrypoint })
-      return withHistory(changed, commandText('ENTRYPOINT', Entrypoint))
-    }
+    case 'cmd':
+      return applyCmd(draft, instruction.command, scope, span)
+    case 'entrypoint':
+      return applyEntrypoint(draft, instruction.command, scope, span)
     case 'stopsignal': {
       const StopSignal = word(instruction.signal)
       checkSignal(StopSignal, span)
       return withHistory(withConfig(draft, { StopSignal }), `STOPSIGNAL ${StopSignal}`)
     }
-    case 'healthcheck': {
-      const { test, interval, timeout, startPeriod, startInterval, retries } = instruction
-      const Healthcheck: Healthcheck = {
-        Test: test,
-        ...(interval && { Interval: interval }),
-        ...(timeout && { Timeout: timeout }),
-        ...(startPeriod && { StartPeriod: startPeriod }),
-        ...(startInterval && { StartInterval: startInterval }),
-        ...(retries && { Retries: retries }),
-      }
-      return withHistory(withConfig(draft, { Healthcheck }), healthcheckText(Healthcheck))
+    case 'healthcheck':
+      return applyHealthcheck(draft, instruction)
+    case 'onbuild': {
+      const triggers = draft.image.config.config.OnBuild ?? []
+      return withConfig(draft, { OnBuild: [...triggers, instruction.expression] })
     }
-    case 'onbuild':
-      return withConfig(draft, { OnBuild: [...(config.OnBuild ?? []), instruction.expression] })
   }
 }
 
@@ -137,10 +88,85 @@ function applyArg(
   return withHistory({ ...draft, env, args: [...draft.args, ...names] }, `ARG ${texts.join(' ')}`)
 }
 
-function expandPairs(
-  pairs: readonly KeyValue[],
-  word: (text: string) => string,
-): readonly (readonly [string, string])[] {
+function applyEnv(draft: StageDraft, pairs: Pairs, scope: StageScope, span: SourceSpan): StageDraft {
+  const names = pairs.map(([name]) => name)
+  for (const warning of lintSecrets('env', names, span)) scope.warn(warning)
+  const env = new Map(draft.env)
+  let list = draft.image.config.config.Env ?? []
+  for (const [name, value] of pairs) {
+    env.set(name, value)
+    list = setEnv(list, name, value)
+  }
+  return withHistory({ ...withConfig(draft, { Env: list }), env }, pairsText('ENV', pairs))
+}
+
+function applyLabel(draft: StageDraft, pairs: Pairs): StageDraft {
+  const Labels = { ...draft.image.config.config.Labels, ...Object.fromEntries(pairs) }
+  return withHistory(withConfig(draft, { Labels }), pairsText('LABEL', pairs))
+}
+
+function applyMaintainer(draft: StageDraft, author: string): StageDraft {
+  const { image } = draft
+  const authored = { ...draft, image: { ...image, config: { ...image.config, author } } }
+  return withHistory(authored, `MAINTAINER ${author}`)
+}
+
+function applyExpose(
+  draft: StageDraft,
+  given: readonly string[],
+  scope: StageScope,
+  span: SourceSpan,
+): StageDraft {
+  const words = given.flatMap(port => scope.expand.words(port, draft, span))
+  for (const warning of lintPorts(words, span)) scope.warn(warning)
+  const ports = parsePorts(words, span)
+  const ExposedPorts = sorted({ ...draft.image.config.config.ExposedPorts, ...keySet(ports) })
+  return withHistory(withConfig(draft, { ExposedPorts }), listText('EXPOSE', ports))
+}
+
+function applyVolume(draft: StageDraft, paths: readonly string[], span: SourceSpan): StageDraft {
+  if (paths.includes('')) throw invalid('Cannot declare a volume: its path is empty', span)
+  const Volumes = sorted({ ...draft.image.config.config.Volumes, ...keySet(paths) })
+  return withHistory(withConfig(draft, { Volumes }), listText('VOLUME', paths))
+}
+
+function applyCmd(draft: StageDraft, command: Command, scope: StageScope, span: SourceSpan): StageDraft {
+  for (const warning of lintCommand(draft, 'CMD', command, span)) scope.warn(warning)
+  const Cmd = commandArgs(draft, command)
+  const changed = withConfig({ ...draft, hasCmd: true }, { Cmd, ArgsEscaped: true })
+  return withHistory(changed, commandText('CMD', Cmd))
+}
+
+function applyEntrypoint(
+  draft: StageDraft,
+  command: Command,
+  scope: StageScope,
+  span: SourceSpan,
+): StageDraft {
+  for (const warning of lintCommand(draft, 'ENTRYPOINT', command, span)) scope.warn(warning)
+  const Entrypoint = commandArgs(draft, command)
+  const changed = withConfig(draft.hasCmd ? draft : withoutConfig(draft, 'Cmd'), { Entrypoint })
+  return withHistory(changed, commandText('ENTRYPOINT', Entrypoint))
+}
+
+function applyHealthcheck(
+  draft: StageDraft,
+  { test, interval, timeout, startPeriod, startInterval, retries }: HealthcheckInstruction,
+): StageDraft {
+  const Healthcheck: Healthcheck = {
+    Test: test,
+    ...(interval && { Interval: interval }),
+    ...(timeout && { Timeout: timeout }),
+    ...(startPeriod && { StartPeriod: startPeriod }),
+    ...(startInterval && { StartInterval: startInterval }),
+    ...(retries && { Retries: retries }),
+  }
+  return withHistory(withConfig(draft, { Healthcheck }), healthcheckText(Healthcheck))
+}
+
+type Pairs = readonly (readonly [key: string, value: string])[]
+
+function expandPairs(pairs: readonly KeyValue[], word: (text: string) => string): Pairs {
   return pairs.map(({ key, value }) => [word(key), word(value)] as const)
 }
 
