@@ -29,7 +29,8 @@ export async function withTrialBuilds<T>(
     await writeFile(join(context, 'probe'), program, { mode: 0o755 })
     return await action(isolation =>
       runSlipway(
-        ['build', '--root', root, `--isolation=${isolation}`, '--progress=plain', context],
+        // What one way of isolation has done is no result of another.
+        ['build', '--no-cache', '--root', root, `--isolation=${isolation}`, '--progress=plain', context],
         env,
         signal,
       ),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { homedir, userInfo } from 'node:os'
+import { homedir } from 'node:os'
 import { isErrno } from '../oci/errors.ts'
 import { createWorkflowLog } from './ci/workflow-log.ts'
 import { COMMON_OPTIONS } from './command.ts'
@@ -121,8 +121,7 @@ function processTerminal(signal: AbortSignal, { uid, namespace }: Privileges): T
     ...(workflow && { workflow }),
     env: process.env,
     workingDirectory: process.cwd(),
-    // An empty HOME would put everything into the working directory.
-    homeDirectory: homedir() || userInfo().homedir,
+    homeDirectory: homedir(),
     userID: uid,
     ...(namespace !== undefined && { namespace }),
     platform: process.platform,

@@ -63,13 +63,15 @@ export function requireNamespace(state: NamespaceState | undefined, userID: numb
       'privilege-missing',
       `Cannot run: root here may neither mount nor make a user namespace: ${state.problem}`,
       {
-        hint: 'use --isolation=chroot, which needs neither and has fewer walls, or run the container with --privileged',
+        hint: "use --isolation=chroot, which needs neither and has fewer walls, or run the container with --privileged; 'slipway doctor' tells more",
       },
     )
   throw new BuildError(
     'privilege-missing',
     `Cannot run: RUN needs root, or a user namespace, which this machine refuses: ${state.problem}`,
-    { hint: 'build as root, for example with sudo; a build without RUN needs neither' },
+    {
+      hint: "'slipway doctor' tells what would mend it; or build as root, for example with sudo; a build without RUN needs neither",
+    },
   )
 }
 
@@ -112,7 +114,7 @@ async function enterNamespace(uid: number): Promise<never> {
     {
       ...process.env,
       // Inside, the system takes us for root, and root's home for ours.
-      HOME: homedir() || userInfo().homedir,
+      HOME: homedir(),
       [VARIABLE]: JSON.stringify(inside),
     },
   )

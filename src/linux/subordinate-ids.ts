@@ -20,6 +20,27 @@ export function subordinateIDs(user: {
   return { uids: read('/etc/subuid'), gids: read('/etc/subgid') }
 }
 
+/** Of users and groups alike: from here on nobody has subordinate ids. */
+export function firstFreeID(): number {
+  return afterSubordinateIDs(
+    ['/etc/subuid', '/etc/subgid'].map(file => readSystemFile(file) ?? '').join('\n'),
+  )
+}
+
+/** Below are the ids of users themselves. */
+const FIRST_ID = 100_000
+
+/** @param text lines of `NAME:START:COUNT` */
+export function afterSubordinateIDs(text: string): number {
+  const ends = text.split('\n').flatMap(line => {
+    const [, start, count] = LINE_OF_ANYBODY.exec(line) ?? []
+    return start === undefined ? [] : [Number(start) + Number(count)]
+  })
+  return Math.max(FIRST_ID, ...ends)
+}
+
+const LINE_OF_ANYBODY = /^[^:#]+:(\d+):(\d+)\s*$/
+
 /** Lines of `NAME:START:COUNT`; a user may stand there by name or by number (`subuid(5)`). */
 export function parseSubordinateIDs(
   text: string,

@@ -46,6 +46,7 @@ const STATES: Partial<Record<StoreErrorCode, string>> = {
 
 const HINTS: Partial<Record<StoreErrorCode, string>> = {
   'store-full': 'free some space, for example with "slipway prune" and "slipway gc"',
+  'store-denied': 'a store is of the user who made it; --root or SLIPWAY_ROOT names another',
 }
 
 function codeOfErrno(error: Error): StoreErrorCode | undefined {

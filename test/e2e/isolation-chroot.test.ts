@@ -112,6 +112,8 @@ describe('--isolation=chroot', {
     assert.match(failed.stderr, /exit code 139 \(SIGSEGV\)/)
     const alone = await byChroot(['--network=none'], 'RUN true')
     assert.match(alone.stderr, /Cannot run without network: --isolation=chroot has no namespaces/)
+    for (const limit of ['--memory=20m', '--cpus=1', '--pids-limit=8'])
+      assert.match((await byChroot([limit], 'RUN true')).stderr, /Cannot limit .* of RUN: --isolation=chroot/)
     assertNothingLeft()
   })
 

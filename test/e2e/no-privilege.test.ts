@@ -115,6 +115,14 @@ describe('without privilege, and without calls of Linux', {
     await nobody(['prune'])
   })
 
+  it('is at work for who has neither a name nor a home, and says which folder may be named', async () => {
+    const nameless = ['--reuid=65533', '--regid=65533', '--clear-groups', 'env', '-u', 'HOME']
+    const env = { XDG_DATA_HOME: '', XDG_CONFIG_HOME: '', XDG_CACHE_HOME: '', SLIPWAY_ROOT: '' }
+    const { code, stderr } = await run('setpriv', [...nameless, program, 'images'], { env })
+    assert.equal(code, 1)
+    assert.match(stderr, /^error: Cannot open store .*: permission denied.*\nhint: .*SLIPWAY_ROOT/)
+  })
+
   it('says of a RUN what is missing', async () => {
     for (const isolation of ['oci', 'chroot']) {
       const { code, stderr } = await tryNobody(

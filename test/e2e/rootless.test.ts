@@ -192,6 +192,15 @@ RUN rm /etc/passwd && ln /tmp/mine /tmp/other && chown -h 65534:65534 /bin/sh
       assert.match(ofUser.stderr, /no line in \/etc\/subuid/)
     })
 
+    it('runs steps by chroot, although groups cannot be changed', async () => {
+      const files = { Dockerfile: 'FROM base:1\nRUN echo a > /made && id -u >> /made\n' }
+      const { ofRoot, ofUser } = await buildBoth('by-chroot', single, write(files), ['--isolation=chroot'])
+      assert.equal(digestOf(ofUser), digestOf(ofRoot))
+      const asApp = await contextOf(single, 'chroot-as-app', 'FROM base:1\nUSER app\nRUN true\n')
+      const { stderr } = await single.slipway(['build', '--isolation=chroot', asApp])
+      assert.match(stderr, /user 1000: .* no id but 0\nhint: .*uidmap/)
+    })
+
     it('says what is missing where a step becomes another user, or gives a file to one', async () => {
       const asApp = { Dockerfile: 'FROM base:1\nUSER app\nRUN true\n' }
       const { ofUser } = await buildBoth('as-app', single, write(asApp))
@@ -217,6 +226,7 @@ RUN rm /etc/passwd && ln /tmp/mine /tmp/other && chown -h 65534:65534 /bin/sh
     const { code, stderr } = await refused()
     assert.equal(code, 1)
     assert.match(stderr, /RUN needs root, or a user namespace, which this machine refuses: .*not permitted/)
+    assert.match(stderr, /^hint: .*slipway doctor/m)
   })
 })
 

@@ -19,8 +19,13 @@ export function checkNetwork(path: string, { namespace }: Privileges): Finding {
     found: `that of this machine: ${problem}`,
     meaning:
       'steps reach what listens on the loopback interface of this machine; --network=none keeps them from it',
-    remedy: problem.includes('/dev/net/tun')
-      ? 'modprobe tun; in a container, docker run --device /dev/net/tun'
-      : `apt-get install ${isRealRoot ? 'slirp4netns' : 'passt'}`,
+    remedy: remedyOf(problem, isRealRoot),
   }
+}
+
+function remedyOf(problem: string, isRealRoot: boolean): string {
+  if (problem.includes('may not be used')) return 'chmod 666 /dev/net/tun'
+  if (problem.startsWith('there is no'))
+    return 'modprobe tun; in a container, docker run --device /dev/net/tun'
+  return `apt-get install ${isRealRoot ? 'slirp4netns' : 'passt'}`
 }

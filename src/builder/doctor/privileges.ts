@@ -5,12 +5,15 @@ import type { Finding } from './finding.ts'
 export interface Privileges {
   /** Of the user who has started us. */
   readonly uid: number
-  readonly userName: string
+  /** Absent for who has a number alone. */
+  readonly userName?: string
   /** `none`: there is no need for one. */
   readonly namespace: 'none' | 'entered' | 'refused'
   /** Why it is refused, or holds a single user. */
   readonly problem?: string
   readonly subordinate: SubordinateIDs
+  /** From here on nobody has subordinate ids. */
+  readonly freeID: number
 }
 
 export function checkPrivileges(privileges: Privileges): readonly Finding[] {
@@ -54,13 +57,14 @@ function idsRemedy(problem: string): string | undefined {
 /** Debian's own image gives 65,536 ids to each user; what packages make stays below. */
 const WANTED_IDS = 65_535
 
-function checkSubordinateIDs({ uid, userName, problem, subordinate }: Privileges): Finding {
+function checkSubordinateIDs(privileges: Privileges): Finding {
+  const { uid, problem, subordinate } = privileges
   const subject = 'subordinate ids'
   const counts = [subordinate.uids, subordinate.gids].map(ranges =>
     ranges.reduce((sum, { count }) => sum + count, 0),
   )
   const [uids = 0, gids = 0] = counts
-  const line = `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName}`
+  const line = remedyOfIDs(privileges)
   if (problem !== undefined)
     return {
       subject,
@@ -79,4 +83,12 @@ function checkSubordinateIDs({ uid, userName, problem, subordinate }: Privileges
     meaning: 'images with users of higher numbers cannot be unpacked for a RUN',
     remedy: line,
   }
+}
+
+/** Ids of two users must not overlap: each could become root over what steps of the other have written. */
+function remedyOfIDs({ uid, userName, freeID }: Privileges): string {
+  // `newuidmap` serves nobody without a name.
+  if (userName === undefined) return `useradd --uid ${uid} NAME`
+  const range = `${freeID}-${freeID + WANTED_IDS}`
+  return `usermod --add-subuids ${range} --add-subgids ${range} ${userName}`
 }

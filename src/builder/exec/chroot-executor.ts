@@ -29,6 +29,7 @@ import { forward } from './container.ts'
 import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
 import { makeRealDirectories, makeWorkingDirectory, openMountPoints } from './mount-points.ts'
 import { DEFAULT_CAPABILITIES, KERNEL_DIRECTORIES } from './spec.ts'
+import { requirePossible } from './unprivileged.ts'
 
 export interface ChrootExecutorOptions {
   /** Of the store, absolute: steps that run have their directories below. */
@@ -61,6 +62,7 @@ export function createChrootExecutor(options: ChrootExecutorOptions): Executor {
       opened ??= open()
       const linux = await opened
       context.signal.throwIfAborted()
+      requirePossible(process, linux.idMaps)
       await using work = createOwnedDirectory(linux, runDirectory(options.stateRoot))
       const root = realpathSync(onlyBind(rootfs))
       const descriptor = openSync(root, O_PATH | constants.O_DIRECTORY)
@@ -98,8 +100,8 @@ function refuse({ network, limits }: ContainerProcess): void {
   const problem =
     network === 'none'
       ? 'Cannot run without network'
-      : limits.memory !== undefined || limits.cpu !== undefined
-        ? 'Cannot limit the memory or the processors of RUN'
+      : limits.memory !== undefined || limits.cpu !== undefined || (limits.pids ?? 0) !== 0
+        ? 'Cannot limit the memory, the processors or the processes of RUN'
         : undefined
   if (problem === undefined) return
   throw new BuildError(

@@ -107,7 +107,7 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
 }
 
 function networkNote(problem: string): string {
-  return `network: that of this machine, as ${problem}; --network=host asks for it, none does without`
+  return `network: that of this machine, as ${problem} ('slipway doctor' tells what mends it); --network=host asks for it, none does without`
 }
 
 const PROC_NOTE =
@@ -189,7 +189,9 @@ function openGroup(work: OwnedDirectory, process: ContainerProcess): ControlGrou
   throw new BuildError(
     'privilege-missing',
     'Cannot limit memory, processors or processes: no control group can be made here',
-    { hint: 'without --memory, --cpus, --pids-limit and the like the step runs with what the machine has' },
+    {
+      hint: "'slipway doctor' tells what mends it; without --memory, --cpus, --pids-limit and the like the step runs with what the machine has",
+    },
   )
 }
 

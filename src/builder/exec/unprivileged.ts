@@ -3,7 +3,7 @@ import { BuildError } from '../errors.ts'
 import type { ContainerProcess } from './executor.ts'
 
 const MORE_IDS =
-  'ids of other users need the package uidmap, and a line for this user in /etc/subuid and /etc/subgid'
+  "ids of other users need the package uidmap, and a line for this user in /etc/subuid and /etc/subgid: 'slipway doctor' has it"
 
 /**
  * @param idMaps undefined for the machine's root, who may do all of it

@@ -26,7 +26,7 @@ export async function openSnapshotter({ root, needsMounts, note }: SnapshotterCh
   if (problem === undefined) return createOverlaySnapshotter({ root })
   if (problem.code === 'forbidden' && needsMounts)
     throw new BuildError('privilege-missing', `Cannot mount root filesystem: ${problem.text}`, {
-      hint: 'in a container, run it with --privileged',
+      hint: "in a container, run it with --privileged; 'slipway doctor' tells more",
     })
   // Where nothing can be mounted that is said with all else that is missing.
   if (needsMounts)

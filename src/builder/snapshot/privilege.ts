@@ -7,7 +7,7 @@ import { BuildError } from '../errors.ts'
 export function requireRoot(): void {
   if (getuid?.() === 0) return
   throw new BuildError('privilege-missing', 'Cannot run: RUN needs root in this version', {
-    hint: 'build as root, for example with sudo; a build without RUN does not need it',
+    hint: "build as root, for example with sudo; a build without RUN does not need it; 'slipway doctor' tells more",
   })
 }
 

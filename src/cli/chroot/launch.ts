@@ -23,17 +23,23 @@ try {
 function become(calls: ProcessCalls, plan: LaunchPlan): void {
   const { root, args, env, cwd, user, capabilities, ulimits } = plan
   for (const { name, soft, hard } of ulimits) calls.setLimit(RESOURCES[name] ?? -1, limit(soft), limit(hard))
+  const changesGroups = mayChangeGroups()
   calls.chroot(root)
   process.chdir('/')
   const home = env.some(variable => variable.startsWith('HOME=')) ? [] : [`HOME=${homeOf(user.uid)}`]
   if (capabilities !== undefined) calls.limitCapabilities(capabilities)
   process.umask(UMASK)
-  process.setgroups?.([...user.additionalGids])
+  if (changesGroups) process.setgroups?.([...user.additionalGids])
   process.setgid?.(user.gid)
   process.setuid?.(user.uid)
   calls.endWithParent()
   process.chdir(cwd)
   execute(calls, args, [...env, ...home])
+}
+
+/** A namespace of a single id keeps the groups of who made it (`user_namespaces(7)`); runtimes leave them there, too. */
+function mayChangeGroups(): boolean {
+  return readFileSync('/proc/self/setgroups', 'latin1').trim() !== 'deny'
 }
 
 function limit(value: number | undefined): bigint {

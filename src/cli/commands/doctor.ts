@@ -1,6 +1,6 @@
 import type { Finding } from '../../builder/doctor/finding.ts'
 import type { Privileges } from '../../builder/doctor/privileges.ts'
-import { subordinateIDs } from '../../linux/subordinate-ids.ts'
+import { firstFreeID, subordinateIDs } from '../../linux/subordinate-ids.ts'
 import { readSystemFile } from '../../linux/system-file.ts'
 import type { Command } from '../command.ts'
 import { withTrialBuilds } from '../doctor-trial.ts'
@@ -62,10 +62,11 @@ function privilegesOf({ userID, namespace }: Terminal): Privileges {
   const problem = namespace?.kind === 'refused' ? namespace.problem : namespace?.singleIDReason
   return {
     uid: userID,
-    userName: userName ?? String(userID),
+    ...(userName !== undefined && { userName }),
     namespace: namespace?.kind ?? 'none',
     ...(problem !== undefined && { problem }),
     subordinate: subordinateIDs({ name: userName, uid: userID }),
+    freeID: firstFreeID(),
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseSubordinateIDs } from '../../../src/linux/subordinate-ids.ts'
+import { afterSubordinateIDs, parseSubordinateIDs } from '../../../src/linux/subordinate-ids.ts'
 
 const SUBUID = 'root:1:5\nme:100000:65536\n# a comment\nother:200000:65536\n1001:300000:10\nme:x:3\nme:5:0\n'
 
@@ -14,4 +14,9 @@ test('parseSubordinateIDs() finds the ranges of a user by name and by number', (
 test('parseSubordinateIDs() finds none for a user who has no line, nor a name', () => {
   assert.deepEqual(parseSubordinateIDs(SUBUID, { name: undefined, uid: 77 }), [])
   assert.deepEqual(parseSubordinateIDs('', { name: 'me', uid: 1 }), [])
+})
+
+test('afterSubordinateIDs() is above the ids of everyone, and of users themselves', () => {
+  assert.equal(afterSubordinateIDs(SUBUID), 300_010)
+  assert.equal(afterSubordinateIDs(''), 100_000)
 })

@@ -4,7 +4,13 @@ import { checkPrivileges, type Privileges } from '../../../../src/builder/doctor
 
 const IDS = { uids: [{ start: 100_000, count: 65_536 }], gids: [{ start: 100_000, count: 65_536 }] }
 const NO_IDS = { uids: [], gids: [] }
-const anna: Privileges = { uid: 1000, userName: 'anna', namespace: 'entered', subordinate: IDS }
+const anna: Privileges = {
+  uid: 1000,
+  userName: 'anna',
+  namespace: 'entered',
+  subordinate: IDS,
+  freeID: 165_536,
+}
 
 test('checkPrivileges() wants no namespace of root', () => {
   const [user, ...rest] = checkPrivileges({ ...anna, uid: 0, namespace: 'none' })
@@ -48,13 +54,20 @@ for (const { problem, remedy } of REFUSALS)
     assert.match(finding?.found ?? '', /may have none/)
   })
 
-test('checkPrivileges() tells how a user gets subordinate ids', () => {
+test('checkPrivileges() tells how a user gets subordinate ids that nobody else has', () => {
   const problem = 'this user has no line in /etc/subuid'
   const ids = checkPrivileges({ ...anna, problem, subordinate: NO_IDS })[1]
   assert.deepEqual(
     [ids?.state, ids?.remedy],
-    ['limited', 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 anna'],
+    ['limited', 'usermod --add-subuids 165536-231071 --add-subgids 165536-231071 anna'],
   )
+})
+
+test('checkPrivileges() wants a name for who has a number alone', () => {
+  const { userName: _, ...nobody } = anna
+  const problem = 'this user has no line in /etc/subuid'
+  const ids = checkPrivileges({ ...nobody, problem, subordinate: NO_IDS })[1]
+  assert.equal(ids?.remedy, 'useradd --uid 1000 NAME')
 })
 
 test('checkPrivileges() names the package when the ids are there and its programs are not', () => {
