@@ -6,7 +6,7 @@ import { closeSync, readlinkSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { homedir, userInfo } from 'node:os'
 import { BuildError } from '../builder/errors.ts'
-import { isJsonObject } from '../oci/json.ts'
+import { isJsonObject, parseJson } from '../oci/json.ts'
 import { asksForChroot } from './isolation.ts'
 import type { NamespaceState } from './terminal.ts'
 
@@ -15,6 +15,8 @@ const VARIABLE = 'SLIPWAY_USER_NAMESPACE'
 
 /** Commands that unpack layers, remove what was unpacked, or tell whether that can be. */
 const UNPACKING: ReadonlySet<string> = new Set(['build', 'prune', 'doctor'])
+
+const LAST_STREAM = 2
 
 interface Inside {
   /** The namespace that is meant: the variable may have come elsewhere. */
@@ -85,7 +87,7 @@ function enteredNamespace(): Privileges | undefined {
   if (text === undefined) return undefined
   // What we start is inside as well, but it has not been us before.
   delete process.env[VARIABLE]
-  const inside: unknown = JSON.parse(text)
+  const inside = parseJson(Buffer.from(text))
   if (!isInside(inside) || readlinkSync('/proc/self/ns/user') !== inside.name) return undefined
   for (const descriptor of inside.descriptors) closeSync(descriptor)
   process.chdir(inside.workingDirectory)
@@ -136,6 +138,7 @@ function isInside(value: unknown): value is Inside {
     typeof value.name === 'string' &&
     typeof value.uid === 'number' &&
     typeof value.workingDirectory === 'string' &&
-    Array.isArray(value.descriptors)
+    Array.isArray(value.descriptors) &&
+    value.descriptors.every(descriptor => Number.isInteger(descriptor) && descriptor > LAST_STREAM)
   )
 }

@@ -117,6 +117,35 @@ describe('--isolation=chroot', {
     assertNothingLeft()
   })
 
+  for (const [name, command] of [
+    ['ends', 'kill -9 $PPID'],
+    ['stops, until the build is told to end,', 'kill -STOP $PPID; echo stopped'],
+  ] as const)
+    it(`ends a step that ${name} who watches over it`, async () => {
+      const marker = `${1_000_000 + Math.trunc(Math.random() * 1e6)}`
+      const child = spawn(
+        'setpriv',
+        [UNPRIVILEGED, PROGRAM, ...build(['--isolation=chroot', '--no-cache'])],
+        {
+          env: { ...process.env, ...world.slipway.env },
+          stdio: ['pipe', 'ignore', 'pipe'],
+        },
+      )
+      child.stdin.end(
+        `FROM base:1\nRUN --mount=type=secret,id=s (setsid sleep ${marker} &); ${command}; sleep ${marker}\n`,
+      )
+      let printed = ''
+      child.stderr.on('data', (chunk: Buffer) => {
+        printed += String(chunk)
+        if (/ stopped\n/.test(printed)) child.kill('SIGTERM')
+      })
+      const [code] = await once(child, 'close')
+      assert.notEqual(code, 0, printed)
+      assert.deepEqual(processesWith(marker), [])
+      assert.deepEqual(secretsIn(world.slipway.root), [])
+      assertNothingLeft()
+    })
+
   it('takes the capabilities of a container, and no more', async () => {
     const options = ['--no-cache', '-o', `type=tar,dest=${world.scratch}/out.tar`]
     const made = await byChroot(

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isErrno } from '../../src/oci/errors.ts'
+import { eventually } from './support/containers.ts'
 import { findProgram, type Outcome, run } from './support/process.ts'
 import { PROGRAM } from './support/slipway.ts'
 import { cannotRun, createWorld, type World } from './support/world.ts'
@@ -111,6 +113,30 @@ describe('network of RUN', {
     assert.doesNotMatch(stderr, /^#\d+ [\d.]+ started/m)
   })
 
+  it('does not keep a build that is interrupted waiting for a helper that hangs', {
+    timeout: 18_000,
+  }, async () => {
+    const Dockerfile = 'FROM base:1\nRUN true\n'
+    const context = await world.folder(`context-${++count}`, { Dockerfile })
+    const programs = join(world.scratch, 'programs')
+    mkdirSync(programs)
+    const script = `#!/bin/sh\necho $$ >> ${programs}/began\nexec sleep 1000\n`
+    for (const helper of HELPERS) writeFileSync(join(programs, helper), script, { mode: 0o755 })
+    const child = spawn(PROGRAM, ['build', '--progress=plain', '--no-cache', context], {
+      env: { ...process.env, ...world.slipway.env, PATH: `${programs}:${process.env.PATH}` },
+      stdio: 'ignore',
+    })
+    const ended = once(child, 'exit')
+    await eventually(
+      async () => existsSync(join(programs, 'began')),
+      began => began,
+    )
+    child.kill('SIGINT')
+    // Its patience with the helper is longer than this test is allowed to last.
+    await ended
+    assert.deepEqual(readFileSync(join(programs, 'began'), 'utf8').trim().split('\n').filter(isAlive), [])
+  })
+
   it('is only loopback, and up, where none is asked for; of the flag or of the configuration', async () => {
     const command = 'ip -o link | grep -c .; ip -o link | grep "lo: <.*UP"'
     assert.match(await build([command], ['--network=none']), / 1\n.* lo: <LOOPBACK,UP/)
@@ -154,6 +180,10 @@ describe('network of RUN', {
     await world.slipway.run(['build', '--no-cache', next])
   })
 })
+
+function isAlive(pid: string): boolean {
+  return existsSync(`/proc/${pid}`)
+}
 
 function portOf(server: Server): number {
   const address = server.address()

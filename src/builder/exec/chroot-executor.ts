@@ -15,6 +15,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, constants, openSync, realpathSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises'
 import { type Linux, loadLinux, O_PATH } from '../../linux/linux.ts'
 import { isJsonObject, parseJson } from '../../oci/json.ts'
 import { BuildError } from '../errors.ts'
@@ -26,6 +27,7 @@ import { capabilityNumbers } from './capabilities.ts'
 import { moveMounts } from './chroot-mounts.ts'
 import type { StepEnd, StepPlan } from './chroot-plan.ts'
 import { forward } from './container.ts'
+import { endProcessesIn } from './descendants.ts'
 import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
 import { makeRealDirectories, makeWorkingDirectory, openMountPoints } from './mount-points.ts'
 import { DEFAULT_CAPABILITIES, KERNEL_DIRECTORIES } from './spec.ts'
@@ -163,10 +165,17 @@ async function runWatched(
   const closed = new Promise<void>((resolve, reject) => {
     child.once('close', () => resolve())
     child.once('error', cause => reject(cannotStart(cause.message, cause)))
+    child.once('exit', code => {
+      if (code !== 0) endUnwatched(child, plan.launch.root).catch(reject)
+    })
   })
+  let patience: NodeJS.Timeout | undefined
   const kill = () => {
     channel.end()
     channel.destroySoon()
+    // The step may have stopped it.
+    child.kill('SIGCONT')
+    patience = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
     child.stdout?.resume()
     child.stderr?.resume()
   }
@@ -181,7 +190,21 @@ async function runWatched(
     throw cannotStart(result.problem)
   } finally {
     context.signal.removeEventListener('abort', kill)
+    clearTimeout(patience)
   }
+}
+
+/** How long who watches over a step may take to end it. */
+const PATIENCE_MS = 30_000
+/** How long what a step printed may take to arrive once no process of it is left. */
+const LAST_OUTPUT_MS = 1000
+
+/** A step may end who watches over it, and would go on with our pipes in its hands, and its mounts in their places. */
+async function endUnwatched({ stdout, stderr }: ChildProcess, root: string): Promise<void> {
+  await endProcessesIn(root)
+  await setTimeoutPromise(LAST_OUTPUT_MS)
+  stdout?.destroy()
+  stderr?.destroy()
 }
 
 function readEnd(line: string): StepEnd {

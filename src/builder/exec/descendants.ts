@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { kill } from 'node:process'
 import { setTimeout } from 'node:timers/promises'
 import { isErrno } from '../../oci/errors.ts'
@@ -9,9 +9,22 @@ const PAUSE_MS = 5
  * Kills every process that descends from one that adopts the orphans among them, until there is none. Those that are
  * made meanwhile are found with the next look: each look first stops what it finds.
  */
-export async function endDescendants(ancestor: number): Promise<void> {
+export function endDescendants(ancestor: number): Promise<void> {
+  return endAll(() => descendantsOf(ancestor))
+}
+
+/**
+ * The same for every process whose root directory is this one, or below it: all that is known of a step once nobody
+ * adopts its orphans.
+ * @param root absolute path without symlinks
+ */
+export function endProcessesIn(root: string): Promise<void> {
+  return endAll(() => processesIn(root))
+}
+
+async function endAll(find: () => readonly number[]): Promise<void> {
   for (;;) {
-    const found = descendantsOf(ancestor)
+    const found = find()
     if (found.length === 0) return
     for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const id of found) send(id, signal)
     await setTimeout(PAUSE_MS)
@@ -38,6 +51,22 @@ function descendantsOf(ancestor: number): readonly number[] {
       pending.push(child)
     }
   return found
+}
+
+function processesIn(root: string): readonly number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter(id => Number.isInteger(id) && `${rootOf(id)}/`.startsWith(`${root}/`))
+}
+
+/** Undefined for who has ended, and for who is not ours to look into. */
+function rootOf(id: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${id}/root`)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return undefined
+    throw error
+  }
 }
 
 function readStat(id: number): { readonly parent: number; readonly state: string } | undefined {

@@ -83,7 +83,7 @@ export interface Connection {
  * Connects the network of the container that waits at the gate, and lets it start. Disposing ends the helper.
  * @throws BuildError `run-failed` where no helper does it; the container does not start then
  */
-async function connect(linux: Linux, connection: Connection): Promise<AsyncDisposable> {
+async function connect(linux: Linux, connection: Connection, signal: AbortSignal): Promise<AsyncDisposable> {
   const { gate, directory, network } = connection
   const pid = await gate.waiting
   const namespace = `${directory}/network`
@@ -93,7 +93,8 @@ async function connect(linux: Linux, connection: Connection): Promise<AsyncDispo
     writeFileSync(namespace, '')
     linux.mount(`/proc/${pid}/ns/net`, namespace, 'none', MS_BIND, '')
     for (const [index, helper] of (network.helpers ?? []).entries()) {
-      const started = await startHelper(linux, helper, `${directory}/ready-${index}`, namespace, connection)
+      const ready = `${directory}/ready-${index}`
+      const started = await startHelper(linux, helper, { ready, namespace, connection, signal })
       if (typeof started === 'string') {
         problems.push(`${helper.name}: ${started}`)
         continue
@@ -138,7 +139,7 @@ export async function withConnection<T>(
     },
     () => undefined,
   )
-  const connecting = connect(linux, connection)
+  const connecting = connect(linux, connection, signal)
   const connected = connecting.catch(() => undefined)
   try {
     return await run()
@@ -155,13 +156,21 @@ export async function withConnection<T>(
 const WATCH = '{ read -r _ || kill -9 $$; } <&3 >/dev/null 2>&1 4>&- & exec "$@" 3<&-'
 const MAX_COMPLAINT = 1000
 
-/** What it said, where it ended at once. */
+/** Two of them have to be tried before the runtime takes its hook for dead. In milliseconds. */
+const PATIENCE_MS = 20_000
+
+interface HelperStart {
+  readonly ready: string
+  readonly namespace: string
+  readonly connection: Connection
+  readonly signal: AbortSignal
+}
+
+/** What it said, where it ended at once, or why it was not waited for. */
 async function startHelper(
   linux: Linux,
   helper: NetworkHelper,
-  ready: string,
-  namespace: string,
-  { network, forwardsNames }: Connection,
+  { ready, namespace, connection: { network, forwardsNames }, signal }: HelperStart,
 ): Promise<AsyncDisposable | string> {
   const readyPipe = makePipe(linux, ready)
   const readyDescriptor = 4
@@ -196,8 +205,22 @@ async function startHelper(
     readable.once('data', () => resolve())
     readable.once('error', reject)
   })
+  const end = async (): Promise<void> => {
+    watch.end('\n')
+    child.kill('SIGKILL')
+    await ended
+  }
+  const waited = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
+  const gaveUp = new Promise<'late'>(resolve => {
+    if (waited.aborted) resolve('late')
+    waited.addEventListener('abort', () => resolve('late'))
+  })
   try {
-    const outcome = await Promise.race([isReady.then(() => 'ready' as const), ended])
+    const outcome = await Promise.race([isReady.then(() => 'ready' as const), ended, gaveUp])
+    if (outcome === 'late') {
+      await end()
+      return signal.aborted ? 'the build has ended' : `it was not ready after ${PATIENCE_MS / 1000} seconds`
+    }
     if (outcome !== 'ready') {
       watch.end('\n')
       await complained
@@ -206,11 +229,5 @@ async function startHelper(
   } finally {
     readable.destroy()
   }
-  return {
-    async [Symbol.asyncDispose]() {
-      watch.end('\n')
-      child.kill('SIGKILL')
-      await ended
-    },
-  }
+  return { [Symbol.asyncDispose]: end }
 }

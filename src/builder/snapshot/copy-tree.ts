@@ -58,7 +58,7 @@ export async function copyTree(
 /** Gives a file or directory the mode, owner, times and attributes of another. */
 function copyMetadata(linux: Linux, from: LowerNode, to: Buffer): void {
   clearXattrs(linux, to)
-  setMetadata(linux, AT_FDCWD, to, metadataOf(from, readXattrs(linux, from.path)))
+  setMetadata(linux, AT_FDCWD, to, metadataOf(linux, from, readXattrs(linux, from.path)))
 }
 
 async function copyOther(
@@ -81,7 +81,7 @@ async function copyOther(
     linux.mknodat(AT_FDCWD, target, Number(mode) & ~0o7777, deviceMajor(rdev), deviceMinor(rdev))
   } else if (stats.size < SMALL_BYTES) copyFileSync(path, target, COPY)
   else await copyFile(path, target, COPY)
-  setMetadata(linux, AT_FDCWD, target, metadataOf(node, readXattrs(linux, path)))
+  setMetadata(linux, AT_FDCWD, target, metadataOf(linux, node, readXattrs(linux, path)))
   if (stats.nlink > 1n) links.set(identity, target)
 }
 

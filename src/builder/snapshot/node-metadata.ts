@@ -11,6 +11,7 @@ import {
   recordDevice,
   recordedDevice,
   recordOwner,
+  recordsIn,
 } from './recorded.ts'
 
 /** What a new file gets beside its content. */
@@ -57,16 +58,21 @@ export function copyRootMetadata(linux: Linux, from: string | undefined, to: str
   if (from === undefined) return
   const path = Buffer.from(from)
   const stats = lstatSync(path, { bigint: true })
-  setMetadata(linux, AT_FDCWD, Buffer.from(to), metadataOf({ path, stats }, readXattrs(linux, path)))
+  setMetadata(linux, AT_FDCWD, Buffer.from(to), metadataOf(linux, { path, stats }, readXattrs(linux, path)))
 }
 
 /** Of a file in a lower layer, to be copied up. */
-export function metadataOf(node: LowerNode, xattrs: ReadonlyMap<string, Uint8Array>): NodeMetadata {
-  const device = recordedDevice(xattrs)
+export function metadataOf(
+  linux: Pick<Linux, 'idMaps'>,
+  node: LowerNode,
+  xattrs: ReadonlyMap<string, Uint8Array>,
+): NodeMetadata {
+  const records = recordsIn(linux, xattrs)
+  const device = recordedDevice(records)
   return {
     type: node.stats.isSymbolicLink() ? 'symlink' : node.stats.isFIFO() ? 'special' : 'other',
     mode: Number(node.stats.mode) & 0o7777,
-    ...ownerOf(node.stats, xattrs),
+    ...ownerOf(node.stats, records),
     time: fileTime(node.stats.mtimeNs),
     xattrs,
     ...(device !== undefined && { device }),

@@ -43,6 +43,19 @@ export function recordDevice(linux: Linux, path: Buffer, { type, major, minor }:
   linux.lsetxattr(path, DEVICE, Buffer.from(`${type} ${major}:${minor}`))
 }
 
+/**
+ * What attributes tell, as far as they are ours: the machine's root records nothing, so there a step has written them.
+ * They would make a device of its file.
+ */
+export function recordsIn(
+  { idMaps }: Pick<Linux, 'idMaps'>,
+  xattrs: ReadonlyMap<string, Uint8Array>,
+): ReadonlyMap<string, Uint8Array> {
+  return idMaps === undefined ? NO_RECORDS : xattrs
+}
+
+const NO_RECORDS: ReadonlyMap<string, Uint8Array> = new Map()
+
 /** As recorded, unless the file was given to somebody since. */
 export function ownerOf(stats: BigIntStats, xattrs: ReadonlyMap<string, Uint8Array>): Owner {
   const own = { uid: Number(stats.uid), gid: Number(stats.gid) }

@@ -8,6 +8,7 @@ import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
 import { removeControlGroup } from '../exec/control-group.ts'
+import { endProcessesIn } from '../exec/descendants.ts'
 import { unmountOrDetach } from './mounting.ts'
 import { removeAbandoned } from './owned-directory.ts'
 import { readIfThere } from './read-if-there.ts'
@@ -51,7 +52,11 @@ export async function removeStaleState(storeRoot: string): Promise<void> {
     await removeControlGroup(`${path}/cgroup`)
     unmountBelow(linux, path)
   })
-  await removeAbandoned(linux, current, async path => unmountBelow(linux, path))
+  await removeAbandoned(linux, current, async path => {
+    // A step by chroot that has killed everybody who could end it.
+    if (existsSync(path)) await endProcessesIn(realpathSync(path))
+    unmountBelow(linux, path)
+  })
   await removeAbandoned(linux, cacheMountDirectory(storeRoot), async () => undefined)
   await removeOtherBoots(linux, `${storeRoot}/snapshots`, await bootID())
 }

@@ -283,7 +283,7 @@ export class UnpackTarget implements Disposable {
   }
 
   #metadataBelow(below: LowerNode): NodeMetadata {
-    return metadataOf(below, readXattrs(this.#linux, below.path))
+    return metadataOf(this.#linux, below, readXattrs(this.#linux, below.path))
   }
 
   #updateDirectory(parent: number, name: Buffer, metadata: NodeMetadata): void {

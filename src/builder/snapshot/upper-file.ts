@@ -17,7 +17,7 @@ import type { TarEntry } from '../../oci/tar/entry.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { nodeType } from '../tree/node-type.ts'
 import { isLayerXattr } from './node-metadata.ts'
-import { canOwn, deviceOf, ownerOf } from './recorded.ts'
+import { canOwn, deviceOf, ownerOf, recordsIn } from './recorded.ts'
 
 /** A file in an upper directory, and what a layer says of it. */
 export interface UpperFile {
@@ -33,13 +33,14 @@ const SECOND = 1_000_000_000n
 export function upperFile(linux: Linux, hostPath: Buffer, path: ByteString, stats: BigIntStats): UpperFile {
   const all = readXattrs(linux, hostPath)
   const xattrs = new Map([...all].filter(([name]) => isLayerXattr(name)))
-  const device = deviceOf(stats, all)
+  const records = recordsIn(linux, all)
+  const device = deviceOf(stats, records)
   const type = device?.type ?? nodeType(stats)
   const entry: TarEntry = {
     type,
     path,
     mode: type === 'symlink' ? 0o777 : Number(stats.mode) & 0o7777,
-    ...ownerOf(stats, all),
+    ...ownerOf(stats, records),
     size: type === 'file' ? Number(stats.size) : 0,
     mtime: Number((stats.mtimeNs - nanosecondsOf(stats)) / SECOND),
     ...(type === 'symlink' && { linkPath: byteStringFrom(readlinkSync(hostPath, 'buffer')) }),

@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { isLayerXattr, metadataOf, setMetadata } from '../../../../src/builder/snapshot/node-metadata.ts'
 import { ownerOf, recordedDevice } from '../../../../src/builder/snapshot/recorded.ts'
+import { upperFile } from '../../../../src/builder/snapshot/upper-file.ts'
 import { parseIDMap } from '../../../../src/linux/id-map.ts'
 import { type Linux, loadLinux } from '../../../../src/linux/linux.ts'
 import { readXattrs } from '../../../../src/linux/xattrs.ts'
+import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 
 const needsRoot = process.getuid?.() === 0 ? false : 'it gives files to root: run as root'
 
@@ -59,6 +61,23 @@ test('a layer neither brings nor takes along what we or overlayfs record', () =>
   assert.deepEqual(['user.mime', 'security.capability', 'trusted.x'].filter(isLayerXattr).length, 3)
 })
 
+test('root of the machine, who records nothing, believes nothing', { skip: needsRoot }, async t => {
+  const { linux, path } = await fileOfOneID(t)
+  linux.lsetxattr(path, 'user.slipway.owner', Buffer.from('1000:1001'))
+  linux.lsetxattr(path, 'user.slipway.device', Buffer.from('block 8:0'))
+  const stats = lstatSync(path, { bigint: true })
+  const machine = { ...linux, idMaps: undefined }
+  for (const [where, type, uid] of [
+    [linux, 'block', 1000],
+    [machine, 'file', 0],
+  ] as const) {
+    const { entry } = upperFile(where, path, byteStringOf('file'), stats)
+    assert.deepEqual([entry.type, entry.uid], [type, uid])
+    const found = metadataOf(where, { path, stats }, readXattrs(linux, path))
+    assert.deepEqual([found.device !== undefined, found.uid], [type === 'block', uid])
+  }
+})
+
 test('setMetadata() records an owner who has no id here, and a device, and metadataOf() finds them', {
   skip: needsRoot,
 }, async t => {
@@ -76,6 +95,6 @@ test('setMetadata() records an owner who has no id here, and a device, and metad
   setMetadata(linux, directory, Buffer.from('file'), metadata)
   const stats = lstatSync(path, { bigint: true })
   assert.deepEqual([stats.uid, stats.gid, stats.mode & 0o7777n], [0n, 0n, 0o4755n])
-  const found = metadataOf({ path, stats }, readXattrs(linux, path))
+  const found = metadataOf(linux, { path, stats }, readXattrs(linux, path))
   assert.deepEqual({ ...found, xattrs: undefined }, { ...metadata, xattrs: undefined })
 })
