@@ -5,7 +5,6 @@
  * - **portable** (`sha256-uint8array`): a quarter of the speed, and its state is 32 bytes and a started block, so
  *   that another process can go on where this one stopped.
  */
-
 import { createHash, type Hash } from 'node:crypto'
 import { createHash as createPortableHash } from 'sha256-uint8array'
 import { type Digest, type DigestAlgorithm, isDigest } from '../oci/digest.ts'

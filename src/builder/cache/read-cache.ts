@@ -1,5 +1,4 @@
 /** Reads the steps that a cache, or an image with a cache in it, tells of. */
-
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { type GraphSource, readContent } from '../../oci/graph.ts'

@@ -10,7 +10,6 @@
  * Version 2 counts in ours whatever happens below. Version 1 does so only for sizes: a kill for want of memory is one
  * that the whole machine has counted while the step was at its limit.
  */
-
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readSystemFile } from '../../linux/system-file.ts'

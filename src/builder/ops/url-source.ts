@@ -1,5 +1,4 @@
 /** ADD of a URL: one file of mode 0600 (semantics 51). */
-
 import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
 import { type Digest, digestAlgorithm } from '../../oci/digest.ts'
 import { displayUrl } from '../../remote/errors.ts'

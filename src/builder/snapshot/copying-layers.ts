@@ -2,12 +2,12 @@
  * Unpacked layers that any file system can hold, and any user who may set owners: what a layer hides of those below is
  * in a list beside its files, where overlayfs wants devices and attributes that an unprivileged root cannot make.
  */
-import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { byteStringFrom, compareByteStrings } from '../../oci/byte-string.ts'
-import { isErrno } from '../../oci/errors.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import { nodeType } from '../tree/node-type.ts'
 import { type LowerLayers, type LowerNode, type Merged, openMergedLayers } from './lower-layers.ts'
+import { statLayerFile } from './stat-layer-file.ts'
 import type { Hiding } from './unpack-target.ts'
 
 /** One layer, or a whole root filesystem, on disk. */
@@ -101,7 +101,7 @@ function merge(
   for (const candidate of candidates) {
     const layer = layers.get(path === '' ? candidate : candidate.slice(0, -path.length - 1))
     const host = Buffer.from(candidate, 'latin1')
-    const stats = statIfThere(host)
+    const stats = statLayerFile(host)
     if (stats?.isDirectory() === false) {
       node ??= { path: host, stats }
       break
@@ -113,14 +113,4 @@ function merge(
     if (layer?.hidden.has(path) || (stats !== undefined && layer?.hiddenContents.has(path))) break
   }
   return node && { node, parts }
-}
-
-function statIfThere(path: Buffer): BigIntStats | undefined {
-  try {
-    return lstatSync(path, { bigint: true, throwIfNoEntry: false })
-  } catch (error) {
-    // No file can be there: nothing unpacked has such a name.
-    if (isErrno(error, 'ENAMETOOLONG')) return undefined
-    throw error
-  }
 }

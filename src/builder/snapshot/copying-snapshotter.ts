@@ -11,16 +11,15 @@
  * What a step leaves is committed whole. The step after it takes that over, by rename, when nobody else is known to want
  * it: a chain of steps copies once. Who needs it later gets it from the layers, which are kept.
  */
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { type Linux, loadLinux } from '../../linux/linux.ts'
-import type { ByteString } from '../../oci/byte-string.ts'
-import { bytesOf, displayText } from '../../oci/byte-string.ts'
-import { type Digest, digestHex } from '../../oci/digest.ts'
-import { isErrno } from '../../oci/errors.ts'
+import { mkdirSync, renameSync } from 'node:fs'
+import type { Linux } from '../../linux/linux.ts'
+import { type ByteString, bytesOf, displayText } from '../../oci/byte-string.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { BuildError } from '../errors.ts'
 import { resolvePath } from '../tree/resolve.ts'
 import { pathBelowRoot } from '../tree/walk.ts'
 import { applyLayer } from './apply.ts'
+import { createCommittedSnapshots, type OpenSnapshots } from './committed-snapshots.ts'
 import { copyTree } from './copy-tree.ts'
 import { readCopiedChanges, type Stamps, stampTree } from './copying-changes.ts'
 import {
@@ -30,12 +29,11 @@ import {
   type StoredLayer,
   treeOfLayers,
 } from './copying-layers.ts'
-import { createOwnedDirectory, type OwnedDirectory } from './owned-directory.ts'
-import { requireRoot } from './privilege.ts'
+import type { OwnedDirectory } from './owned-directory.ts'
+import { readIfThere } from './read-if-there.ts'
 import { removeTree } from './remove-tree.ts'
-import { createSnapshotsInUse, removeUnlessInUse, type SnapshotsInUse } from './snapshots-in-use.ts'
+import { removeUnlessInUse } from './snapshots-in-use.ts'
 import type { ActiveSnapshot, Snapshotter } from './snapshotter.ts'
-import { bootDirectory, removeStaleState } from './stale-state.ts'
 
 /**
  * Snapshots that it has told of, made or built upon are not pruned until it is disposed of, or its process ends.
@@ -44,34 +42,18 @@ import { bootDirectory, removeStaleState } from './stale-state.ts'
 export function createCopyingSnapshotter({ root }: { readonly root: string }): Snapshotter & Disposable {
   const wanted = createWanted()
   const committed = new Set<Digest>()
-  let opened: Promise<Opened> | undefined
-  let inUse: SnapshotsInUse | undefined
+  const snapshots = createCommittedSnapshots({ root, prefix: 'copy-' })
 
-  function open(): Promise<Opened> {
-    opened ??= (async () => {
-      requireRoot()
-      await removeStaleState(root)
-      return { linux: await loadLinux(), directory: await bootDirectory(root) }
-    })()
-    return opened
-  }
-
-  async function findChain(name: Digest): Promise<readonly StoredLayer[] | undefined> {
-    inUse ??= createSnapshotsInUse(await loadLinux())
-    return holdChain(inUse, await bootDirectory(root), name)
-  }
-
-  async function needChain(name: Digest | undefined): Promise<readonly StoredLayer[]> {
-    const chain = name === undefined ? [] : await findChain(name)
-    if (chain !== undefined) return chain
-    throw new BuildError('run-failed', `Cannot prepare root filesystem: the snapshot of ${name} is missing`)
+  async function needLayers(name: Digest | undefined): Promise<readonly StoredLayer[]> {
+    const chain = await snapshots.need(name)
+    return chain.map(snapshot => readStoredLayer(`${snapshot}/fs`, `${snapshot}/hidden`))
   }
 
   /** Moves what a step of ours left to be the next one's; false when that is not there, or wanted by others. */
-  async function takeOver(linux: Linux, directory: string, name: Digest, work: string): Promise<boolean> {
-    const path = snapshotPath(directory, name)
-    if (!committed.has(name) || wanted.count(name) > 0 || readParent(path) !== '') return false
-    inUse?.release(path)
+  async function takeOver({ linux, pathOf }: OpenSnapshots, name: Digest, work: string): Promise<boolean> {
+    const path = pathOf(name)
+    if (!committed.has(name) || wanted.count(name) > 0 || readIfThere(`${path}/parent`) !== '') return false
+    snapshots.release(path)
     if (!removeUnlessInUse(linux, path, () => renameSync(path, `${work}/taken`))) return false
     committed.delete(name)
     renameSync(`${work}/taken/fs`, `${work}/fs`)
@@ -82,53 +64,54 @@ export function createCopyingSnapshotter({ root }: { readonly root: string }): S
   return {
     async has(name) {
       wanted.add(name)
-      const isThere = (await findChain(name)) !== undefined
+      const isThere = (await snapshots.find(name)) !== undefined
       if (!isThere) wanted.remove(name)
       return isThere
     },
 
     async apply(name, parent, tar, signal) {
-      const { linux, directory } = await open()
-      const chain = await needChain(parent)
+      const { linux, begin, pathOf } = await snapshots.open()
+      const layers = await needLayers(parent)
       wanted.remove(parent)
-      if ((await findChain(name)) !== undefined) return
-      await using work = createSnapshotDirectory(linux, directory, parent)
+      if ((await snapshots.find(name)) !== undefined) return
+      await using work = begin(parent)
       const hiding = createHiddenPaths()
       await applyLayer(tar, {
         linux,
         directory: `${work.path}/fs`,
-        lower: openCopiedLayers(chain),
+        lower: openCopiedLayers(layers),
         hiding,
         signal,
       })
       hiding.save(`${work.path}/hidden`)
       // It may be pruned as soon as it has its name.
-      await inUse?.hold(work.path)
-      await work.publish(snapshotPath(directory, name))
+      await snapshots.hold(work.path)
+      await work.publish(pathOf(name))
     },
 
     async prepare(parent, signal) {
-      const { linux, directory } = await open()
+      const open = await snapshots.open()
+      const { linux } = open
       await using undo = new AsyncDisposableStack()
-      const work = undo.use(createSnapshotDirectory(linux, directory, undefined))
+      const work = undo.use(open.begin(undefined))
       wanted.remove(parent)
-      if (parent === undefined || !(await takeOver(linux, directory, parent, work.path))) {
-        const layers = openCopiedLayers(await needChain(parent))
+      if (parent === undefined || !(await takeOver(open, parent, work.path))) {
+        const layers = openCopiedLayers(await needLayers(parent))
         await copyTree(linux, layers, '', `${work.path}/fs`, signal)
       }
       const stamps = await stampTree(`${work.path}/fs`, `${work.path}/clock`, signal)
       undo.move()
       return openActive({ linux, work, stamps }, name => {
         committed.add(name)
-        return snapshotPath(directory, name)
+        return open.pathOf(name)
       })
     },
 
     async view(parent, path, signal) {
-      const { linux, directory } = await open()
+      const { linux, begin, pathOf } = await snapshots.open()
       await using undo = new AsyncDisposableStack()
-      const work = undo.use(createSnapshotDirectory(linux, directory, undefined))
-      const layers = openCopiedLayers(await needChain(parent))
+      const work = undo.use(begin(undefined))
+      const layers = openCopiedLayers(await needLayers(parent))
       wanted.remove(parent)
       const source = await resolvePath(treeOfLayers(layers), path)
       const found = source === undefined ? undefined : layers.find(source)
@@ -141,16 +124,11 @@ export function createCopyingSnapshotter({ root }: { readonly root: string }): S
       mkdirSync(target.subarray(0, target.lastIndexOf('/')), { recursive: true })
       await copyTree(linux, layers, source, target, signal)
       undo.move()
-      return openActive({ linux, work, stamps: new Map() }, name => snapshotPath(directory, name))
+      return openActive({ linux, work, stamps: new Map() }, pathOf)
     },
 
-    [Symbol.dispose]: () => inUse?.[Symbol.dispose](),
+    [Symbol.dispose]: () => snapshots[Symbol.dispose](),
   }
-}
-
-interface Opened {
-  readonly linux: Linux
-  readonly directory: string
 }
 
 interface Active {
@@ -186,47 +164,5 @@ function createWanted() {
       const count = name === undefined ? 0 : (counts.get(name) ?? 0)
       if (name !== undefined && count > 0) counts.set(name, count - 1)
     },
-  }
-}
-
-function createSnapshotDirectory(
-  linux: Linux,
-  directory: string,
-  parent: Digest | undefined,
-): OwnedDirectory {
-  const work = createOwnedDirectory(linux, directory)
-  mkdirSync(`${work.path}/fs`)
-  chmodSync(`${work.path}/fs`, 0o755)
-  writeFileSync(`${work.path}/parent`, parent === undefined ? '' : digestHex(parent))
-  return work
-}
-
-function snapshotPath(directory: string, name: Digest): string {
-  return `${directory}/copy-${digestHex(name)}`
-}
-
-/** The layers of the snapshot, topmost first. Undefined when any is missing. */
-async function holdChain(
-  inUse: SnapshotsInUse,
-  directory: string,
-  name: Digest,
-): Promise<readonly StoredLayer[] | undefined> {
-  const chain: StoredLayer[] = []
-  for (let hex = digestHex(name); hex !== ''; ) {
-    const snapshot = `${directory}/copy-${hex}`
-    const parent = (await inUse.hold(snapshot)) ? readParent(snapshot) : undefined
-    if (parent === undefined) return undefined
-    chain.push(readStoredLayer(`${snapshot}/fs`, `${snapshot}/hidden`))
-    hex = parent
-  }
-  return chain
-}
-
-function readParent(snapshot: string): string | undefined {
-  try {
-    return readFileSync(`${snapshot}/parent`, 'utf8')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
   }
 }

@@ -1,7 +1,7 @@
-import { type BigIntStats, lstatSync } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
 import type { Linux } from '../../linux/linux.ts'
-import { isErrno } from '../../oci/errors.ts'
+import { statLayerFile } from './stat-layer-file.ts'
 
 /** A file in the layers below. */
 export interface LowerNode {
@@ -104,7 +104,7 @@ function merge(linux: Linux, candidates: readonly string[]): Merged | undefined 
   const parts: string[] = []
   for (const candidate of candidates) {
     const path = Buffer.from(candidate, 'latin1')
-    const stats = statIfThere(path)
+    const stats = statLayerFile(path)
     if (stats === undefined) continue
     if (!stats.isDirectory()) {
       if (node === undefined && !isWhiteout(stats)) node = { path, stats }
@@ -115,14 +115,4 @@ function merge(linux: Linux, candidates: readonly string[]): Merged | undefined 
     if (isOpaque(linux, path)) break
   }
   return node && { node, parts }
-}
-
-function statIfThere(path: Buffer): BigIntStats | undefined {
-  try {
-    return lstatSync(path, { bigint: true, throwIfNoEntry: false })
-  } catch (error) {
-    // No file can be there: nothing unpacked has such a name.
-    if (isErrno(error, 'ENAMETOOLONG')) return undefined
-    throw error
-  }
 }

@@ -2,15 +2,15 @@
  * What a step wrote through an overlay, as a layer. The upper directory holds more than the change: files copied up
  * and then left as they were, and deletions in overlayfs' form.
  */
-import { type BigIntStats, lstatSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { type Linux, loadLinux } from '../../linux/linux.ts'
 import { type ByteString, byteStringFrom, bytesOf, compareByteStrings } from '../../oci/byte-string.ts'
-import { isErrno } from '../../oci/errors.ts'
 import { joinPath } from '../../oci/path.ts'
 import type { TarItem } from '../../oci/tar/writer.ts'
 import type { FileTree } from '../tree/file-tree.ts'
 import { type Candidate, hostPath, layerItems, statChanged } from './layer-items.ts'
 import { isOpaque, isWhiteout } from './lower-layers.ts'
+import { statLayerFile } from './stat-layer-file.ts'
 
 interface Directory {
   readonly path: ByteString
@@ -72,17 +72,8 @@ async function* upperFiles(
  */
 export function timeOfLower(path: ByteString, lowerDirectories: readonly string[]): bigint | undefined {
   for (const directory of lowerDirectories) {
-    const below = statLower(Buffer.concat([Buffer.from(`${directory}/`), bytesOf(path)]))
+    const below = statLayerFile(Buffer.concat([Buffer.from(`${directory}/`), bytesOf(path)]))
     if (below !== undefined) return below.mtimeNs
   }
   return undefined
-}
-
-function statLower(path: Buffer): BigIntStats | undefined {
-  try {
-    return lstatSync(path, { bigint: true, throwIfNoEntry: false })
-  } catch (error) {
-    if (isErrno(error, 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) return undefined
-    throw error
-  }
 }

@@ -1,5 +1,4 @@
 /** What is said of the image beside it: `--provenance`, `--sbom`, and `--attest`, which is both. */
-
 import type { BuildOptions } from '../../builder/build-options.ts'
 import { parseCsvRecord } from '../../builder/dockerfile/csv.ts'
 import { parseGoBoolean } from '../../builder/dockerfile/go-boolean.ts'

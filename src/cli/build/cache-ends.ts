@@ -1,5 +1,4 @@
 /** `--cache-from` and `--cache-to`, in the words of `docker buildx build`. */
-
 import { resolve } from 'node:path'
 import type { CacheMode, CacheMountChoice, CacheSource, CacheTarget } from '../../builder/cache/cache-end.ts'
 import { parseCsvRecord } from '../../builder/dockerfile/csv.ts'

@@ -1,5 +1,4 @@
 /** What `-o` says of how an image is written: `compression=zstd,oci-mediatypes=false,name=app:2`. */
-
 import {
   ANNOTATION_LEVELS,
   type Annotation,

@@ -8,7 +8,6 @@
  *
  * and we refuse (`tar-invalid`) what honest writers do not make: see `extensions.ts`.
  */
-
 import { OciError } from '../errors.ts'
 import { type ArchiveLimits, DEFAULT_LIMITS, limitExceeded } from '../limits.ts'
 import type { TarEntry } from './entry.ts'

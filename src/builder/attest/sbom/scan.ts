@@ -2,7 +2,6 @@
  * The packages of an image, from the databases of package managers and the files that language tools leave. The image is
  * not unpacked: names come from tables of contents, and a layer is read at most twice, for the files that are looked into.
  */
-
 import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
