@@ -6,12 +6,52 @@ import type { BlobInfo } from '../oci/content.ts'
 import type { Database } from './database.ts'
 import { dropEmptyRepository } from './repository-rows.ts'
 
-/** Whether a manifest lives is decided inside its repository, so one repository is one transaction. */
+/**
+ * Manifests that do not live, then links that no manifest needs, then repositories that hold nothing. What is forgotten
+ * of it when the machine stops is for the next run; bytes go after durable transactions only.
+ */
 export function* sweepRepositories(database: Database, cutoff: number): Generator<void> {
   const ids = database.all<{ id: number }>('SELECT id FROM repositories ORDER BY id')
   for (const { id } of ids) {
-    database.write(() => sweepRepository(database, id, cutoff))
+    yield* sweepManifests(database, id, cutoff)
+    yield* sweepLinks(database, id, cutoff)
+    database.write(() => dropEmptyRepository(database, id))
     yield
+  }
+}
+
+/**
+ * Which manifests are dead is read without the write lock, and decided for each again in the transaction that deletes
+ * it: others may have asked for it meanwhile, or have tagged an index that needs it.
+ */
+function* sweepManifests(database: Database, repository: number, cutoff: number): Generator<void> {
+  const dead = database.all<{ id: number }>(DEAD_MANIFESTS, repository, cutoff)
+  for (let start = 0; start < dead.length; start += WINDOW) {
+    yield
+    const window = dead.slice(start, start + WINDOW)
+    database.write(() => {
+      for (const { id } of window) deleteDead(database, id, cutoff)
+    }, 'relaxed')
+  }
+}
+
+/**
+ * What would keep a dead manifest alive is dead as well, and goes in the same transaction: an index is whole, or not
+ * there, for whoever asks for it between two transactions.
+ */
+function deleteDead(database: Database, id: number, cutoff: number): void {
+  const keepers = database.all<{ id: number; isRoot: number }>(KEEPERS, id, cutoff)
+  if (keepers.some(({ isRoot }) => isRoot === 1)) return
+  for (const keeper of keepers) database.run('DELETE FROM manifests WHERE id = ?', keeper.id)
+}
+
+function* sweepLinks(database: Database, repository: number, cutoff: number): Generator<void> {
+  for (let after: string | undefined = ''; after !== undefined; ) {
+    yield
+    const start: string = after
+    const end = database.one<{ digest: string }>(WINDOW_END, repository, start)?.digest
+    database.write(() => database.run(DELETE_DEAD_LINKS, repository, cutoff, start, end ?? LAST), 'relaxed')
+    after = end
   }
 }
 
@@ -41,6 +81,7 @@ export function sweepTocs(database: Database): void {
   })
 }
 
+/** Rows in a transaction: some milliseconds. */
 const WINDOW = 256
 
 /**
@@ -62,18 +103,43 @@ export const LIVE_MANIFESTS = `
       JOIN manifests referrer ON referrer.repository = ?1 AND referrer.subject = subject.digest
   )`
 
-const DELETE_DEAD_MANIFESTS = `${LIVE_MANIFESTS}
-  DELETE FROM manifests WHERE repository = ?1 AND id NOT IN live`
+const DEAD_MANIFESTS = `${LIVE_MANIFESTS}
+  SELECT id FROM manifests WHERE repository = ?1 AND id NOT IN live ORDER BY id`
 
+/** The manifest ?1 and all that can keep it alive: the same rule, from the other end. ?2 is the cutoff. */
+const KEEPERS = `
+  WITH RECURSIVE keepers(id) AS (
+    VALUES (?1)
+    UNION
+    SELECT parent.id FROM keepers
+      JOIN manifests m ON m.id = keepers.id
+      JOIN manifest_references r ON r.digest = m.digest
+      JOIN manifests parent ON parent.id = r.manifest AND parent.repository = m.repository
+    UNION
+    SELECT subject.id FROM keepers
+      JOIN manifests m ON m.id = keepers.id
+      JOIN manifests subject ON subject.repository = m.repository AND subject.digest = m.subject
+  )
+  SELECT m.id, m.touched_at >= ?2 OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest = m.id) AS isRoot
+    FROM keepers JOIN manifests m ON m.id = keepers.id`
+
+const WINDOW_END = `
+  SELECT digest FROM links WHERE repository = ? AND digest > ? ORDER BY digest LIMIT 1 OFFSET ${WINDOW - 1}`
+
+/** Behind all digests. */
+const LAST = '~'
+
+/** Of those from ?3 (without it) to ?4. */
 const DELETE_DEAD_LINKS = `
-  DELETE FROM links WHERE repository = ?1 AND touched_at < ?2
+  DELETE FROM links WHERE repository = ?1 AND touched_at < ?2 AND digest > ?3 AND digest <= ?4
     AND NOT EXISTS (SELECT 1 FROM manifest_references r JOIN manifests m ON m.id = r.manifest
                     WHERE r.digest = links.digest AND m.repository = ?1)`
 
-/** One repository of `sweepRepositories`; to be called in a transaction. */
+/** All of `sweepRepositories` for one that is small; to be called in a transaction. */
 export function sweepRepository(database: Database, id: number, cutoff: number): void {
-  database.run(DELETE_DEAD_MANIFESTS, id, cutoff)
-  database.run(DELETE_DEAD_LINKS, id, cutoff)
+  for (const dead of database.all<{ id: number }>(DEAD_MANIFESTS, id, cutoff))
+    database.run('DELETE FROM manifests WHERE id = ?', dead.id)
+  database.run(DELETE_DEAD_LINKS, id, cutoff, '', LAST)
   dropEmptyRepository(database, id)
 }
 

@@ -3,8 +3,8 @@
  *
  * Needed is: what a tag points at, with all that it references and all manifests whose subject it is; the layers of
  * cache records; and whatever was touched (stored, asked for, linked) within the grace period, with what it
- * references. Everything is decided where it can no longer change, inside short transactions: per repository for
- * manifests and links, per few hundred blobs for content. Rows go first, bytes later (`publish.ts` says why a
+ * references. Everything is decided where it can no longer change, inside short transactions of a few hundred manifests,
+ * links or blobs. Rows go first, bytes later (`publish.ts` says why a
  * push at the same time is safe).
  */
 import type { Stats } from 'node:fs'
