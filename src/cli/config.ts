@@ -105,6 +105,23 @@ export async function loadSettings(args: Arguments, terminal: Terminal): Promise
   }
 }
 
+/**
+ * What the file alone says of isolation; `oci` also of a file that is refused when all of it is needed.
+ * @param named by a flag
+ */
+export async function configuredIsolation(named: string | undefined, place: ConfigPlace): Promise<Isolation> {
+  try {
+    const { build } = await loadFile(named ?? nonEmpty(place.env.SLIPWAY_CONFIG), place)
+    return asIsolation(build?.isolation ?? 'oci') ?? 'oci'
+  } catch (error) {
+    if (error instanceof CliError) return 'oci'
+    throw error
+  }
+}
+
+/** Where files of configuration are looked for. */
+type ConfigPlace = Pick<Terminal, 'env' | 'homeDirectory' | 'workingDirectory'>
+
 const NETWORKS: readonly NetworkMode[] = ['default', 'host', 'none']
 
 function networkOf(given: string | undefined): NetworkMode | undefined {
@@ -151,7 +168,7 @@ const SHAPE: Shape = {
 
 async function loadFile(
   named: string | undefined,
-  terminal: Terminal,
+  terminal: ConfigPlace,
 ): Promise<ConfigFile & { readonly directory?: string }> {
   const paths = named === undefined ? defaultFiles(terminal) : [resolve(terminal.workingDirectory, named)]
   for (const path of paths) {
@@ -227,7 +244,7 @@ function describeSyntax(message: string): string {
   return `:${line}: ${problem.replace('euqal', 'equals')}${text}`
 }
 
-function defaultFiles({ env, homeDirectory }: Terminal): readonly string[] {
+function defaultFiles({ env, homeDirectory }: ConfigPlace): readonly string[] {
   const own = nonEmpty(env.XDG_CONFIG_HOME) ?? join(homeDirectory, '.config')
   return [join(own, 'slipway', 'slipway.toml'), '/etc/slipway/slipway.toml']
 }

@@ -13,16 +13,24 @@ export function asIsolation(text: string): Isolation | undefined {
 }
 
 /**
- * What flags and variables say, before options are read as they are for a command. The flag may stand among what is no
- * option at all: who is misled by that builds in a place with fewer rights than he could have.
+ * What flags, variables and the configuration say, before options are read as they are for a command. The flag may stand
+ * among what is no option at all: who is misled by that builds in a place with fewer rights than he could have.
+ * @param configured what the configuration says: the file of that name, else the one that is found
  */
-export function asksForChroot(
+export async function asksForChroot(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-): boolean {
-  const at = argv.findIndex(argument => /^--isolation(=|$)/.test(argument))
-  const flag = argv[at]?.includes('=') ? argv[at]?.slice('--isolation='.length) : argv[at + 1]
-  return (at < 0 ? env.SLIPWAY_ISOLATION : flag) === 'chroot'
+  configured: (namedFile: string | undefined) => Promise<Isolation>,
+): Promise<boolean> {
+  const asked = flagOf(argv, '--isolation') ?? env.SLIPWAY_ISOLATION
+  if (asked !== undefined && asked !== '') return asked === 'chroot'
+  return (await configured(flagOf(argv, '--config'))) === 'chroot'
+}
+
+function flagOf(argv: readonly string[], flag: string): string | undefined {
+  const at = argv.findIndex(argument => argument === flag || argument.startsWith(`${flag}=`))
+  if (at < 0) return undefined
+  return argv[at] === flag ? argv[at + 1] : argv[at]?.slice(flag.length + 1)
 }
 
 /**

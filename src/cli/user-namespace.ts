@@ -7,7 +7,7 @@ import { flushCompileCache } from 'node:module'
 import { homedir, userInfo } from 'node:os'
 import { BuildError } from '../builder/errors.ts'
 import { isJsonObject, parseJson } from '../oci/json.ts'
-import { asksForChroot } from './isolation.ts'
+import { asksForChroot, type Isolation } from './isolation.ts'
 import type { NamespaceState } from './terminal.ts'
 
 /** Tells the program that it is inside, and who it was before. */
@@ -43,11 +43,11 @@ export async function becomeRoot(command: string | undefined, argv: readonly str
   if (entered !== undefined) return entered
   const uid = process.getuid?.() ?? -1
   if (process.platform !== 'linux' || command === undefined || !UNPACKING.has(command)) return { uid }
-  // Root of a container may make device nodes and files of every owner there, and no namespace gives that.
-  if (uid === 0 && asksForChroot(argv, process.env)) return { uid }
   const { LinuxMissingError } = await import('../linux/errors.ts')
   const { NamespaceError, needsUserNamespace } = await import('../linux/user-namespace.ts')
   if (!needsUserNamespace(uid)) return { uid }
+  // Root of a container may make device nodes and files of every owner there, and no namespace gives that.
+  if (uid === 0 && (await asksForChroot(argv, process.env, configured))) return { uid }
   try {
     return await enterNamespace(uid)
   } catch (error) {
@@ -55,6 +55,16 @@ export async function becomeRoot(command: string | undefined, argv: readonly str
       return { uid, namespace: { kind: 'refused', problem: error.message } }
     throw error
   }
+}
+
+async function configured(namedFile: string | undefined): Promise<Isolation> {
+  const { configuredIsolation } = await import('./config.ts')
+  const { env } = process
+  return configuredIsolation(namedFile, {
+    env,
+    homeDirectory: homedir(),
+    workingDirectory: process.cwd(),
+  })
 }
 
 /** @throws BuildError `privilege-missing` for who is neither root nor could become it */

@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { eventually } from './support/containers.ts'
@@ -112,8 +120,22 @@ describe('--isolation=chroot', {
     assert.match(failed.stderr, /exit code 139 \(SIGSEGV\)/)
     const alone = await byChroot(['--network=none'], 'RUN true')
     assert.match(alone.stderr, /Cannot run without network: --isolation=chroot has no namespaces/)
-    for (const limit of ['--memory=20m', '--cpus=1', '--pids-limit=8'])
-      assert.match((await byChroot([limit], 'RUN true')).stderr, /Cannot limit .* of RUN: --isolation=chroot/)
+    for (const [flag, refused] of [
+      ['--memory=1g', 'processors or the processes'],
+      ['--cpus=1', 'processors or the processes'],
+      ['--pids-limit=10', 'processors or the processes'],
+      ['--cgroup-parent=/builds', 'control group'],
+    ] as const) {
+      const limited = await byChroot([flag], 'RUN true')
+      assert.equal(limited.code, 1, flag)
+      assert.ok(limited.stderr.includes(`${refused} of RUN: --isolation=chroot has no`), limited.stderr)
+    }
+    const warned = await byChroot(['--no-cache', '--pids-limit=0', '--shm-size=1m'], 'RUN true')
+    assert.equal(warned.code, 0, warned.stderr)
+    assert.match(
+      warned.stderr,
+      /no limit of memory, processes or \/dev\/shm.*read-only mounts can be written to/,
+    )
     assertNothingLeft()
   })
 
@@ -153,6 +175,14 @@ describe('--isolation=chroot', {
       'RUN mknod /null c 1 3 && chown 5 /bin/ls && ! mount -t tmpfs none /tmp 2> /dev/null',
     )
     assert.equal(made.code, 0, made.stderr)
+    // In a user namespace nobody makes device nodes.
+    const config = join(world.scratch, 'slipway.toml')
+    writeFileSync(config, '[build]\nisolation = "chroot"\n')
+    const configured = await run('setpriv', [UNPRIVILEGED, PROGRAM, 'build', `--config=${config}`, '-'], {
+      input: 'FROM base:1\nRUN mknod /configured c 1 3\n',
+      env: world.slipway.env,
+    })
+    assert.equal(configured.code, 0, configured.stderr)
   })
 
   for (const [name, signal] of [

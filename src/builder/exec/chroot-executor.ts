@@ -44,8 +44,8 @@ export interface ChrootExecutorOptions {
 
 const MISSING_WALLS =
   'RUN has no wall but chroot (--isolation=chroot): it sees the processes, the network and the host name of this machine ' +
-  'and may end its processes; there is no seccomp filter, no limit of memory, no /proc and /sys; mounts can be written ' +
-  'to, and secrets lie on the disk of the store while their step runs'
+  'and may end its processes; there is no seccomp filter, no limit of memory, processes or /dev/shm, no /proc and /sys; ' +
+  'read-only mounts can be written to, and secrets lie on the disk of the store while their step runs'
 
 /** Nothing is done, and no privilege is needed, before the first run. */
 export function createChrootExecutor(options: ChrootExecutorOptions): Executor {
@@ -98,13 +98,8 @@ export function createChrootExecutor(options: ChrootExecutorOptions): Executor {
 }
 
 /** @throws BuildError `privilege-missing` for what chroot alone cannot give */
-function refuse({ network, limits }: ContainerProcess): void {
-  const problem =
-    network === 'none'
-      ? 'Cannot run without network'
-      : limits.memory !== undefined || limits.cpu !== undefined || (limits.pids ?? 0) !== 0
-        ? 'Cannot limit the memory, the processors or the processes of RUN'
-        : undefined
+function refuse(process: ContainerProcess): void {
+  const problem = impossible(process)
   if (problem === undefined) return
   throw new BuildError(
     'privilege-missing',
@@ -113,6 +108,13 @@ function refuse({ network, limits }: ContainerProcess): void {
       hint: 'it needs --isolation=oci, and so a machine or a container that may use them',
     },
   )
+}
+
+function impossible({ network, limits }: ContainerProcess): string | undefined {
+  if (network === 'none') return 'Cannot run without network'
+  if (limits.memory !== undefined || limits.cpu !== undefined || (limits.pids ?? 0) !== 0)
+    return 'Cannot limit the memory, the processors or the processes of RUN'
+  return limits.cgroupParent === undefined ? undefined : 'Cannot choose the control group of RUN'
 }
 
 function onlyBind(rootfs: readonly Mount[]): string {

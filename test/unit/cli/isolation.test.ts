@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { parseConfig } from '../../../src/cli/config.ts'
+import { configuredIsolation, parseConfig } from '../../../src/cli/config.ts'
 import { asksForChroot, parseIsolation } from '../../../src/cli/isolation.ts'
 
 describe('isolation', () => {
@@ -22,11 +25,30 @@ describe('isolation', () => {
   for (const [argv, variable, wanted] of [
     [['build', '--isolation=chroot', '.'], undefined, true],
     [['build', '--isolation', 'chroot', '.'], 'oci', true],
-    [['build', '--isolation=oci', '.'], 'chroot', false],
+    [['build', '--isolation=oci', '--config=chroot.toml', '.'], 'chroot', false],
     [['build', '.'], 'chroot', true],
+    [['build', '--config=chroot.toml', '.'], 'oci', false],
+    [['build', '--config', 'chroot.toml', '.'], '', true],
+    [['build', '--config=chroot.toml', '.'], undefined, true],
     [['build', '.'], undefined, false],
     [['build', '--isolation'], undefined, false],
   ] as const)
-    it(`asksForChroot(${JSON.stringify(argv)}) with SLIPWAY_ISOLATION=${variable} is ${wanted}`, () =>
-      assert.equal(asksForChroot(argv, { SLIPWAY_ISOLATION: variable }), wanted))
+    it(`asksForChroot(${JSON.stringify(argv)}) with SLIPWAY_ISOLATION=${variable} is ${wanted}`, async () => {
+      const configured = async (file: string | undefined) => (file === 'chroot.toml' ? 'chroot' : 'oci')
+      assert.equal(await asksForChroot(argv, { SLIPWAY_ISOLATION: variable }, configured), wanted)
+    })
+
+  it('of the configuration is known before all options are, and oci where the file is refused later', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'slipway-isolation-'))
+    try {
+      const place = { env: { XDG_CONFIG_HOME: folder }, homeDirectory: folder, workingDirectory: folder }
+      await writeFile(join(folder, 'named.toml'), '[build]\nisolation = "chroot"\n')
+      await mkdir(join(folder, 'slipway'))
+      await writeFile(join(folder, 'slipway/slipway.toml'), 'no = "key"\n')
+      assert.equal(await configuredIsolation('named.toml', place), 'chroot')
+      assert.equal(await configuredIsolation(undefined, place), 'oci')
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
 })
