@@ -168,6 +168,32 @@ describe('--isolation=chroot', {
       assertNothingLeft()
     })
 
+  it('keeps a secret out of the layer also where the step links or moves it', async () => {
+    const out = join(world.scratch, 'secret.tar')
+    const made = await byChroot(
+      ['--no-cache', '-o', `type=tar,dest=${out}`],
+      'RUN --mount=type=secret,id=s,target=/etc/s cp -al /etc /copy && ln /etc/s /link && mv /etc/s /moved && wc -c < /moved > /length',
+    )
+    assert.equal(made.code, 0, made.stderr)
+    assert.deepEqual(readFileSync(out).includes(SECRET), false)
+    assert.equal((await succeed('tar', ['-xOf', out, 'length'])).trim(), `${SECRET.length}`)
+    assert.equal(await succeed('tar', ['-xOf', out, 'moved']), '')
+  })
+
+  it('has a /dev/null also on a disk without devices', async () => {
+    const { root } = world.slipway
+    const script = `mount --bind ${root} ${root} && mount -o remount,bind,nodev ${root} && exec "$@"`
+    const made = await run(
+      'unshare',
+      [
+        ...['--mount', 'sh', '-c', script, 'sh', 'setpriv', UNPRIVILEGED, PROGRAM],
+        ...build(['--isolation=chroot', '--no-cache']),
+      ],
+      { input: 'FROM base:1\nRUN echo lost > /dev/null\n', env: world.slipway.env },
+    )
+    assert.equal(made.code, 0, made.stderr)
+  })
+
   it('takes the capabilities of a container, and no more', async () => {
     const options = ['--no-cache', '-o', `type=tar,dest=${world.scratch}/out.tar`]
     const made = await byChroot(

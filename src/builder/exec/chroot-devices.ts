@@ -1,6 +1,16 @@
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
 import { AT_FDCWD, type Linux, S_IFCHR } from '../../linux/linux.ts'
+import { isErrno } from '../../oci/errors.ts'
 
 /** Name, and the numbers of the device. */
 const DEVICES = [
@@ -22,7 +32,7 @@ const LINKS = {
 }
 
 /**
- * Makes what a container has in `/dev`. Who may not make device nodes gets an empty file for `/dev/null`, which keeps what
+ * Makes what a container has in `/dev`. Who may not make device nodes, or open them here, gets an empty file for `/dev/null`, which keeps what
  * is written to it, and no others.
  * @param directory absolute path of a directory to be made
  */
@@ -44,9 +54,24 @@ export function makeDevices(linux: Linux, directory: string): void {
 function makeDevice(linux: Linux, path: string, major: number, minor: number): boolean {
   try {
     linux.mknodat(AT_FDCWD, path, S_IFCHR | 0o600, major, minor)
-    return true
   } catch (error) {
     if (isLinuxError(error, 'EPERM')) return false
+    throw error
+  }
+  if (canOpen(path)) return true
+  unlinkSync(path)
+  return false
+}
+
+/** Not on a file system that is mounted with `nodev`. */
+function canOpen(device: string): boolean {
+  try {
+    closeSync(openSync(device, constants.O_RDONLY | constants.O_NOCTTY))
+    return true
+  } catch (error) {
+    if (isErrno(error, 'EACCES')) return false
+    // A terminal, where we have none.
+    if (isErrno(error, 'ENXIO')) return true
     throw error
   }
 }

@@ -51,15 +51,14 @@ export async function moveMounts(process: ContainerProcess, deps: MoveDeps): Pro
   const placements: Placement[] = []
   await using undo = new AsyncDisposableStack()
 
-  /** @param home where it goes back to */
-  function move(target: string, kind: MountPointKind, source: string, home?: string): void {
+  function move(target: string, kind: MountPointKind, source: string, end: PlacementEnd = {}): void {
     const path = mountPoints.mountPointAt(target, kind)
     const slash = path.lastIndexOf('/')
     const placement: Placement = {
       parent: `${root}${path.slice(0, slash)}`,
       name: path.slice(slash + 1),
       aside: `${directory}/aside-${placements.length}`,
-      ...(home !== undefined && { home }),
+      ...end,
     }
     place(linux, placement, source)
     placements.push(placement)
@@ -94,10 +93,13 @@ export async function moveMounts(process: ContainerProcess, deps: MoveDeps): Pro
   }
 }
 
+/** What becomes of it afterwards. */
+type PlacementEnd = Pick<Placement, 'home' | 'isEmptied'>
+
 async function moveMount(
   mount: ContainerMount,
   made: string,
-  move: (target: string, kind: MountPointKind, source: string, home?: string) => void,
+  move: (target: string, kind: MountPointKind, source: string, end?: PlacementEnd) => void,
   deps: MoveDeps,
   undo: AsyncDisposableStack,
 ): Promise<void> {
@@ -111,13 +113,13 @@ async function moveMount(
       writeFileSync(made, mount.content, { mode: 0o600 })
       chownSync(made, mount.uid, mount.gid)
       chmodSync(made, mount.mode)
-      return move(target, 'file', made)
+      return move(target, 'file', made, { isEmptied: true })
     case 'socket':
       await relay(mount.source, made, undo)
       return move(target, 'file', made)
     case 'directory':
       undo.use(await takeDirectory(deps.linux, mount.source, deps.signal))
-      return move(target, 'directory', mount.source, mount.source)
+      return move(target, 'directory', mount.source, { home: mount.source })
     case 'snapshot': {
       const [rootfs] = mount.rootfs
       const source = `${rootfs?.source}/${pathBelowRoot(byteStringOf(mount.source))}`.replace(/\/$/, '')

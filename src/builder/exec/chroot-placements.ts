@@ -1,4 +1,13 @@
-import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+} from 'node:fs'
 import { fdPath, type Linux, O_PATH } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { fileTime } from '../snapshot/node-metadata.ts'
@@ -30,12 +39,19 @@ export function openPlacements(
   trash: string,
 ): PlacedDirectories {
   const open = placements.map(placement => ({ placement, directory: openDirectory(placement.parent) }))
+  const emptied = open
+    .filter(({ placement }) => placement.isEmptied)
+    .map(({ placement, directory }) =>
+      openSync(fdPath(directory, Buffer.from(placement.name)), constants.O_WRONLY | constants.O_NOFOLLOW),
+    )
   return {
     takeBack() {
+      for (const file of emptied) ftruncateSync(file)
       for (const [index, { placement, directory }] of [...open.entries()].reverse())
         keepingTime(linux, directory, () => takeBack(placement, directory, `${trash}/${index}`))
     },
     [Symbol.dispose]() {
+      for (const file of emptied) closeSync(file)
       for (const { directory } of open) closeSync(directory)
     },
   }

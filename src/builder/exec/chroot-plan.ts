@@ -39,6 +39,8 @@ export interface Placement {
   readonly aside: string
   /** Where it goes back to; absent, it goes to the trash. */
   readonly home?: string
+  /** A file that is emptied afterwards, under all the names that the step has given it: it may be a secret. */
+  readonly isEmptied?: true
 }
 
 /** How a step ended; one line of JSON. */
