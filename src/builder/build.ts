@@ -27,7 +27,7 @@ import type { PlanWarning } from './plan/plan.ts'
 import { distinctWarnings, type PlatformPlan } from './plan/plan-platforms.ts'
 import { createFindImage, planImages } from './plan-images.ts'
 import { withProgress } from './solve/progress.ts'
-import type { Solution } from './solve/solver.ts'
+import type { Solution } from './solve/step.ts'
 import type { Result } from './solve/vertex.ts'
 import { createImageTree, type OpenTree } from './tree/image-tree.ts'
 

@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path'
 import { Readable } from 'node:stream'
 import type { BuildOptions } from '../builder/build-options.ts'
+import { parseGoBoolean } from '../builder/dockerfile/go-boolean.ts'
 import { BuildError } from '../builder/errors.ts'
 import { displayContext } from '../builder/fetch/git-reference.ts'
 import type { Sources } from '../builder/fetch/sources.ts'
@@ -93,7 +94,7 @@ async function readRemoteInput(
   const { openRemoteContext } = await import('../builder/fetch/remote-context.ts')
   const { sources, temporaryDirectory, terminal, contentLimits } = deps
   const { signal } = terminal
-  const keepGitDir = /^(?:1|t|true)$/i.test(buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '')
+  const keepGitDir = parseGoBoolean(buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '') === true
   const context = await withLoading(location, deps, () =>
     openRemoteContext(location, { sources, temporaryDirectory, signal, keepGitDir, contentLimits }),
   )

@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Store } from '../../store/store.ts'
+import { parseGoBoolean } from '../dockerfile/go-boolean.ts'
 import { createLayerVariants } from '../export/layer-variants.ts'
 import { createImageLayers, type ImageLayers } from '../images/image-layers.ts'
 import type { ImageRegistries } from '../images/registry-source.ts'
@@ -8,7 +9,8 @@ import { createEqualResults } from '../solve/equal-results.ts'
 import { createExplainer, type ExplainedRecords, type Explanation } from '../solve/explain.ts'
 import { inOrder } from '../solve/order.ts'
 import { withProgress } from '../solve/progress.ts'
-import { isLayerLost, type Solution, type SolveDeps, type SolvedStep, solve } from '../solve/solver.ts'
+import { isLayerLost, type SolveDeps, solve } from '../solve/solver.ts'
+import type { Solution, SolvedStep } from '../solve/step.ts'
 import type { Result, ResultLayer, Vertex } from '../solve/vertex.ts'
 import type { DocumentedStep } from './cache-document.ts'
 import type { CacheSource, CacheTarget } from './cache-end.ts'
@@ -62,7 +64,7 @@ export function createBuildCaches(options: BuildCachesOptions, deps: BuildCaches
   const importedMounts = createImportedMounts({ layers, stored: store.layers, warn })
   const isInline =
     options.cacheTo.some(({ type }) => type === 'inline') ||
-    isTrue(options.buildArgs.get('BUILDKIT_INLINE_CACHE'))
+    parseGoBoolean(options.buildArgs.get('BUILDKIT_INLINE_CACHE') ?? '') === true
 
   const equalResults = createEqualResults(store.layers, !options.noCache)
   const variants = createLayerVariants({ store, layers, now: deps.now })
@@ -164,9 +166,4 @@ function stepsOf(solutions: Solutions, wanted?: ReadonlySet<Digest>): readonly S
   return [...solutions].flatMap(([vertex, { step }]) =>
     step === undefined || wanted?.has(vertex) === false ? [] : [step],
   )
-}
-
-/** As BuildKit reads the build arg. */
-function isTrue(text: string | undefined): boolean {
-  return text !== undefined && /^(1|t|true)$/i.test(text)
 }

@@ -18,7 +18,7 @@ import {
 } from '../cache/cache-document.ts'
 import { HISTORY_COMMENT, LAYER_COMMENT } from '../plan/history.ts'
 import type { HistoryItem, ImageDraft } from '../plan/stage-draft.ts'
-import type { Solution } from '../solve/solver.ts'
+import type { Solution } from '../solve/step.ts'
 import type { ResultLayer, Vertex } from '../solve/vertex.ts'
 
 /** An image as a manifest. Equal inputs give equal bytes. */

@@ -2,7 +2,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { DocumentedStep } from '../cache/cache-document.ts'
 import type { ImageDraft } from '../plan/stage-draft.ts'
-import type { Solution } from '../solve/solver.ts'
+import type { Solution } from '../solve/step.ts'
 import type { OpContext, ResultLayer } from '../solve/vertex.ts'
 import { type AssembledLayer, assembleImage, type BuiltImage, inheritedLayers } from './assemble.ts'
 import { annotationsOf } from './image-graph.ts'
