@@ -91,12 +91,13 @@ describe('kill -9', { skip: cannotRun({ root: true, programs }) }, () => {
 })
 
 describe('a signal', { skip: cannotRun({ root: true, programs }) }, () => {
-  for (const [signal, seconds, exitCode] of [
-    ['SIGINT', 600, 130],
-    ['SIGTERM', 601, 143],
-    ['SIGHUP', 602, 129],
-  ] as const) {
-    it(`${signal} stops the container and cleans up, with exit code ${exitCode}`, async () => {
+  const rows = [
+    ['SIGINT', 600, 130, 'Ctrl-C stops the container and cleans up, with exit code 130'],
+    ['SIGTERM', 601, 143, 'SIGTERM stops the container and cleans up, with exit code 143'],
+    ['SIGHUP', 602, 129, 'a closed terminal stops the container and cleans up, with exit code 129'],
+  ] as const
+  for (const [signal, seconds, exitCode, title] of rows) {
+    it(title, async () => {
       await using world = await createWorld({ base: true })
       const step = `RUN echo started; sleep ${seconds}`
       const context = await world.folder('slow', { Dockerfile: `FROM base:1\n${step}\n` })
