@@ -2,11 +2,11 @@ import {
   closeSync,
   constants,
   existsSync,
-  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
   renameSync,
+  truncateSync,
 } from 'node:fs'
 import { fdPath, type Linux, O_PATH } from '../../linux/linux.ts'
 import { isErrno } from '../../oci/errors.ts'
@@ -42,11 +42,12 @@ export function openPlacements(
   const emptied = open
     .filter(({ placement }) => placement.isEmptied)
     .map(({ placement, directory }) =>
-      openSync(fdPath(directory, Buffer.from(placement.name)), constants.O_WRONLY | constants.O_NOFOLLOW),
+      // Not for writing: nobody runs a script that is open so.
+      openSync(fdPath(directory, Buffer.from(placement.name)), O_PATH | constants.O_NOFOLLOW),
     )
   return {
     takeBack() {
-      for (const file of emptied) ftruncateSync(file)
+      for (const file of emptied) truncateSync(fdPath(file))
       for (const [index, { placement, directory }] of [...open.entries()].reverse())
         keepingTime(linux, directory, () => takeBack(placement, directory, `${trash}/${index}`))
     },
