@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import type { RegistryAppDeps } from '../registry/app.ts'
+import type { Collector } from '../registry/operations/metrics.ts'
 import type { RepositoryStore } from '../registry/repository-store.ts'
 import type { Credentials } from '../remote/credentials.ts'
 import { RemoteError } from '../remote/errors.ts'
 import type { Endpoint } from '../remote/registry-config.ts'
 import type { ProxyCredential } from './config-proxy.ts'
 import type { Notices } from './notices.ts'
+import { createProxyMetrics } from './proxy-metrics.ts'
 import type { Session } from './session.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -14,6 +16,7 @@ export interface ProxyWiring {
   readonly repositories: RepositoryStore
   readonly names: NonNullable<RegistryAppDeps['names']>
   readonly extras: NonNullable<RegistryAppDeps['extras']>
+  readonly collectors: readonly Collector[]
 }
 
 export async function wireProxy(
@@ -26,7 +29,12 @@ export async function wireProxy(
   const { createNameResolver } = await import('../registry/proxy/resolve-name.ts')
   const { proxy } = settings
   if (proxy === undefined || proxy.hosts.length === 0)
-    return { repositories, names: createNameResolver({ repositories, isProxy: false }), extras: [] }
+    return {
+      repositories,
+      names: createNameResolver({ repositories, isProxy: false }),
+      extras: [],
+      collectors: [],
+    }
 
   // Missing, they would be noticed by the first client.
   for (const { password } of proxy.credentials.values())
@@ -42,11 +50,13 @@ export async function wireProxy(
       realm.hostname === proxy.credentials.get(endpoint.host)?.realm ||
       isOfSameSite(endpoint.base.hostname, realm.hostname),
   })
+  const usage = createProxyMetrics()
   const pulling = createProxyStore({
     ...proxy,
     repositories,
     store,
     findUpstream: createFindUpstream(remote, proxy.hosts),
+    usage,
     log: {
       info: message => notices.info('proxy', message),
       problem: (consequence, error) => notices.problem('proxy', consequence, error),
@@ -60,6 +70,7 @@ export async function wireProxy(
       isProxy: true,
       ...(proxy.defaultHost !== undefined && { defaultHost: proxy.defaultHost }),
     }),
+    collectors: [usage.collect],
     extras: [
       app => {
         app.addHook('onClose', async () => {

@@ -1,6 +1,7 @@
 import type { RegistryAppDeps } from '../registry/app.ts'
 import type { Webhooks } from '../registry/events/webhooks.ts'
 import type { RegistryLog } from '../registry/log.ts'
+import type { Collector } from '../registry/operations/metrics.ts'
 import { type WiredAccess, wireAccess } from './access-wiring.ts'
 import { wireApi } from './api-wiring.ts'
 import type { Notices } from './notices.ts'
@@ -18,7 +19,7 @@ export async function wireRegistry(
   terminal: Terminal,
   notices: Notices,
   listen?: Webhooks['listen'],
-): Promise<RegistryAppDeps & WiredAccess> {
+): Promise<RegistryAppDeps & WiredAccess & { readonly collectors: readonly Collector[] }> {
   const { createRepositoryStore } = await import('../registry/store-repositories.ts')
   const stored = createRepositoryStore({ store: session.store })
   const proxied = await wireProxy(session, stored, notices, terminal)
@@ -30,7 +31,8 @@ export async function wireRegistry(
   const access = await wireAccess(session, terminal, notices)
   const api = await wireApi(session, access.access)
   const extras = [...proxied.extras, ...policy.extras, ...access.extras, api]
-  return { ...policy, ...access, names: proxied.names, extras, log: faultLog(notices) }
+  const { names, collectors } = proxied
+  return { ...policy, ...access, names, collectors, extras, log: faultLog(notices) }
 }
 
 function faultLog(notices: Notices): RegistryLog {

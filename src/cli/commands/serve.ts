@@ -46,7 +46,7 @@ With --tls auto, clients trust this server once they have its authority's certif
     await using webhooks = await wireWebhooks(session, terminal, notices, () => formatAddress(address))
     const wired = await wireRegistry(session, terminal, notices, webhooks.deps.listen)
     const collection = createCollectionMetrics()
-    const collectors = [...webhooks.collectors, collection.collect]
+    const collectors = [...webhooks.collectors, ...wired.collectors, collection.collect]
     const operations = wireOperations(session, terminal, { log, collectors })
     const extras = [tls?.extras, wired.extras, operations.extras].flatMap(some => some ?? [])
     const app = createRegistryApp({ ...wired, ...operations, ...webhooks.deps, extras })

@@ -9,6 +9,7 @@ import { RegistryError } from '../errors.ts'
 import type { RegistryStore } from '../registry-store.ts'
 import { upstreamError } from './failures.ts'
 import type { Growing } from './growing-content.ts'
+import type { ProxyUsage } from './proxy-usage.ts'
 import type { Upstream } from './upstreams.ts'
 
 /** Readers are told of growth in steps of so much, which is what the store writes at once. */
@@ -20,6 +21,7 @@ export interface OwnDownloadDeps {
   readonly upstream: Upstream
   readonly blob: BlobInfo
   readonly ingest: Pick<DiskIngest, 'append' | 'commit' | 'abort'>
+  readonly usage: Pick<ProxyUsage, 'received'>
   readonly signal: AbortSignal
   /** Called when the bytes are stored, before readers see the end. */
   readonly onStored: () => void
@@ -102,11 +104,13 @@ export class OwnDownload implements Growing {
   }
 
   async *#counted(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-    const { digest, size } = this.#deps.blob
+    const { blob, usage } = this.#deps
+    const { digest, size } = blob
     let offset = 0
     let told = 0
     for await (const chunk of source) {
       offset += chunk.length
+      usage.received(chunk.length)
       if (offset > size)
         throw new OciError('size-mismatch', `${digest} goes on after the ${size} bytes that it should have`)
       yield chunk

@@ -17,6 +17,7 @@ import { RegistryError } from '../errors.ts'
 import { FollowedDownload, OwnDownload } from './download.ts'
 import { type Growing, GrowingContent } from './growing-content.ts'
 import type { ProxyLog } from './proxy-log.ts'
+import type { ProxyUsage } from './proxy-usage.ts'
 import type { StatUpstreamBlob } from './stat-blob.ts'
 import type { Upstream } from './upstreams.ts'
 
@@ -36,6 +37,7 @@ export interface DownloadsDeps {
   readonly statUpstream: StatUpstreamBlob
   readonly onStored: () => void
   readonly log: ProxyLog
+  readonly usage: ProxyUsage
   /** Ends everything. */
   readonly signal: AbortSignal
 }
@@ -75,7 +77,7 @@ export function createDownloads(deps: DownloadsDeps): Downloads {
       for (const name of names) metadata.linkBlob(name, digest)
       deps.onStored()
     }
-    const download = new OwnDownload({ upstream, blob, ingest, onStored, signal })
+    const download = new OwnDownload({ upstream, blob, ingest, onStored, signal, usage: deps.usage })
     const ended = limit(() => download.run())
       .catch(error => deps.log.problem('an unfinished download is left to garbage collection', error))
       .finally(() => {

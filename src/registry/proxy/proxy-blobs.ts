@@ -9,6 +9,7 @@ import { RegistryError } from '../errors.ts'
 import type { RegistryStore } from '../registry-store.ts'
 import type { RepositoryBlobs } from '../repository-store.ts'
 import type { Downloads } from './downloads.ts'
+import type { ProxyUsage } from './proxy-usage.ts'
 import type { StatUpstreamBlob } from './stat-blob.ts'
 import type { Upstream } from './upstreams.ts'
 
@@ -17,12 +18,14 @@ export interface ProxyBlobsDeps {
   readonly database: Database
   readonly statUpstream: StatUpstreamBlob
   readonly downloads: Downloads
+  readonly usage: ProxyUsage
 }
 
 /** The blobs of one upstream's repository. @param cached those that we have of it */
 export type WrapBlobs = (upstream: Upstream, cached: RepositoryBlobs) => RepositoryBlobs
 
-export function createWrapBlobs({ store, database, statUpstream, downloads }: ProxyBlobsDeps): WrapBlobs {
+export function createWrapBlobs(deps: ProxyBlobsDeps): WrapBlobs {
+  const { store, database, statUpstream, downloads, usage } = deps
   const { content, metadata } = store
 
   /** What a manifest of the repository says of the blob. */
@@ -57,7 +60,9 @@ export function createWrapBlobs({ store, database, statUpstream, downloads }: Pr
         const blob = await stat(digest)
         if (blob === undefined)
           throw new RegistryError('blob-unknown', `Cannot read ${digest}: ${name} has no such blob`)
-        if ((await cached.stat(digest)) !== undefined) return cached.open(digest, range)
+        const isHit = (await cached.stat(digest)) !== undefined
+        usage.served('blob', isHit)
+        if (isHit) return cached.open(digest, range)
         return downloads.open(upstream, blob, range)
       },
       delete: digest => cached.delete(digest),

@@ -11,6 +11,7 @@ import { createWrapBlobs } from './proxy-blobs.ts'
 import { createProxyLists } from './proxy-lists.ts'
 import type { ProxyLog } from './proxy-log.ts'
 import { createRequireManifest } from './proxy-manifests.ts'
+import { type ProxyUsage, UNWATCHED } from './proxy-usage.ts'
 import { createStatUpstreamBlob } from './stat-blob.ts'
 import type { FindUpstream } from './upstreams.ts'
 
@@ -27,6 +28,7 @@ export interface ProxyStoreDeps {
   /** What of them may be cached; without it there is no limit. */
   readonly maxBytes?: number
   readonly log: ProxyLog
+  readonly usage?: ProxyUsage
   readonly now: () => number
 }
 
@@ -42,17 +44,17 @@ export interface ProxyStore {
  * store, which refuses them.
  */
 export function createProxyStore(deps: ProxyStoreDeps): ProxyStore {
-  const { repositories, store, findUpstream, now } = deps
+  const { repositories, store, findUpstream, now, usage = UNWATCHED } = deps
   const closing = new AbortController()
   const { signal } = closing
   const asking = createAsking({ failures: createFailures(now), signal })
   const outages = createOutageLog(deps.log, now)
-  const requireManifest = createRequireManifest({ ...deps, asking, outages, signal })
+  const requireManifest = createRequireManifest({ ...deps, asking, outages, usage, signal })
   const lists = createProxyLists({ asking, outages, now })
   const eviction = createEviction({ ...deps, disk: store.disk, signal })
   const statUpstream = createStatUpstreamBlob(asking)
-  const downloads = createDownloads({ ...deps, statUpstream, onStored: eviction.noteStored, signal })
-  const wrapBlobs = createWrapBlobs({ store, database: store.disk.database, statUpstream, downloads })
+  const downloads = createDownloads({ ...deps, statUpstream, usage, onStored: eviction.noteStored, signal })
+  const wrapBlobs = createWrapBlobs({ store, database: store.disk.database, statUpstream, downloads, usage })
 
   const proxied: RepositoryStore = {
     ...repositories,

@@ -32,6 +32,27 @@ describe('a name of another registry', async () => {
     await http.get(`${DEBIAN}/blobs/${image.layer}`).set('Range', 'bytes=1-2').expect(206)
   })
 
+  it('tells whether it was here, and what came from the upstream', async () => {
+    const upstream = await openUpstream()
+    const image = await pushImage(upstream, 'library/debian', '12')
+    const proxy = await openProxy(upstream)
+    await proxy.http.get(`${DEBIAN}/manifests/12`).expect(200)
+    await proxy.http.get(`${DEBIAN}/manifests/nothing`).expect(404)
+    await proxy.http.get(`${DEBIAN}/blobs/${image.layer}`).expect(200)
+    assert.deepEqual(proxy.served.splice(0), ['manifest miss', 'blob miss'])
+    assert.equal(proxy.received(), image.bytes.length + 'layer'.length)
+    proxy.clock.pass(2 * HOUR_MS)
+    await proxy.http.get(`${DEBIAN}/manifests/12`).expect(200)
+    assert.equal(asked(upstream, 'HEAD', 'manifests/12'), 1)
+    await proxy.http.get(`${DEBIAN}/blobs/${image.layer}`).expect(200)
+    assert.deepEqual(proxy.served.splice(0), ['manifest hit', 'blob hit'])
+    assert.equal(proxy.received(), image.bytes.length + 'layer'.length)
+    await pushImage(upstream, 'library/debian', '12', { annotations: { a: 'another' } })
+    proxy.clock.pass(2 * HOUR_MS)
+    await proxy.http.get(`${DEBIAN}/manifests/12`).expect(200)
+    assert.deepEqual(proxy.served, ['manifest miss'])
+  })
+
   it('may leave out library/, and index.docker.io is docker.io', async () => {
     const upstream = await openUpstream()
     const image = await pushImage(upstream, 'library/debian', '12')

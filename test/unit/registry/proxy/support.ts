@@ -78,6 +78,10 @@ export interface TestProxy extends TestRegistry {
   readonly store: DiskStore
   readonly clock: Clock
   readonly log: string[]
+  /** `blob hit`, as they happen. */
+  readonly served: string[]
+  /** Bytes that came from the upstream. */
+  received(): number
 }
 
 export interface TestProxyOptions {
@@ -95,6 +99,8 @@ export async function openProxy(upstream: TestUpstream, options: TestProxyOption
   const disk = await openTestStore()
   const store = await openStore({ root: options.root ?? disk.store.root, now: clock.now })
   const log: string[] = []
+  const served: string[] = []
+  let received = 0
   const remote = createRemote({
     registries: {},
     credentials: options.credentials ?? anonymous,
@@ -120,6 +126,12 @@ export async function openProxy(upstream: TestUpstream, options: TestProxyOption
       info: message => log.push(message),
       problem: (consequence, error) =>
         log.push(`${error instanceof Error ? error.message : error}; ${consequence}`),
+    },
+    usage: {
+      served: (kind, isHit) => served.push(`${kind} ${isHit ? 'hit' : 'miss'}`),
+      received: bytes => {
+        received += bytes
+      },
     },
     now: clock.now,
   })
@@ -152,6 +164,8 @@ export async function openProxy(upstream: TestUpstream, options: TestProxyOption
     store,
     clock,
     log,
+    served,
+    received: () => received,
   }
 }
 
