@@ -4,8 +4,14 @@
  * the last part of a name is never followed, and what an entry replaces is gone.
  */
 import type { Readable } from 'node:stream'
-import { type ByteString, compareByteStrings, displayText } from '../../oci/byte-string.ts'
-import { type Digest, Digester, digestOf } from '../../oci/digest.ts'
+import {
+  type ByteString,
+  byteStringFrom,
+  bytesOf,
+  compareByteStrings,
+  displayText,
+} from '../../oci/byte-string.ts'
+import { type Digest, Digester, digestHex, digestOf, parseDigest } from '../../oci/digest.ts'
 import { type SniffedStream, sniffCompression } from '../../oci/layer/decompression.ts'
 import { DEFAULT_LIMITS, type Limits, limitExceeded } from '../../oci/limits.ts'
 import { baseName, joinPath, parentPath } from '../../oci/path.ts'
@@ -16,7 +22,7 @@ import { BuildError } from '../errors.ts'
 import type { TreeNode } from '../tree/file-tree.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { resolvePath } from '../tree/resolve.ts'
-import { Spool, type Spooled } from '../tree/spool.ts'
+import { Spool } from '../tree/spool.ts'
 import { isDamaged, isProgramMissing, uncompressed } from '../tree/uncompressed.ts'
 import { pathBelowRoot } from '../tree/walk.ts'
 
@@ -85,9 +91,13 @@ export function emptyContext(temporaryDirectory: string): OpenTree {
   return new ArchiveTree(temporaryDirectory)
 }
 
+/** There may be a million. */
 interface Held {
   readonly node: TreeNode
-  readonly content?: { readonly bytes: Spooled; readonly digest: Digest }
+  /** Of a file: where its bytes lie in the spool. */
+  readonly offset?: number
+  /** Of a file: the bytes of its SHA-256, as a string, which takes a third of the room of its digest. */
+  readonly hash?: ByteString
 }
 
 /** Of the root, and of parents that the archive does not name. */
@@ -111,17 +121,20 @@ class ArchiveTree implements OpenTree {
 
   async add({ entry, body }: TarRecord): Promise<void> {
     const path = await this.#placeOf(entry.path)
-    const { path: _, linkPath, type, ...rest } = entry
-    if (path === '') {
-      if (type === 'directory') this.#held.set(path, { node: { ...rest, type } })
+    const { linkPath, type } = entry
+    if (type === 'link') {
+      if (path !== '') this.#link(path, await this.#placeOf(linkPath ?? ('' as ByteString)), entry)
       return
     }
-    if (type === 'link') return this.#link(path, await this.#placeOf(linkPath ?? ('' as ByteString)), entry)
-    const node = { ...rest, type, ...(type === 'symlink' && linkPath !== undefined && { linkPath }) }
+    const node = nodeOf(entry, type)
+    if (path === '') {
+      if (type === 'directory') this.#held.set(path, { node })
+      return
+    }
     if (type !== 'file') return this.#put(path, { node })
     const digester = new Digester()
-    const bytes = await this.#spool.append(hashed(body(), digester))
-    this.#put(path, { node, content: { bytes, digest: digester.digest() } })
+    const { offset } = await this.#spool.append(hashed(body(), digester))
+    this.#put(path, { node, offset, hash: byteStringFrom(Buffer.from(digestHex(digester.digest()), 'hex')) })
   }
 
   async stat(path: ByteString): Promise<TreeNode | undefined> {
@@ -133,7 +146,8 @@ class ArchiveTree implements OpenTree {
   }
 
   async digest(path: ByteString): Promise<Digest> {
-    return this.#held.get(path)?.content?.digest ?? EMPTY_DIGEST
+    const hash = this.#held.get(path)?.hash
+    return hash === undefined ? EMPTY_DIGEST : parseDigest(`sha256:${bytesOf(hash).toString('hex')}`)
   }
 
   prepare(): Promise<void> {
@@ -141,8 +155,9 @@ class ArchiveTree implements OpenTree {
   }
 
   async open(path: ByteString): Promise<Buffer | Readable> {
-    const content = this.#held.get(path)?.content
-    return content === undefined ? Buffer.alloc(0) : this.#spool.read(content.bytes)
+    const { node, offset } = this.#held.get(path) ?? {}
+    if (node === undefined || offset === undefined) return Buffer.alloc(0)
+    return this.#spool.read({ offset, size: node.size })
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -156,7 +171,8 @@ class ArchiveTree implements OpenTree {
     const parent = await resolvePath(this, parentPath(clean))
     if (parent === undefined) throw invalid(`"${displayText(name)}" leads through a loop of symbolic links`)
     this.#makeDirectories(parent)
-    return joinPath(parent, baseName(clean))
+    // The name as it came is one string, what is joined are three.
+    return parent === parentPath(clean) ? clean : joinPath(parent, baseName(clean))
   }
 
   #makeDirectories(path: ByteString): void {
@@ -197,6 +213,26 @@ class ArchiveTree implements OpenTree {
       this.#children.delete(at)
       this.#held.delete(at)
     }
+  }
+}
+
+/** Of an entry that is no link; members are named so that they lie in one object. */
+function nodeOf(
+  { mode, uid, gid, size, mtime, mtimeNanoseconds, linkPath, deviceMajor, deviceMinor, xattrs }: TarEntry,
+  type: TreeNode['type'],
+): TreeNode {
+  return {
+    type,
+    mode,
+    uid,
+    gid,
+    size,
+    mtime,
+    ...(mtimeNanoseconds !== undefined && { mtimeNanoseconds }),
+    ...(type === 'symlink' && linkPath !== undefined && { linkPath }),
+    ...(deviceMajor !== undefined && { deviceMajor }),
+    ...(deviceMinor !== undefined && { deviceMinor }),
+    ...(xattrs !== undefined && { xattrs }),
   }
 }
 

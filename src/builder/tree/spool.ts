@@ -18,8 +18,10 @@ export class Spool implements AsyncDisposable {
   readonly #directory: string
   #file: Promise<FileHandle> | undefined
   #end = 0
-  #pending: Uint8Array[] = []
+  /** What is not written yet is its beginning: a copy, as chunks may be small parts of what they came in. */
+  #pending: Buffer | undefined
   #pendingBytes = 0
+  #written: Promise<void> = Promise.resolve()
   #isClosed = false
 
   constructor(directory: string) {
@@ -31,10 +33,10 @@ export class Spool implements AsyncDisposable {
     this.#checkOpen()
     const offset = this.#end
     for await (const chunk of source) {
-      this.#pending.push(chunk)
-      this.#pendingBytes += chunk.length
-      this.#end += chunk.length
-      if (this.#pendingBytes >= WRITE_BYTES) await this.#flush()
+      for (let at = 0; at < chunk.length; ) {
+        at += this.#take(chunk.subarray(at))
+        if (this.#pendingBytes === WRITE_BYTES) await this.#flush()
+      }
     }
     return { offset, size: this.#end - offset }
   }
@@ -66,13 +68,29 @@ export class Spool implements AsyncDisposable {
     if (this.#isClosed) throw new Error('Cannot use spool: it is closed')
   }
 
-  async #flush(): Promise<void> {
-    if (this.#pendingBytes === 0) return
-    const bytes = Buffer.concat(this.#pending)
-    this.#pending = []
+  /** As much of a chunk as there is room for; returns how many bytes that is. */
+  #take(chunk: Uint8Array): number {
+    this.#pending ??= Buffer.allocUnsafe(WRITE_BYTES)
+    const taken = chunk.subarray(0, WRITE_BYTES - this.#pendingBytes)
+    this.#pending.set(taken, this.#pendingBytes)
+    this.#pendingBytes += taken.length
+    this.#end += taken.length
+    return taken.length
+  }
+
+  /** All that was appended is on the disk then, whoever has begun to write it. */
+  #flush(): Promise<void> {
+    const bytes = this.#pending?.subarray(0, this.#pendingBytes)
+    if (bytes === undefined) return this.#written
+    this.#pending = undefined
     this.#pendingBytes = 0
-    const file = await this.#open()
     const start = this.#end - bytes.length
+    this.#written = this.#written.then(() => this.#write(bytes, start))
+    return this.#written
+  }
+
+  async #write(bytes: Buffer, start: number): Promise<void> {
+    const file = await this.#open()
     for (let written = 0; written < bytes.length; ) {
       const { bytesWritten } = await file.write(bytes, written, bytes.length - written, start + written)
       written += bytesWritten

@@ -32,6 +32,21 @@ describe('Spool', () => {
     assert.deepEqual(readdirSync(directory), [])
   })
 
+  it('holds its own bytes, not the buffers of which they are a part', async () => {
+    await using spool = new Spool(directory)
+    const chunk = Buffer.from('content and more')
+    const place = await spool.append([chunk.subarray(0, 7)])
+    chunk.fill('x')
+    assert.equal((await bytesOf(await spool.read(place))).toString(), 'content')
+  })
+
+  it('reads at once in several places what is not on the disk yet', async () => {
+    await using spool = new Spool(directory)
+    const place = await spool.append([Buffer.alloc(100_000, 'abc')])
+    for (const content of await Promise.all([1, 2, 3].map(() => spool.read(place))))
+      assert.equal((await bytesOf(content)).length, 100_000)
+  })
+
   it('makes no file before it has to', async () => {
     const spool = new Spool(join(directory, 'none'))
     await spool.append([])
