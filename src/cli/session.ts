@@ -3,6 +3,7 @@ import { platformOfHost } from '../oci/platform.ts'
 import { type DiskStore, openStore } from '../store/open.ts'
 import type { Arguments } from './arguments.ts'
 import { loadSettings, type Settings } from './config.ts'
+import { warnOfOwner } from './store-owner.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What most commands work with: the settings and the open store. Disposing closes the store. */
@@ -12,15 +13,17 @@ export interface Session extends Disposable {
   readonly hostPlatform: Platform
 }
 
-/** @param options `freesSpace`: the command may use the room that is kept on a full disk */
+/** @param options `freesSpace`: the command may use the room that is kept on a full disk; `addsContent`: it writes files that stay */
 export async function openSession(
   args: Arguments,
   terminal: Terminal,
-  options: { readonly freesSpace?: boolean } = {},
+  options: { readonly freesSpace?: boolean; readonly addsContent?: boolean } = {},
 ): Promise<Session> {
   const settings = await loadSettings(args, terminal)
   const { root, policy, contentLimits: limits } = settings
-  const store = await openStore({ root, now: terminal.now, rules: policy.rules, limits, ...options })
+  const { addsContent = false, ...opening } = options
+  const store = await openStore({ root, now: terminal.now, rules: policy.rules, limits, ...opening })
+  if (addsContent) warnOfOwner(root, terminal)
   return {
     settings,
     store,

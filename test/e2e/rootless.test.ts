@@ -216,6 +216,14 @@ RUN rm /etc/passwd && ln /tmp/mine /tmp/other && chown -h 65534:65534 /bin/sh
     })
   })
 
+  it('warns root, who adds to the store of a user what that user cannot read', async () => {
+    const load = ['load', '-i', join(scratch, 'image.tar')]
+    const { stderr } = await slipwayAt(join(single.home, '.local/share/slipway')).try(load)
+    assert.match(stderr, /^warning: the store .* is of user \d+, who cannot read what root adds/m)
+    assert.doesNotMatch((await root.try(load)).stderr, /warning/)
+    assert.doesNotMatch((await user.slipway(load)).stderr, /warning/)
+  })
+
   it('runs steps nowhere where the kernel gives no namespace, and says why; what needs none is built', async () => {
     const dockerfile = 'FROM base:1 AS copied\nCOPY Dockerfile /\nFROM copied\nRUN true\n'
     const context = await contextOf(user, 'refused', dockerfile)

@@ -129,6 +129,11 @@ describe('limits of RUN', { skip: cannotRun({ root: true, programs: ['runc'] }) 
       '--ulimit=fsize=1048576',
     )
     await fails('RUN while :; do :; done', /than the 1 s that --ulimit cpu allows/, '--ulimit=cpu=1')
+    await fails(
+      'RUN true',
+      /hint: --ulimit asks for more than this machine gives/,
+      '--ulimit=nofile=2000000000',
+    )
   })
 
   it('keeps of endless output what is kept of any', async () => {

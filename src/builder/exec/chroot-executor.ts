@@ -29,6 +29,7 @@ import type { StepEnd, StepPlan } from './chroot-plan.ts'
 import { forward } from './container.ts'
 import { endProcessesIn } from './descendants.ts'
 import type { ContainerProcess, ExecContext, Executor } from './executor.ts'
+import { limitHint } from './limits.ts'
 import { makeRealDirectories, makeWorkingDirectory, openMountPoints } from './mount-points.ts'
 import { DEFAULT_CAPABILITIES, KERNEL_DIRECTORIES } from './spec.ts'
 import { requirePossible } from './unprivileged.ts'
@@ -217,5 +218,5 @@ function readEnd(line: string): StepEnd {
 }
 
 function cannotStart(problem: string, cause?: unknown): BuildError {
-  return new BuildError('run-failed', `Cannot start step: ${problem}`, { cause })
+  return new BuildError('run-failed', `Cannot start step: ${problem}`, { cause, ...limitHint(problem) })
 }

@@ -8,6 +8,7 @@ import { readIfThere } from '../snapshot/read-if-there.ts'
 import { deleteContainer } from '../snapshot/stale-state.ts'
 import type { ExecContext } from './executor.ts'
 import { guardContainer } from './guard.ts'
+import { limitHint } from './limits.ts'
 
 export interface Container {
   /** Absolute path of the OCI runtime. */
@@ -93,7 +94,7 @@ export function forward(
 }
 
 function cannotStart(problem: string, cause?: unknown): BuildError {
-  return new BuildError('run-failed', `Cannot start container: ${problem}`, { cause })
+  return new BuildError('run-failed', `Cannot start container: ${problem}`, { cause, ...limitHint(problem) })
 }
 
 /** The last error that the runtime logged, in its own words. */

@@ -51,3 +51,11 @@ export interface CpuLimits {
 }
 
 export const NO_LIMITS: ContainerLimits = { ulimits: [] }
+
+/** For a step that was not started. @param problem in the words of who would have started it */
+export function limitHint(problem: string): { readonly hint?: string } {
+  if (!problem.includes('rlimit')) return {}
+  return {
+    hint: '--ulimit asks for more than this machine gives to who builds: ulimit -Ha tells how much that is',
+  }
+}

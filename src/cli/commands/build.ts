@@ -105,7 +105,7 @@ dest=- is standard output, and what oci and tar take without dest=. Images (stor
       : await findInput(context, dockerfile, terminal)
     const ssh = parseSsh(args.values('ssh'), terminal)
     const namedContexts = await parseBuildContexts(args.values('build-context'), terminal)
-    using session = await openSession(args, terminal)
+    using session = await openSession(args, terminal, { addsContent: true })
     const temporaryDirectory = join(session.store.root, 'tmp')
     const { contentLimits } = session.settings
     await using sources = await openSources({ ...flags, ssh }, session, terminal)

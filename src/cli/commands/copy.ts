@@ -23,7 +23,7 @@ All platforms are copied, and all digests stay, except into a docker-archive, wh
     const [from = '', to = ''] = args.positionals
     const target = parseEnd(to)
     const source = parseEnd(from)
-    using session = await openSession(args, terminal)
+    using session = await openSession(args, terminal, { addsContent: true })
     using remote = openRemote(session, terminal)
     const deps = { session, remote, terminal }
     await using image = await openImage(source, deps)

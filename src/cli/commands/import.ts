@@ -29,7 +29,7 @@ the image's one layer as they are.`,
     if (reference.digest !== undefined) throw usage(command, `${name} has a digest, but a new name has a tag`)
     if (file === '-' && terminal.stdin.isTTY === true)
       throw usage(command, 'there is no tar on standard input')
-    using session = await openSession(args, terminal)
+    using session = await openSession(args, terminal, { addsContent: true })
     const { signal, now } = terminal
     const platform = wantedPlatform(args, session.hostPlatform)
     const { configOfChanges } = await import('../../builder/plan/changes.ts')

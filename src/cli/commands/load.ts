@@ -26,7 +26,7 @@ is named and left out, as is what a quota or an immutable tag refuses; then the 
     if (fromStdin && terminal.stdin.isTTY === true) {
       throw usage(command, 'there is no archive on standard input: give -i FILE')
     }
-    using session = await openSession(args, terminal)
+    using session = await openSession(args, terminal, { addsContent: true })
     const from = fromStdin ? terminal.stdin : resolve(terminal.workingDirectory, input)
     if (typeof from === 'string' && (await loadRegistry(from, session, terminal))) return
     await using archive = await openArchive(from, session, terminal)

@@ -18,7 +18,7 @@ Dockerfile, 'FROM debian:12' finds it. Of an image for several platforms only on
   positionals: { min: 1, max: 1 },
   async run(args, terminal) {
     const reference = onDockerHub(parseReference(args.positionals[0] ?? ''))
-    using session = await openSession(args, terminal)
+    using session = await openSession(args, terminal, { addsContent: true })
     using remote = openRemote(session, terminal)
     const deps = { session, remote, terminal }
     await using image = await openImage({ kind: 'registry', reference }, deps)
