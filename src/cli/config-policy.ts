@@ -72,7 +72,7 @@ export interface PolicySettings {
 export type RefuseKey = (place: readonly string[], problem: string, nth?: number) => Error
 
 /** For the keys of one table of a list. */
-export function refuseNth(refuse: RefuseKey, nth: number): RefuseKey {
+function refuseNth(refuse: RefuseKey, nth: number): RefuseKey {
   return (place, problem) => refuse(place, problem, nth)
 }
 

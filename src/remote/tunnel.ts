@@ -12,7 +12,7 @@ export interface ProxyServer {
 }
 
 /** The credentials of its URL. */
-export function proxyAuthorization({ username, password }: URL): Readonly<Record<string, string>> {
+function proxyAuthorization({ username, password }: URL): Readonly<Record<string, string>> {
   if (username === '' && password === '') return {}
   const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
   return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }

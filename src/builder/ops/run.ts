@@ -1,19 +1,13 @@
-import { statfs } from 'node:fs/promises'
-import { posix } from 'node:path'
-import { ownIDMaps } from '../../linux/id-map.ts'
 import { extendChain } from '../../oci/identity.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import type { ImportedMounts } from '../cache/imported-mounts.ts'
-import { BuildError } from '../errors.ts'
-import { exceededLimit } from '../exec/exceeded.ts'
-import type { ContainerProcess, ExecContext, Executor, Outcome } from '../exec/executor.ts'
-import { describeExit, exitHint, outOfMemoryKills } from '../exec/exit-code.ts'
+import type { ContainerProcess, Executor } from '../exec/executor.ts'
+import { outOfMemoryKills } from '../exec/exit-code.ts'
 import type { ContainerLimits, StepLimits } from '../exec/limits.ts'
 import type { DnsSettings } from '../exec/resolver.ts'
-import { privilegeHint } from '../exec/unprivileged.ts'
 import type { SshAgents } from '../fetch/ssh-agents.ts'
 import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
@@ -23,11 +17,12 @@ import { type CacheKey, type LayerOp, type OpContext, type Result, rootKey } fro
 import type { OpenTree } from '../tree/image-tree.ts'
 import { createCacheKey } from './cache-key.ts'
 import type { ContextTree } from './context-mount.ts'
-import { watchGrowth } from './growth.ts'
 import { createOutputTail } from './output-tail.ts'
-import { mountParts, openMounts, usedCacheMounts } from './run-mounts.ts'
+import { runFailed, scriptTitle } from './run-failure.ts'
+import { mountParts, type OpenMounts, openMounts, usedCacheMounts } from './run-mounts.ts'
+import { runWithin } from './run-within.ts'
 import { createScene } from './scene.ts'
-import { layerTooLarge, storeLayer } from './store-layer.ts'
+import { storeLayer } from './store-layer.ts'
 import type { Unpack } from './unpack-layers.ts'
 import { resolveUser } from './users.ts'
 
@@ -83,44 +78,24 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       using log = await deps.openLog(scriptTitle(definition) ?? definition.args.at(-1) ?? '')
       const tail = createOutputTail()
       const killsBefore = outOfMemoryKills()
-      const { args, env, proxyEnv, cwd, hostname, network, extraHosts, isPrivileged = false } = definition
-      const process: ContainerProcess = {
-        args,
-        env: [...env, ...proxyEnv, ...mounts.env],
-        cwd,
-        user: { uid, gid, additionalGids },
-        hostname,
-        network,
-        extraHosts: extraHosts.map(hostLine),
-        mounts: mounts.mounts,
-        ...(deps.dns !== undefined && { dns: deps.dns }),
-        limits: deps.limits,
-        isPrivileged,
-      }
-      const { exitCode, usage } = await runWithin(
-        deps.limits,
-        snapshot.directory,
-        context,
-        definition,
-        signal =>
-          executor.run(process, snapshot.mounts, {
-            signal,
-            note: text => context.status(text),
-            output(stream, chunk) {
-              tail.add(chunk)
-              log.write(chunk)
-              return context.output(stream, chunk)
-            },
-          }),
+      const { limits } = deps
+      const { directory } = snapshot
+      const process = processOf(definition, deps, mounts, { uid, gid, additionalGids })
+      const outcome = await runWithin({ definition, limits, directory, signal: context.signal }, signal =>
+        executor.run(process, snapshot.mounts, {
+          signal,
+          note: text => context.status(text),
+          output(stream, chunk) {
+            tail.add(chunk)
+            log.write(chunk)
+            return context.output(stream, chunk)
+          },
+        }),
       )
-      if (exitCode !== 0) {
-        const error = runFailed(definition, exitCode, {
-          output: tail.lines(),
-          log: log.path,
-          isOutOfMemory: (usage?.outOfMemoryKills ?? outOfMemoryKills() - killsBefore) > 0,
-          exceeded: exceededLimit(exitCode, deps.limits, usage, tail.lines()),
-          isDiskFull: await isFull(snapshot.directory),
-        })
+      if (outcome.exitCode !== 0) {
+        const kills = outOfMemoryKills() - killsBefore
+        const ending = { outcome, output: tail.lines(), log: log.path, outOfMemoryKills: kills }
+        const error = await runFailed({ definition, limits, directory, ...ending })
         context.keep?.(
           createScene({ executor, rootfs: snapshot.mounts, process: () => process, owned: owned.move() }),
         )
@@ -131,6 +106,28 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
       await snapshot.commit(extendChain(parent.chainID, layer.diffID))
       return layer
     },
+  }
+}
+
+function processOf(
+  definition: RunDefinition,
+  { limits, dns }: Pick<RunOpDeps, 'limits' | 'dns'>,
+  mounts: Pick<OpenMounts, 'env' | 'mounts'>,
+  user: ContainerProcess['user'],
+): ContainerProcess {
+  const { args, env, proxyEnv, cwd, hostname, network, extraHosts, isPrivileged = false } = definition
+  return {
+    args,
+    env: [...env, ...proxyEnv, ...mounts.env],
+    cwd,
+    user,
+    hostname,
+    network,
+    extraHosts: extraHosts.map(hostLine),
+    mounts: mounts.mounts,
+    ...(dns !== undefined && { dns }),
+    limits,
+    isPrivileged,
   }
 }
 
@@ -171,84 +168,4 @@ export function limitParts({ shmSize, ulimits }: ContainerLimits): CacheKey['par
 export function hostLine(host: string): string {
   const at = host.indexOf(':')
   return `${host.slice(at + 1)}\t${host.slice(0, at)}`
-}
-
-/** A heredoc that is run as a program, by what the Dockerfile says: its path in the container says nothing to anyone. */
-export function scriptTitle({ mounts }: Pick<RunDefinition, 'mounts'>): string | undefined {
-  const script = mounts.find(mount => mount.kind === 'script')
-  if (script === undefined) return undefined
-  const [summary = ''] = script.content.split('\n')
-  return `RUN <<${posix.basename(script.target)} (${summary.trimEnd()}...)`
-}
-
-/**
- * Ends the step when it has taken more time or space than it may.
- * @throws BuildError `run-failed` or `layer-too-large` then
- */
-async function runWithin(
-  { timeoutMs, layerBytes }: StepLimits,
-  directory: string,
-  context: Pick<ExecContext, 'signal'>,
-  definition: RunDefinition,
-  run: (signal: AbortSignal) => Promise<Outcome>,
-): Promise<Outcome> {
-  using growth =
-    layerBytes === undefined
-      ? undefined
-      : await watchGrowth(directory, layerBytes, () => layerTooLarge(layerBytes))
-  const timeout = new AbortController()
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => timeout.abort(ranTooLong(definition, timeoutMs)), timeoutMs)
-  try {
-    const signals = [context.signal, timeout.signal, ...(growth === undefined ? [] : [growth.signal])]
-    return await run(AbortSignal.any(signals))
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-function ranTooLong(definition: RunDefinition, timeoutMs: number): BuildError {
-  return new BuildError(
-    'run-failed',
-    `Cannot run ${commandOf(definition)}: it took longer than the ${timeoutMs / 1000} s that --timeout allows`,
-  )
-}
-
-interface Circumstances {
-  /** The last lines that it printed. */
-  readonly output: readonly string[]
-  /** Path of the file with all that it printed. */
-  readonly log: string | undefined
-  readonly isOutOfMemory: boolean
-  /** The limit that it ran into. */
-  readonly exceeded: string | undefined
-  readonly isDiskFull: boolean
-}
-
-function runFailed(definition: RunDefinition, exitCode: number, circumstances: Circumstances): BuildError {
-  const { output, log, isOutOfMemory, exceeded, isDiskFull } = circumstances
-  const hint = isDiskFull
-    ? 'there is no space left on the disk of the store'
-    : exceeded === undefined && (privilegeHint(output, ownIDMaps()) ?? exitHint(exitCode, isOutOfMemory))
-  const reason = exceeded === undefined ? '' : `${exceeded}: `
-  const message = `Cannot run ${commandOf(definition)}: ${reason}${describeExit(exitCode)}`
-  return new BuildError('run-failed', message, {
-    exitCode,
-    detail: { exitCode, output, ...(log !== undefined && { log }) },
-    ...(typeof hint === 'string' && { hint }),
-  })
-}
-
-function commandOf(definition: RunDefinition): string {
-  return JSON.stringify(scriptTitle(definition) ?? definition.args.join(' '))
-}
-
-const LITTLE_SPACE = 1024 * 1024
-
-/** Programs seldom tell it clearly. */
-async function isFull(directory: string): Promise<boolean> {
-  const { bavail, bsize } = await statfs(directory)
-  return bavail * bsize < LITTLE_SPACE
 }

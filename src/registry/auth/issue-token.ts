@@ -4,7 +4,7 @@ import { type AccessClaim, type Claims, signToken, type TokenUse } from './signe
 
 /** Short: what is taken away from somebody is looked up at each use, but what a thief has is over soon. In seconds. */
 export const ACCESS_LIFETIME = 300
-export const REFRESH_LIFETIME = 90 * 24 * 3600
+const REFRESH_LIFETIME = 90 * 24 * 3600
 
 export interface TokenIssuer {
   /** Good for the part of the scopes that is allowed. */

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { drainUnread } from '../client-connection.ts'
 
 /** Where clients that do not trust us yet fetch the authority's certificate, over HTTP as over HTTPS. */
-export const AUTHORITY_PATHS = ['/ca.crt', '/.well-known/slipway/ca.crt'] as const
+const AUTHORITY_PATHS = ['/ca.crt', '/.well-known/slipway/ca.crt'] as const
 
 /** For probes of the same machine or cluster, which trust nobody and need not. */
 const OPEN_PATHS: ReadonlySet<string> = new Set([...AUTHORITY_PATHS, '/livez', '/readyz', '/health'])
