@@ -8,6 +8,7 @@ import { chown, cp, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { git, serveGit } from '../support/git-server.ts'
 import { busyboxRootfs } from './support/base-images.ts'
 import { type Outcome, run } from './support/process.ts'
 import { PROGRAM, slipwayAt } from './support/slipway.ts'
@@ -41,7 +42,7 @@ USER app
 `
 
 describe('without privilege, and without calls of Linux', {
-  skip: cannotRun({ root: true, programs: ['setpriv', 'busybox'] }),
+  skip: cannotRun({ root: true, programs: ['setpriv', 'busybox', 'git'] }),
 }, () => {
   let folder: string
   let program: string
@@ -63,13 +64,13 @@ describe('without privilege, and without calls of Linux', {
   })
   after(() => rm(folder, { recursive: true, force: true }))
 
+  const environment = () => ({
+    ...EPOCH,
+    HOME: join(folder, 'home'),
+    NODE_OPTIONS: `--import=${join(folder, 'no-library.mjs')}`,
+  })
   function tryNobody(args: readonly string[], input?: string): Promise<Outcome> {
-    const env = {
-      ...slipwayAt(join(folder, 'home/store')).env,
-      ...EPOCH,
-      HOME: join(folder, 'home'),
-      NODE_OPTIONS: `--import=${join(folder, 'no-library.mjs')}`,
-    }
+    const env = { ...slipwayAt(join(folder, 'home/store')).env, ...environment() }
     return run('setpriv', [...USER, program, ...args], { env, ...(input !== undefined && { input }) })
   }
   async function nobody(args: readonly string[]): Promise<Outcome> {
@@ -121,6 +122,28 @@ describe('without privilege, and without calls of Linux', {
     const { code, stderr } = await run('setpriv', [...nameless, program, 'images'], { env })
     assert.equal(code, 1)
     assert.match(stderr, /^error: Cannot open store .*: permission denied.*\nhint: .*SLIPWAY_ROOT/)
+  })
+
+  it('takes from URLs and Git, serves a registry, pushes and pulls', async () => {
+    const source = join(folder, 'source')
+    await mkdir(source)
+    await writeFile(join(source, 'Dockerfile'), 'FROM base:1\nCOPY Dockerfile /\n')
+    git(source, 'init', '--quiet', '--initial-branch=main')
+    git(source, 'add', '.')
+    git(source, 'commit', '--quiet', '-m', 'first')
+    git(folder, 'clone', '--quiet', '--bare', source, 'served/app.git')
+    await using hosting = await serveGit(join(folder, 'served'))
+    const repository = `${hosting.url}/app.git`
+    const command: [string, ...string[]] = ['setpriv', ...USER, program]
+    await using registry = await slipwayAt(join(folder, 'home/registry'), environment(), command).serve()
+    await nobody(['build', '--push', '-t', `${registry.host}/of-git:1`, repository])
+    const taken = `FROM ${registry.host}/of-git:1\nADD ${repository}/HEAD /head\nADD ${repository} /git\n`
+    const built = await tryNobody(['build', '-t', `${registry.host}/taken:1`, '-'], taken)
+    assert.equal(built.code, 0, built.stderr)
+    await nobody(['push', `${registry.host}/taken:1`])
+    await nobody(['rmi', `${registry.host}/taken:1`])
+    const pulled = await nobody(['pull', `${registry.host}/taken:1`])
+    assert.match(pulled.stdout + pulled.stderr, new RegExp(digestOf(built)))
   })
 
   it('says of a RUN what is missing', async () => {
