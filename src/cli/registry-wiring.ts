@@ -21,7 +21,12 @@ export async function wireRegistry(
   listen?: Webhooks['listen'],
 ): Promise<RegistryAppDeps & WiredAccess & { readonly collectors: readonly Collector[] }> {
   const { createRepositoryStore } = await import('../registry/store-repositories.ts')
-  const stored = createRepositoryStore({ store: session.store })
+  const { createFreeingStore } = await import('../registry/freeing-store.ts')
+  const { withReserve } = await import('../store/reserve.ts')
+  const { layout } = session.store.disk
+  const stored = createFreeingStore(createRepositoryStore({ store: session.store }), action =>
+    withReserve(layout, action),
+  )
   const proxied = await wireProxy(session, stored, notices, terminal)
   const policy = await wirePolicy(session, proxied.repositories, {
     notices,

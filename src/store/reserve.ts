@@ -4,23 +4,33 @@
  * back when there is room again.
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, unlinkSync, writeFileSync } from 'node:fs'
+import { statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { isErrno } from '../oci/errors.ts'
 import { StoreError } from './errors.ts'
 import type { StoreLayout } from './store-layout.ts'
 
 /** What SQLite's log grows to before it is written back. */
 const RESERVE_BYTES = 4 * 1024 * 1024
+/** Enough for a deletion or two. */
+const LEAST_BYTES = RESERVE_BYTES / 8
 
-/** Costs a look when it is there; without room for it, it is for a later time. */
+/** Costs a look when it is there. Without room for it, it is smaller until a later time: what was just used must not be lost to pushes. */
 export function makeReserve({ reserve }: StoreLayout): void {
-  if (existsSync(reserve)) return
+  if (statSync(reserve, { throwIfNoEntry: false })?.size === RESERVE_BYTES) return
+  releaseReserve({ reserve })
+  for (let bytes = RESERVE_BYTES; bytes >= LEAST_BYTES; bytes /= 2) if (writeReserve(reserve, bytes)) return
+}
+
+/** False when it does not fit. */
+function writeReserve(reserve: string, bytes: number): boolean {
   try {
-    writeFileSync(reserve, randomBytes(RESERVE_BYTES), { mode: 0o600, flag: 'wx' })
+    writeFileSync(reserve, randomBytes(bytes), { mode: 0o600, flag: 'wx' })
+    return true
   } catch (error) {
-    if (isErrno(error, 'EEXIST')) return
+    if (isErrno(error, 'EEXIST')) return true
     if (!isErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES')) throw error
     releaseReserve({ reserve })
+    return false
   }
 }
 

@@ -1,10 +1,13 @@
 /** A disk that is full: refused clearly, read from as before, and made free again. */
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { appendFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { isErrno } from '../../src/oci/errors.ts'
+import { MEDIA_TYPE } from '../../src/oci/media-type.ts'
 import { succeed } from './support/process.ts'
 import { type Slipway, slipwayAt } from './support/slipway.ts'
 import { cannotRun } from './support/world.ts'
@@ -28,6 +31,34 @@ async function isReadable(host: string, digest: string): Promise<boolean> {
   const answer = await fetch(`http://${host}/v2/app/blobs/${digest}`)
   const bytes = Buffer.from(await answer.arrayBuffer())
   return answer.ok && `sha256:${createHash('sha256').update(bytes).digest('hex')}` === digest
+}
+
+/** Takes all that is left of a disk, to the last byte. */
+function fill(file: string): void {
+  for (let size = MB; size >= 1; )
+    try {
+      appendFileSync(file, Buffer.alloc(size))
+    } catch (error) {
+      assert.ok(isErrno(error, 'ENOSPC'), String(error))
+      size = Math.floor(size / 2)
+    }
+}
+
+async function pushManifest(host: string, layer: string, tag: string): Promise<string> {
+  const config = await push(host, Buffer.from('{}'))
+  const answer = await fetch(`http://${host}/v2/app/manifests/${tag}`, {
+    method: 'PUT',
+    headers: { 'Content-Type': MEDIA_TYPE.ociManifest },
+    body: JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPE.ociManifest,
+      config: { mediaType: MEDIA_TYPE.ociConfig, digest: config.digest, size: 2 },
+      layers: [{ mediaType: MEDIA_TYPE.ociLayer, digest: layer, size: MB }],
+      annotations: { tag },
+    }),
+  })
+  assert.equal(answer.status, 201)
+  return answer.headers.get('Docker-Content-Digest') ?? ''
 }
 
 describe('a full disk', { skip: cannotRun({ root: true, programs: ['mount', 'umount'] }) }, () => {
@@ -75,5 +106,23 @@ describe('a full disk', { skip: cannotRun({ root: true, programs: ['mount', 'umo
     const again = await push(served.host, randomBytes(4 * MB))
     assert.equal(again.status, 201)
     assert.ok(await isReadable(served.host, again.digest))
+  })
+
+  it('lets clients delete a tag, a manifest and a blob when not a byte is free', async () => {
+    {
+      await using served = await slipway.serve()
+      const layer = await push(served.host, randomBytes(MB))
+      const loose = await push(served.host, randomBytes(MB))
+      const manifest = await pushManifest(served.host, layer.digest, 'a')
+      await pushManifest(served.host, layer.digest, 'b')
+      fill(join(folder, 'filler'))
+      assert.equal((await push(served.host, randomBytes(4096))).status, 507)
+      for (const path of [`manifests/${manifest}`, 'manifests/b', `blobs/${loose.digest}`]) {
+        const answer = await fetch(`http://${served.host}/v2/app/${path}`, { method: 'DELETE' })
+        assert.equal(answer.status, 202, `${path}: ${await answer.text()}`)
+      }
+      fill(join(folder, 'more filler'))
+    }
+    assert.match(await slipway.run(['gc', '--grace', '0s']), /^deleted [1-9]/)
   })
 })
