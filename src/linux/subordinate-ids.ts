@@ -41,6 +41,9 @@ export function afterSubordinateIDs(text: string): number {
 
 const LINE_OF_ANYBODY = /^[^:#]+:(\d+):(\d+)\s*$/
 
+/** The highest number means no id. */
+const MAX_ID = 2 ** 32 - 1
+
 /** Lines of `NAME:START:COUNT`; a user may stand there by name or by number (`subuid(5)`). */
 export function parseSubordinateIDs(
   text: string,
@@ -49,6 +52,7 @@ export function parseSubordinateIDs(
   return text.split('\n').flatMap(line => {
     const [, owner, start, count] = /^([^:#]+):(\d+):(\d+)\s*$/.exec(line) ?? []
     if (owner === undefined || (owner !== name && owner !== String(uid))) return []
-    return Number(count) > 0 ? [{ start: Number(start), count: Number(count) }] : []
+    const range = { start: Number(start), count: Number(count) }
+    return range.count > 0 && range.start + range.count <= MAX_ID ? [range] : []
   })
 }

@@ -84,6 +84,7 @@ async function open(
     await waitUntilMade(child)
     const directory = `/proc/${child.pid}/ns`
     await mapIDs(child.pid ?? 0)
+    requireMapped(child.pid ?? 0)
     const user = openSync(`${directory}/user`, 'r')
     const mount = openSync(`${directory}/mnt`, 'r')
     for (const descriptor of [user, mount]) linux.keepOnExec(descriptor)
@@ -99,6 +100,13 @@ async function open(
   }
 }
 
+/** @throws MappingError where who was to write the maps said that he did, and did not */
+function requireMapped(child: number): void {
+  for (const kind of ['uid', 'gid'] as const)
+    if (parseIDMap(readFileSync(`/proc/${child}/${kind}_map`, 'latin1')).length === 0)
+      throw new MappingError(`new${kind}map handed out no ids`)
+}
+
 function waitUntilMade(child: ChildProcessWithoutNullStreams): Promise<void> {
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
@@ -112,6 +120,8 @@ function waitUntilMade(child: ChildProcessWithoutNullStreams): Promise<void> {
 }
 
 const MAX_SAID = 500
+/** They look users up, maybe over a network. */
+const PATIENCE_MS = 30_000
 
 /** Who keeps ordinary users from it, as far as that can be seen. */
 function refusal(said: string): string {
@@ -191,7 +201,7 @@ function mapOneID(child: number, { uid, gid }: NamespaceOptions): void {
 
 /** Undefined when it ended well, else what it said. */
 function runToEnd(program: string, args: readonly (string | number)[]): Promise<string | undefined> {
-  const child = spawn(program, args.map(String))
+  const child = spawn(program, args.map(String), { timeout: PATIENCE_MS, killSignal: 'SIGKILL' })
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
     if (said.length < MAX_SAID) said += chunk.toString()

@@ -6,7 +6,7 @@ import { BuildError } from '../errors.ts'
 /** @throws BuildError `privilege-missing` unless we are root: layers are unpacked with their owners, and mounted */
 export function requireRoot(): void {
   if (getuid?.() === 0) return
-  throw new BuildError('privilege-missing', 'Cannot run: RUN needs root in this version', {
+  throw new BuildError('privilege-missing', 'Cannot run: RUN needs root', {
     hint: "build as root, for example with sudo; a build without RUN does not need it; 'slipway doctor' tells more",
   })
 }

@@ -16,6 +16,11 @@ test('parseSubordinateIDs() finds none for a user who has no line, nor a name', 
   assert.deepEqual(parseSubordinateIDs('', { name: 'me', uid: 1 }), [])
 })
 
+test('parseSubordinateIDs() leaves out ids that do not exist', () => {
+  const text = 'me:4294967290:6\nme:4294967285:5\nme:99999999999999999999:1\n'
+  assert.deepEqual(parseSubordinateIDs(text, { name: 'me', uid: 1 }), [{ start: 4_294_967_285, count: 5 }])
+})
+
 test('afterSubordinateIDs() is above the ids of everyone, and of users themselves', () => {
   assert.equal(afterSubordinateIDs(SUBUID), 300_010)
   assert.equal(afterSubordinateIDs(''), 100_000)

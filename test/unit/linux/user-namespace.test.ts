@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { mapArguments } from '../../../src/linux/user-namespace.ts'
+import { mapArguments, openUserNamespace } from '../../../src/linux/user-namespace.ts'
 
 test('mapArguments() makes us 0, and the ranges what follows', () => {
   const ranges = [
@@ -13,4 +16,22 @@ test('mapArguments() makes us 0, and the ranges what follows', () => {
 test('mapArguments() takes no range twice, and none that holds ourselves: the kernel refuses the whole map then', () => {
   const range = { start: 100000, count: 1000 }
   assert.deepEqual(mapArguments(7, [range, range, { start: 0, count: 10 }]), [0, 7, 1, 1, 100000, 1000])
+})
+
+test('openUserNamespace() has one id alone where newuidmap says that it wrote ids, and did not', {
+  skip: process.getuid?.() === 0 ? false : 'it makes a namespace of another user: run as root',
+}, async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-test-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  for (const name of ['newuidmap', 'newgidmap'])
+    writeFileSync(join(folder, name), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+  const ranges = [{ start: 100000, count: 1000 }]
+  const { singleIDReason, descriptors } = await openUserNamespace({
+    uid: 1000,
+    gid: 1000,
+    subordinate: { uids: ranges, gids: ranges },
+    path: `${folder}:${process.env.PATH}`,
+  })
+  for (const descriptor of descriptors) closeSync(descriptor)
+  assert.equal(singleIDReason, 'newuidmap handed out no ids')
 })
