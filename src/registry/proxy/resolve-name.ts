@@ -49,13 +49,12 @@ export function createNameResolver({ repositories, defaultHost, isProxy }: NameR
       if (!('name' in target)) return { target }
       const namespace = readNamespace(query)
       if (namespace !== undefined) {
-        // Whether a client of the default's mirror names it or not, ours come first.
-        const mayBeOurs = namespace === defaultHost && isMirrored(target, method)
-        if (mayBeOurs && (await isOwn(target.name))) return { target, namespace }
         const name = nameAt(namespace, target.name)
+        // Whether a client of the default's mirror names it or not, ours come first.
+        const mayBeOurs = isMirrored(target, method) && nameElsewhere(target.name, defaultHost) === name
+        if (mayBeOurs && (await isOwn(target.name))) return { target, namespace }
         if (!isProxy && !(await isOwn(name))) return { target }
-        const isMissing = mayBeOurs && nameElsewhere(target.name, defaultHost) === name
-        return { target: { ...target, name }, namespace, ...(isMissing && { missing: target.name }) }
+        return { target: { ...target, name }, namespace, ...(mayBeOurs && { missing: target.name }) }
       }
       const meant = nameElsewhere(target.name, defaultHost)
       if (meant === undefined) return { target }

@@ -404,7 +404,9 @@ describe('createAccess()', async () => {
 
 describe("createAccess(), where names that are not ours are another registry's", async () => {
   const registry = await openGuarded({
-    rights: { repositories: { ...rights.repositories, 'docker.io/**': { ben: ['pull'] } } },
+    rights: {
+      repositories: { ...rights.repositories, here: { anna: ['push'] }, 'docker.io/**': { ben: ['pull'] } },
+    },
     defaultHost: 'docker.io',
   })
   const { http } = registry
@@ -428,20 +430,21 @@ describe("createAccess(), where names that are not ours are another registry's",
   })
 
   it('refuses in the same words whether there is such a repository of ours or not', async () => {
-    await push(registry, 'anna', 'team/here', 'x')
-    await registry.http
-      .put('/v2/team/here/manifests/1')
-      .auth('anna', passwordOf('anna'))
-      .type('application/vnd.oci.image.index.v1+json')
-      .send('{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}')
-      .expect(201)
+    for (const name of ['team/here', 'here'])
+      await registry.http
+        .put(`/v2/${name}/manifests/1`)
+        .auth('anna', passwordOf('anna'))
+        .type('application/vnd.oci.image.index.v1+json')
+        .send('{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}')
+        .expect(201)
     const refusal = async (name: string, ns: string) => {
-      const response = await http.get(`/v2/team/${name}/manifests/1${ns}`).expect(401)
+      const response = await http.get(`/v2/${name}/manifests/1${ns}`).expect(401)
       const { message } = response.body.errors[0]
       return [message, response.headers['www-authenticate']].map(text => text.replaceAll(name, 'NAME'))
     }
     for (const ns of ['', '?ns=docker.io'])
-      assert.deepEqual(await refusal('gone', ns), await refusal('here', ns))
+      for (const path of ['team/', ''])
+        assert.deepEqual(await refusal(`${path}gone`, ns), await refusal(`${path}here`, ns))
   })
 
   it('lets whoever may ask the other registry ask it', async () => {

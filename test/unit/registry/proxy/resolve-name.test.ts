@@ -8,7 +8,7 @@ import { openProxy, openUpstream } from './support.ts'
 
 describe('the name that a request means', () => {
   const digest = `sha256:${'a'.repeat(64)}`
-  const own = new Set(['team/app', 'library/mine', 'docker.io/kept/here'])
+  const own = new Set(['team/app', 'mine', 'library/mine', 'docker.io/kept/here'])
   const resolver = (defaultHost?: string, isProxy = true) =>
     createNameResolver({
       isProxy,
@@ -37,6 +37,8 @@ describe('the name that a request means', () => {
     ['GET /v2/library/mine/manifests/1?ns=quay.io', 'quay.io/library/mine', 'docker.io'],
     ['GET /v2/library/mine/manifests/1?ns=docker.io', 'docker.io/library/mine', 'quay.io'],
     ['GET /v2/debian/manifests/12', 'debian', 'docker.io'],
+    ['GET /v2/mine/manifests/12', 'mine', 'docker.io'],
+    ['GET /v2/mine/manifests/12?ns=docker.io', 'docker.io/library/mine', 'docker.io'],
     ['GET /v2/pause/manifests/3', 'registry.k8s.io/pause', 'registry.k8s.io'],
     ['GET /v2/ghcr.io/a/b/manifests/1', 'ghcr.io/a/b', 'docker.io'],
     ['HEAD /v2/new/app/blobs/DIGEST', 'new/app', 'docker.io'],
