@@ -2,8 +2,8 @@ import { parseArgs } from 'node:util'
 import { parseGoBoolean } from '../builder/dockerfile/go-boolean.ts'
 import { Arguments } from './arguments.ts'
 import { COMMON_OPTIONS, type Command, type OptionSpec, usage } from './command.ts'
-import { didYouMean } from './did-you-mean.ts'
 import type { CliError } from './errors.ts'
+import { didYouMean } from './text/did-you-mean.ts'
 
 /**
  * Options may stand before, between and after the arguments; `--` ends them. Flags take `--flag`, `--flag=true` and

@@ -1,14 +1,14 @@
 import type { SourceSpan } from '../builder/dockerfile/source.ts'
 import { BuildError } from '../builder/errors.ts'
 import { CodedError } from '../oci/errors.ts'
+import { failedRunOf } from './build/failed-run.ts'
 import { annotateError } from './ci/annotations.ts'
 import { CliError } from './errors.ts'
 import { exitCodeOf } from './exit-codes.ts'
-import { failedRunOf } from './failed-run.ts'
-import { printable, printableLine } from './printable.ts'
 import { fitText } from './progress/text-width.ts'
 import { describeSystemError, isSystemError } from './system-error.ts'
 import type { Terminal } from './terminal.ts'
+import { printable, printableLine } from './text/printable.ts'
 
 /** What a frame shows at most of an instruction that is long, or made to be. */
 const FRAME_LINES = 20

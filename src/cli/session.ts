@@ -2,7 +2,7 @@ import type { Platform } from '../oci/platform.ts'
 import { platformOfHost } from '../oci/platform.ts'
 import { type DiskStore, openStore } from '../store/open.ts'
 import type { Arguments } from './arguments.ts'
-import { loadSettings, type Settings } from './config.ts'
+import { loadSettings, type Settings } from './config/config.ts'
 import { warnOfOwner } from './store-owner.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -58,7 +58,7 @@ export async function becomeRoot(command: string | undefined, argv: readonly str
 }
 
 async function configured(namedFile: string | undefined): Promise<Isolation> {
-  const { configuredIsolation } = await import('./config.ts')
+  const { configuredIsolation } = await import('./config/config.ts')
   const { env } = process
   return configuredIsolation(namedFile, {
     env,

@@ -7,12 +7,12 @@ import type { TargetDescription } from '../../builder/describe/targets.ts'
 import type { DockerfileSource, SourceSpan } from '../../builder/dockerfile/source.ts'
 import { BuildError } from '../../builder/errors.ts'
 import type { Arguments } from '../arguments.ts'
-import { formatWarnings } from '../build-summary.ts'
 import { annotateWarnings } from '../ci/annotations.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
-import { formatTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
+import { formatTable } from '../text/table.ts'
 import { describeRule, ruleURL } from './lint-rules.ts'
+import { formatWarnings } from './summary.ts'
 
 const METHODS = ['build', 'check', 'outline', 'targets'] as const
 

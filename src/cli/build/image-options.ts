@@ -3,9 +3,9 @@ import type { BuildOptions } from '../../builder/build-options.ts'
 import { formatPlatform, type Platform, parsePlatform, platformOfHost } from '../../oci/platform.ts'
 import { parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { Arguments } from '../arguments.ts'
-import { parseLabels } from '../build-inputs.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
+import { parseLabels } from './inputs.ts'
 
 export const IMAGE_OPTIONS: OptionSpecs = {
   tag: { value: 'NAME[:TAG]', short: 't', repeated: true, help: 'Name of the image' },

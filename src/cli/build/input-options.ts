@@ -1,9 +1,9 @@
 /** What is built: the Dockerfile, its arguments and contexts. */
 import type { BuildOptions } from '../../builder/build-options.ts'
 import type { Arguments } from '../arguments.ts'
-import { parseBuildArgs } from '../build-inputs.ts'
 import type { OptionSpecs } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
+import { parseBuildArgs } from './inputs.ts'
 
 export const INPUT_OPTIONS: OptionSpecs = {
   file: {

@@ -3,10 +3,10 @@ import type { OnFailure, StepFailure } from '../../builder/solve/failure.ts'
 import { CodedError } from '../../oci/errors.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
-import { printable, printableLine } from '../printable.ts'
 import type { ProgressRenderer } from '../progress/renderer.ts'
 import { formatError } from '../report.ts'
 import type { Terminal } from '../terminal.ts'
+import { printable, printableLine } from '../text/printable.ts'
 
 export const ON_ERROR_OPTIONS: OptionSpecs = {
   'on-error': { value: 'shell', help: 'Open a shell where a step has failed, with its files and mounts' },

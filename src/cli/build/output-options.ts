@@ -6,12 +6,12 @@ import { DEFAULT_IMAGE_SETTINGS } from '../../builder/export/image-settings.ts'
 import { isImageOutput, type Output } from '../../builder/export/output.ts'
 import { platformOfHost } from '../../oci/platform.ts'
 import type { Arguments } from '../arguments.ts'
-import { buildMetadata } from '../build-summary.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
-import { parseOutputs } from '../outputs.ts'
 import { PROGRESS_MODES, type ProgressMode } from '../progress/create-progress.ts'
 import type { Terminal } from '../terminal.ts'
 import { parseAnnotation } from './annotation.ts'
+import { parseOutputs } from './outputs.ts'
+import { buildMetadata } from './summary.ts'
 
 export const OUTPUT_OPTIONS: OptionSpecs = {
   output: { value: 'OUTPUT', short: 'o', repeated: true, help: 'Where the result goes (see above)' },

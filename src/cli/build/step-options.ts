@@ -4,8 +4,8 @@ import type { BuildOptions } from '../../builder/build-options.ts'
 import type { NetworkMode } from '../../builder/exec/executor.ts'
 import type { Arguments } from '../arguments.ts'
 import type { OptionSpecs, Refuse } from '../command.ts'
-import { parseSecrets, requireSecretFiles } from '../secrets.ts'
 import type { Terminal } from '../terminal.ts'
+import { parseSecrets, requireSecretFiles } from './secrets.ts'
 
 const NETWORKS: readonly NetworkMode[] = ['default', 'host', 'none']
 

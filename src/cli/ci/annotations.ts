@@ -3,8 +3,8 @@ import { isAbsolute, relative, resolve } from 'node:path'
 import type { BuildWarning } from '../../builder/build-options.ts'
 import type { SourceSpan } from '../../builder/dockerfile/source.ts'
 import { BuildError } from '../../builder/errors.ts'
-import { printableLine } from '../printable.ts'
 import type { Terminal } from '../terminal.ts'
+import { printableLine } from '../text/printable.ts'
 
 type JobTerminal = Pick<Terminal, 'workflow' | 'env' | 'workingDirectory'>
 

@@ -1,8 +1,8 @@
 import { relative, resolve } from 'node:path'
 import { AUTHORITY_FILE } from '../../registry/tls/authority.ts'
 import type { Command } from '../command.ts'
-import { formatBytes } from '../format.ts'
 import { openSession, type Session } from '../session.ts'
+import { formatBytes } from '../text/format.ts'
 
 export const command: Command = {
   name: 'backup',

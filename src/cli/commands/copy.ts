@@ -1,9 +1,9 @@
 import type { Command } from '../command.ts'
-import { parseEnd } from '../ends.ts'
+import { parseEnd } from '../images/ends.ts'
+import { onePlatform, openImage, writeImage } from '../images/transfer.ts'
+import { PLATFORM_OPTION, wantedPlatform } from '../images/wanted-platform.ts'
 import { openRemote } from '../registries.ts'
 import { openSession } from '../session.ts'
-import { onePlatform, openImage, writeImage } from '../transfer.ts'
-import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'
 
 export const command: Command = {
   name: 'copy',

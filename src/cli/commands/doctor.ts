@@ -7,9 +7,9 @@ import { withTrialBuilds } from '../doctor-trial.ts'
 import { CliError } from '../errors.ts'
 import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
 import type { Isolation } from '../isolation.ts'
-import { printableLine } from '../printable.ts'
 import { openSession } from '../session.ts'
 import type { Terminal } from '../terminal.ts'
+import { printableLine } from '../text/printable.ts'
 
 export const command: Command = {
   name: 'doctor',

@@ -1,14 +1,14 @@
 import type { ImageConfig } from '../../oci/config.ts'
 import type { ImageManifest } from '../../oci/manifest.ts'
 import type { Command } from '../command.ts'
-import { formatAge, formatBytes } from '../format.ts'
 import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
-import { printableLine } from '../printable.ts'
+import { findImage, readImage } from '../images/stored-images.ts'
+import { PLATFORM_OPTION, wantedPlatform } from '../images/wanted-platform.ts'
 import { fitText } from '../progress/text-width.ts'
 import { openSession } from '../session.ts'
-import { findImage, readImage } from '../stored-images.ts'
-import { formatTable } from '../table.ts'
-import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'
+import { formatAge, formatBytes } from '../text/format.ts'
+import { printableLine } from '../text/printable.ts'
+import { formatTable } from '../text/table.ts'
 
 interface Row {
   readonly created?: string

@@ -2,11 +2,11 @@ import { CodedError } from '../../oci/errors.ts'
 import { onDockerHub, parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { TagRecord } from '../../store/metadata.ts'
 import type { Command } from '../command.ts'
-import { formatAge, formatBytes } from '../format.ts'
 import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
+import { findPlatformImage, imageSize } from '../images/stored-images.ts'
 import { openSession, type Session } from '../session.ts'
-import { findPlatformImage, imageSize } from '../stored-images.ts'
-import { formatTable } from '../table.ts'
+import { formatAge, formatBytes } from '../text/format.ts'
+import { formatTable } from '../text/table.ts'
 
 interface Row {
   readonly repository: string

@@ -1,10 +1,10 @@
 import { basename, resolve } from 'node:path'
 import { LATEST, parseReference, repositoryOf } from '../../oci/reference.ts'
 import { nameImage } from '../../store/images.ts'
-import { decompressAny, readInput } from '../archives.ts'
 import { type Command, usage } from '../command.ts'
+import { decompressAny, readInput } from '../images/archives.ts'
+import { PLATFORM_OPTION, wantedPlatform } from '../images/wanted-platform.ts'
 import { openSession } from '../session.ts'
-import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'
 
 export const command: Command = {
   name: 'import',

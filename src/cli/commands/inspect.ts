@@ -1,7 +1,7 @@
 import { type Command, usage } from '../command.ts'
+import { findImage, imageName, imageSize, readImage } from '../images/stored-images.ts'
+import { PLATFORM_OPTION, wantedPlatform } from '../images/wanted-platform.ts'
 import { openSession } from '../session.ts'
-import { findImage, imageName, imageSize, readImage } from '../stored-images.ts'
-import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'
 
 export const command: Command = {
   name: 'inspect',

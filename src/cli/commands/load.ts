@@ -1,12 +1,12 @@
 import { resolve } from 'node:path'
 import { isTag, parseReference } from '../../oci/reference.ts'
-import { openArchive } from '../archives.ts'
 import { type Command, usage } from '../command.ts'
 import { CliError } from '../errors.ts'
-import { printableLine } from '../printable.ts'
+import { openArchive } from '../images/archives.ts'
+import { copyToStore } from '../images/transfer.ts'
 import { openSession, type Session } from '../session.ts'
 import type { Terminal } from '../terminal.ts'
-import { copyToStore } from '../transfer.ts'
+import { printableLine } from '../text/printable.ts'
 
 export const command: Command = {
   name: 'load',

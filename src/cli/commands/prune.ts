@@ -1,7 +1,7 @@
 import { type Command, usage } from '../command.ts'
-import { parseDuration } from '../duration.ts'
-import { formatBytes } from '../format.ts'
 import { openSession } from '../session.ts'
+import { parseDuration } from '../text/duration.ts'
+import { formatBytes } from '../text/format.ts'
 
 export const command: Command = {
   name: 'prune',

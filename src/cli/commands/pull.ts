@@ -1,9 +1,9 @@
 import { formatReference, LATEST, onDockerHub, parseReference, repositoryOf } from '../../oci/reference.ts'
 import type { Command } from '../command.ts'
+import { copyToStore, openImage } from '../images/transfer.ts'
+import { PLATFORM_OPTION, wantedPlatform } from '../images/wanted-platform.ts'
 import { openRemote } from '../registries.ts'
 import { openSession } from '../session.ts'
-import { copyToStore, openImage } from '../transfer.ts'
-import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'
 
 export const command: Command = {
   name: 'pull',

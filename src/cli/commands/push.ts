@@ -1,10 +1,10 @@
 import { formatReference, parseReference } from '../../oci/reference.ts'
 import type { Command } from '../command.ts'
 import { CliError } from '../errors.ts'
+import { onePlatform, openImage, writeImage } from '../images/transfer.ts'
+import { PLATFORM_OPTION, wantedPlatform } from '../images/wanted-platform.ts'
 import { openRemote } from '../registries.ts'
 import { openSession } from '../session.ts'
-import { onePlatform, openImage, writeImage } from '../transfer.ts'
-import { PLATFORM_OPTION, wantedPlatform } from '../wanted-platform.ts'
 
 export const command: Command = {
   name: 'push',

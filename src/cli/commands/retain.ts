@@ -1,9 +1,9 @@
 import type { Reason } from '../../registry/policy/retention.ts'
 import type { RepositoryRetention, RetentionReport } from '../../registry/policy/run-retention.ts'
 import type { Command } from '../command.ts'
-import { formatBytes } from '../format.ts'
 import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
 import { openSession } from '../session.ts'
+import { formatBytes } from '../text/format.ts'
 
 export const command: Command = {
   name: 'retain',

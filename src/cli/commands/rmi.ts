@@ -1,8 +1,8 @@
 import type { Store } from '../../store/store.ts'
 import { type Command, usage } from '../command.ts'
 import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
+import { findImage, findNames, imageName, type StoredImage } from '../images/stored-images.ts'
 import { openSession } from '../session.ts'
-import { findImage, findNames, imageName, type StoredImage } from '../stored-images.ts'
 
 export const command: Command = {
   name: 'rmi',

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { graphSource } from '../../oci/graph.ts'
-import { writeArchive, writeArchiveTo } from '../archives.ts'
 import { type Command, usage } from '../command.ts'
+import { writeArchive, writeArchiveTo } from '../images/archives.ts'
+import { descriptorOf, findImage, imageName } from '../images/stored-images.ts'
 import { openSession } from '../session.ts'
-import { descriptorOf, findImage, imageName } from '../stored-images.ts'
 
 const KINDS: Readonly<Record<string, 'docker-archive' | 'oci-archive'>> = {
   docker: 'docker-archive',

@@ -2,8 +2,8 @@ import { LATEST, parseReference, repositoryOf } from '../../oci/reference.ts'
 import { nameImage } from '../../store/images.ts'
 import { type Command, usage } from '../command.ts'
 import { FORMAT_OPTION, wantsJson } from '../format-option.ts'
+import { descriptorOf, findImage } from '../images/stored-images.ts'
 import { openSession } from '../session.ts'
-import { descriptorOf, findImage } from '../stored-images.ts'
 
 export const command: Command = {
   name: 'tag',

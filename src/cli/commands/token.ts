@@ -1,11 +1,11 @@
 import { type AccessRecords, createAccessRecords, type RobotRecord } from '../../store/access-rows.ts'
 import type { Arguments } from '../arguments.ts'
 import { type Command, usage } from '../command.ts'
-import { parseDuration } from '../duration.ts'
 import { CliError } from '../errors.ts'
 import { openSession } from '../session.ts'
-import { formatTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
+import { parseDuration } from '../text/duration.ts'
+import { formatTable } from '../text/table.ts'
 
 export const command: Command = {
   name: 'token',

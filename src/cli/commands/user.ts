@@ -1,11 +1,11 @@
 import { parseRepositoryName } from '../../oci/reference.ts'
 import type { Arguments } from '../arguments.ts'
 import { type Command, usage } from '../command.ts'
-import { loadSettings, type Settings } from '../config.ts'
+import { loadSettings, type Settings } from '../config/config.ts'
 import { CliError } from '../errors.ts'
 import { askPassword, readPasswordFromStdin } from '../password-input.ts'
-import { formatTable } from '../table.ts'
 import type { Terminal } from '../terminal.ts'
+import { formatTable } from '../text/table.ts'
 import { changeUsersFile, readUsersFile } from '../users-file.ts'
 
 export const command: Command = {

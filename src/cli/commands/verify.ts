@@ -1,9 +1,9 @@
 import type { Holder } from '../../store/needed-by.ts'
 import type { LostContent } from '../../store/scrub.ts'
 import { type Command, usage } from '../command.ts'
-import { formatBytes } from '../format.ts'
 import { openSession, type Session } from '../session.ts'
 import type { Terminal } from '../terminal.ts'
+import { formatBytes } from '../text/format.ts'
 
 const MEGABYTE = 1_000_000
 

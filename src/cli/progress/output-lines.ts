@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder'
 import { stripVTControlCharacters } from 'node:util'
-import { printable } from '../printable.ts'
+import { printable } from '../text/printable.ts'
 
 /** A line without an end is cut here, so that hostile output cannot fill the memory. In characters. */
 const MAX_LINE = 16 * 1024

@@ -11,9 +11,9 @@
  */
 import type { ProgressEvent } from '../../builder/solve/progress.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { formatSeconds } from '../format.ts'
-import { printableLine } from '../printable.ts'
 import type { Terminal } from '../terminal.ts'
+import { formatSeconds } from '../text/format.ts'
+import { printableLine } from '../text/printable.ts'
 import { OutputLines } from './output-lines.ts'
 import type { ProgressRenderer } from './renderer.ts'
 import { fitText, textWidth } from './text-width.ts'

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { configuredIsolation, parseConfig } from '../../../src/cli/config.ts'
+import { configuredIsolation, parseConfig } from '../../../src/cli/config/config.ts'
 import { asksForChroot, parseIsolation } from '../../../src/cli/isolation.ts'
 
 describe('isolation', () => {
