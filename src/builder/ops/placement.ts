@@ -119,6 +119,8 @@ async function placeNode(
 
 export function dressed(node: TreeNode, { owner, chmod }: Dress): TreeNode {
   const mode = chmod === undefined || node.type === 'symlink' ? node.mode : chmod.change(node.mode, node.type)
+  // Most of a million files are as they were, and need not be twice in memory.
+  if (owner === undefined && node.identity === undefined && mode === node.mode) return node
   const identity = node.identity === undefined ? {} : { identity: `source:${node.identity}` }
   return { ...node, ...owner, ...identity, mode }
 }
