@@ -39,6 +39,8 @@ export interface Bench extends AsyncDisposable {
   /** A program, unless it is missing or was not asked for. @param asked the contender that it is for */
   program(name: string, asked?: string): Peer<string>
   engine(): Promise<Peer<Engine>>
+  /** The engine if a workload has asked for it. */
+  startedEngine(): Promise<Peer<Engine>> | undefined
   distribution(): Promise<Peer<Distribution>>
   /** The tar of a small root filesystem. */
   busybox(): Promise<string>
@@ -71,7 +73,7 @@ export function createBench(options: BenchOptions): Bench {
     },
     slipway: store => slipwayAt(join(scratch, 'stores', store), ourVariables(options), ourCommand(options)),
     program(name, asked = name) {
-      if (!isAskedFor(asked)) return { missing: 'not asked for' }
+      if (!isAskedFor(asked)) return { missing: NOT_ASKED_FOR }
       const value = findProgram(name)
       return value === undefined ? { missing: `${name} is not installed` } : { value }
     },
@@ -79,6 +81,7 @@ export function createBench(options: BenchOptions): Bench {
       engine ??= openEngine(isAskedFor(ENGINE))
       return engine
     },
+    startedEngine: () => engine,
     async distribution() {
       const program = bench.program('docker-registry')
       if (program.missing !== undefined) return program
@@ -91,7 +94,7 @@ export function createBench(options: BenchOptions): Bench {
     loadClient: () => keep(startLoadClient()),
     keep,
     async [Symbol.asyncDispose]() {
-      for (const resource of kept.reverse()) await resource[Symbol.asyncDispose]()
+      for (const resource of kept.splice(0).reverse()) await resource[Symbol.asyncDispose]()
       await (await engine)?.value?.[Symbol.asyncDispose]()
       // podman and buildah leave their storage mounted over itself.
       for (const tool of ['podman', 'buildah']) await run('umount', [join(scratch, tool, 'root/overlay')])
@@ -101,6 +104,8 @@ export function createBench(options: BenchOptions): Bench {
   return bench
 }
 
+export const NOT_ASKED_FOR = 'not asked for'
+
 /** The contender that an engine is. */
 export const ENGINE = 'docker'
 
@@ -108,7 +113,7 @@ export const QUICK_SCALE = 0.002
 
 /** The engine of Debian sid where it was made before, else the installed one; nothing is downloaded. */
 export async function openEngine(isAsked: boolean): Promise<Peer<Engine>> {
-  if (!isAsked) return { missing: 'not asked for' }
+  if (!isAsked) return { missing: NOT_ASKED_FOR }
   if (process.getuid?.() !== 0) return { missing: 'a Docker engine needs root' }
   if (await isMade('sid-engine')) return { value: await startNewEngine() }
   for (const name of ['dockerd', 'docker'])

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem } from 'node:os'
 import { run } from '../test/e2e/support/process.ts'
-import { type Bench, ENGINE } from './bench.ts'
+import { type Bench, ENGINE, NOT_ASKED_FOR } from './bench.ts'
 
 /** What figures depend on. No names and no paths. */
 export interface Machine {
@@ -11,17 +11,18 @@ export interface Machine {
   readonly memoryGB: number
   readonly linux: string
   readonly node: string
-  /** Versions of those who were measured beside ours, or why they were not. */
+  /** Versions of those who are measured beside ours, or why they are not. */
   readonly peers: Readonly<Record<string, string>>
 }
 
 export async function describeMachine(bench: Bench): Promise<Machine> {
-  const engine = await bench.engine()
-  const peers: Record<string, string> = {
-    [ENGINE]: engine.missing ?? `engine ${engine.value?.version} with its BuildKit`,
-  }
+  const peers: Record<string, string> = {}
+  const engine = await bench.startedEngine()
+  if (engine !== undefined && engine.missing !== NOT_ASKED_FOR)
+    peers[ENGINE] = engine.missing ?? `engine ${engine.value?.version} with its BuildKit`
   for (const [name, args] of VERSIONS) {
     const { value, missing } = bench.program(name)
+    if (missing === NOT_ASKED_FOR) continue
     peers[name] = missing ?? firstVersion(await run(value, args))
   }
   return {

@@ -51,8 +51,8 @@ else if (flags.list) for (const { id, title } of WORKLOADS) process.stdout.write
 else await main()
 
 async function main(): Promise<void> {
-  const options = optionsOf()
-  const isProfile = options.cpuProfiles !== undefined || options.systemCalls !== undefined
+  const isProfile = flags['cpu-prof'] !== undefined || flags.strace !== undefined
+  const options = optionsOf(isProfile)
   const how = {
     runs: Number(flags.runs ?? (flags.quick || isProfile ? 1 : 5)),
     scale: options.quick ? QUICK_SCALE : options.scale,
@@ -61,15 +61,21 @@ async function main(): Promise<void> {
     say: (line: string) => void process.stderr.write(`${line}\n`),
   }
   await using bench = createBench(options)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      void Promise.resolve(bench[Symbol.asyncDispose]()).finally(() => process.exit(130))
+    })
   const measured: WorkloadResult[] = []
-  for (const workload of chosen()) measured.push(await measureWorkload(workload, bench, how))
-  const newer: Results = { machine: await describeMachine(bench), workloads: measured }
-  process.stdout.write(formatTable(newer))
-  if (!isProfile) write(newer)
-  if (newer.workloads.some(hasNoFigure)) process.exitCode = 1
+  for (const workload of chosen()) {
+    measured.push(await measureWorkload(workload, bench, how))
+    // What has been measured stays, however the rest ends.
+    if (!isProfile) write({ machine: await describeMachine(bench), workloads: measured })
+  }
+  process.stdout.write(formatTable({ machine: await describeMachine(bench), workloads: measured }))
+  if (measured.some(hasNoFigure)) process.exitCode = 1
 }
 
-function optionsOf(): BenchOptions {
+function optionsOf(isProfile: boolean): BenchOptions {
   const folder = (path: string | undefined): string | undefined => {
     if (path !== undefined) mkdirSync(path, { recursive: true })
     return path === undefined ? undefined : resolve(path)
@@ -77,7 +83,7 @@ function optionsOf(): BenchOptions {
   return {
     scale: Number(flags.scale),
     quick: flags.quick,
-    against: flags.against?.split(','),
+    against: isProfile ? [] : flags.against?.split(','),
     cpuProfiles: folder(flags['cpu-prof']),
     systemCalls: folder(flags.strace),
   }

@@ -96,5 +96,9 @@ export function mediansOf(contenders: readonly ContenderResult[], key: string): 
 /** The newer results in place of the older ones, in the given order of workloads. */
 export function mergeResults(older: Results | undefined, newer: Results, order: readonly string[]): Results {
   const all = new Map([...(older?.workloads ?? []), ...newer.workloads].map(one => [one.id, one]))
-  return { ...newer, workloads: order.map(id => all.get(id)).filter(one => one !== undefined) }
+  const peers = { ...older?.machine.peers, ...newer.machine.peers }
+  return {
+    machine: { ...newer.machine, peers },
+    workloads: order.map(id => all.get(id)).filter(one => one !== undefined),
+  }
 }
