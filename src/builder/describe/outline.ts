@@ -60,21 +60,23 @@ export function describeOutline(dockerfile: Dockerfile, options: OutlineOptions)
 
 type Values = ReadonlyMap<string, string>
 
+/** @param uses takes the names that are looked up */
+type Expand = (word: string, env: Values, span: SourceSpan, uses?: Set<string>) => string
+
 function createWalk(dockerfile: Dockerfile, { buildArgs, platform, hostPlatform, target }: OutlineOptions) {
   const { directives } = dockerfile
   const args = new Map<string, OutlineArg>()
   const secrets = new Map<string, OutlineMount>()
   const ssh = new Map<string, OutlineMount>()
   const values = new Map(platformArguments(hostPlatform, platform, target))
-  /** ARGs before the first FROM, each with those its default names. They are told of when a stage uses them. */
-  const globals = new Map<string, { readonly arg: OutlineArg; readonly uses: ReadonlySet<string> }>()
   /** Variables at the end of a stage. */
   const ends = new Map<Stage, Values>()
 
-  const expand = (word: string, env: Values, span: SourceSpan, uses?: Set<string>): string =>
+  const expand: Expand = (word, env, span, uses) =>
     expandWord(word, uses === undefined ? env : recording(env, uses), { escape: directives.escape, span })
       .value
 
+  const globals = readGlobals(dockerfile, buildArgs, values, expand)
   const useGlobals = (names: Iterable<string>): void => {
     for (const name of names) {
       const found = globals.get(name)
@@ -84,33 +86,11 @@ function createWalk(dockerfile: Dockerfile, { buildArgs, platform, hostPlatform,
     }
   }
 
-  for (const instruction of dockerfile.metaArgs) {
-    for (const { name, given, span } of declared(instruction)) {
-      const uses = new Set<string>()
-      const value = buildArgs.get(name) ?? (given && expand(given, values, span, uses))
-      if (value !== undefined) values.set(name, value)
-      globals.set(name, { arg: argument(name, value, span), uses })
-    }
-  }
-
-  /** The stage and all that it needs, directly or not, in the order of the Dockerfile: what is needed comes first. */
-  function needs(target: Stage): readonly Stage[] {
-    const found = new Set([target])
-    for (const stage of found) for (const needed of neededBy(stage)) found.add(needed)
-    return [...found].toSorted((a, b) => a.index - b.index)
-  }
-
-  function neededBy(stage: Stage): readonly Stage[] {
-    const parent = findBaseStage(dockerfile, stage, expand(stage.base, values, stage.span))
-    const sources = stage.instructions.flatMap(instruction =>
-      sourceWords(instruction).map(word => findSourceStage(dockerfile, stage, word, instruction.span)),
-    )
-    return [parent, ...sources].filter(needed => needed !== undefined)
-  }
+  const baseOf = (stage: Stage, uses?: Set<string>): string => expand(stage.base, values, stage.span, uses)
 
   function visit(stage: Stage): void {
     const uses = new Set<string>()
-    const base = expand(stage.base, values, stage.span, uses)
+    const base = baseOf(stage, uses)
     if (stage.platform !== undefined) expand(stage.platform, values, stage.span, uses)
     useGlobals(uses)
     const parent = findBaseStage(dockerfile, stage, base)
@@ -128,6 +108,7 @@ function createWalk(dockerfile: Dockerfile, { buildArgs, platform, hostPlatform,
     if (kind !== 'run') return
     for (const text of instruction.mounts)
       addMount(
+        { secret: secrets, ssh },
         parseRunMount(text, value => expand(value, env, span), span),
         span,
       )
@@ -143,17 +124,57 @@ function createWalk(dockerfile: Dockerfile, { buildArgs, platform, hostPlatform,
     }
   }
 
-  function addMount(mount: RunMount, span: SourceSpan): void {
-    if (mount.type !== 'secret' && mount.type !== 'ssh') return
-    const found = mount.type === 'secret' ? secrets : ssh
-    const fallback = mount.type === 'ssh' ? 'default' : (mount.target?.split('/').at(-1) ?? '')
-    const id = mount.id ?? fallback
-    const earlier = found.get(id)
-    const required = mount.required || earlier?.required === true
-    found.set(id, { id, required, span: earlier?.span ?? span })
-  }
-
+  const needs = (target: Stage): readonly Stage[] => stagesNeeded(dockerfile, target, baseOf)
   return { args, secrets, ssh, needs, visit }
+}
+
+/** ARGs before the first FROM, each with those its default names. They are told of when a stage uses them. */
+type Globals = ReadonlyMap<string, { readonly arg: OutlineArg; readonly uses: ReadonlySet<string> }>
+
+/** @param values of the platforms, to which those of the ARGs are added */
+function readGlobals(
+  { metaArgs }: Dockerfile,
+  buildArgs: Values,
+  values: Map<string, string>,
+  expand: Expand,
+): Globals {
+  const globals = new Map<string, { readonly arg: OutlineArg; readonly uses: ReadonlySet<string> }>()
+  for (const { name, given, span } of metaArgs.flatMap(declared)) {
+    const uses = new Set<string>()
+    const value = buildArgs.get(name) ?? (given && expand(given, values, span, uses))
+    if (value !== undefined) values.set(name, value)
+    globals.set(name, { arg: argument(name, value, span), uses })
+  }
+  return globals
+}
+
+/** The stage and all that it needs, directly or not, in the order of the Dockerfile: what is needed comes first. */
+function stagesNeeded(
+  dockerfile: Dockerfile,
+  target: Stage,
+  baseOf: (stage: Stage) => string,
+): readonly Stage[] {
+  const found = new Set([target])
+  for (const stage of found) {
+    const parent = findBaseStage(dockerfile, stage, baseOf(stage))
+    const sources = stage.instructions.flatMap(instruction =>
+      sourceWords(instruction).map(word => findSourceStage(dockerfile, stage, word, instruction.span)),
+    )
+    for (const needed of [parent, ...sources]) if (needed !== undefined) found.add(needed)
+  }
+  return [...found].toSorted((a, b) => a.index - b.index)
+}
+
+function addMount(
+  found: Readonly<Record<'secret' | 'ssh', Map<string, OutlineMount>>>,
+  { type, id: given, target, required }: RunMount,
+  span: SourceSpan,
+): void {
+  if (type !== 'secret' && type !== 'ssh') return
+  const id = given ?? (type === 'ssh' ? 'default' : (target?.split('/').at(-1) ?? ''))
+  const earlier = found[type].get(id)
+  const isRequired = required || earlier?.required === true
+  found[type].set(id, { id, required: isRequired, span: earlier?.span ?? span })
 }
 
 /** What `--from` and `from=` name. */
