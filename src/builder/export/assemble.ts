@@ -10,6 +10,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { JsonObject } from '../../oci/json.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
 import { DOCKER_LAYER_TYPES, layerCompression, MEDIA_TYPE, OCI_LAYER_TYPES } from '../../oci/media-type.ts'
+import { asGoWrites, formatTime } from '../../oci/time.ts'
 import {
   BUILDKIT_CACHE_FIELD,
   type DocumentedStep,
@@ -131,7 +132,7 @@ function datedHistory(
     const createdAt = solutions.get(vertex.digest)?.createdAt
     return createdAt === undefined ? undefined : formatTime(createdAt)
   })
-  const inherited = items.flatMap(item => (item.kind === 'inherited' ? [item.entry] : []))
+  const inherited = items.flatMap(item => (item.kind === 'inherited' ? [asBuildKitWrites(item.entry)] : []))
   const fallback = inherited.findLast(({ created }) => created !== undefined)?.created
   const ofEpoch = sourceDateEpoch === undefined ? undefined : formatTime(sourceDateEpoch * 1000)
   let last = times.find(time => time !== undefined) ?? ofEpoch ?? fallback
@@ -148,11 +149,16 @@ function datedHistory(
   const said = items.flatMap(item => {
     if (item.kind === 'unsaid') return []
     return item.kind === 'inherited'
-      ? [item.entry]
+      ? [asBuildKitWrites(item.entry)]
       : [entry(item.createdBy, HISTORY_COMMENT, item.vertex !== undefined)]
   })
   const unsaid = layers.slice(taken).map(layer => entry(describeLayer(layer), LAYER_COMMENT, true))
   return [...said, ...unsaid]
+}
+
+/** It reads the times of a base and writes them anew: the image ID would be another with theirs as they stand. */
+function asBuildKitWrites(entry: HistoryEntry): HistoryEntry {
+  return entry.created === undefined ? entry : { ...entry, created: asGoWrites(entry.created) }
 }
 
 function describeLayer(item: LayerItem): string {
@@ -212,9 +218,4 @@ function sortedByName<T>(map: Readonly<Record<string, T>>): Readonly<Record<stri
 function layerType(mediaType: string, types: typeof OCI_LAYER_TYPES): string {
   const compression = layerCompression(mediaType)
   return compression === undefined ? mediaType : types[compression]
-}
-
-/** As Go writes RFC 3339: no zeros at the end of a fraction. */
-function formatTime(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.?0+Z$/, 'Z')
 }

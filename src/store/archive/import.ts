@@ -8,6 +8,7 @@ import type { ArchiveLimits } from '../../oci/limits.ts'
 import { imageManifestBytes } from '../../oci/manifest.ts'
 import { type Compression, MEDIA_TYPE } from '../../oci/media-type.ts'
 import type { Platform } from '../../oci/platform.ts'
+import { formatTime } from '../../oci/time.ts'
 import type { Store } from '../store.ts'
 import type { Decompress } from './open-archive.ts'
 
@@ -44,7 +45,7 @@ export interface ImportedImage {
 export async function importRootfs(options: ImportOptions): Promise<ImportedImage> {
   const { store, config, platform, compression, comment, now, signal } = options
   const layer = await store.layers.ingest(await plainTar(options), compression, signal)
-  const created = new Date(now()).toISOString()
+  const created = formatTime(now())
   const configBytes = imageConfigBytes({
     ...platform,
     created,

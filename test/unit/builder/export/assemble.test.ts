@@ -52,6 +52,18 @@ describe('assembleImage()', () => {
     assert.deepEqual(configOf(image).config, { Env: ['a='], Special: '' })
   })
 
+  it('writes the times of the base as BuildKit does, so that the image ID is the same', () => {
+    const items: HistoryItem[] = [
+      { kind: 'inherited', entry: { created: '2026-11-23T07:55:14.670Z', created_by: 'base' } },
+      { kind: 'new', createdBy: 'LABEL a=b' },
+    ]
+    const { history, created } = configOf(assembleImage(draft(items), [], new Map(), undefined))
+    assert.deepEqual(
+      [created, ...history.map(entry => entry.created)],
+      ['2026-11-23T07:55:14.67Z', '2026-11-23T07:55:14.67Z', '2026-11-23T07:55:14.67Z'],
+    )
+  })
+
   it('semantics 82: without a new layer, new entries have the time of the last entry of the base', () => {
     const items: HistoryItem[] = [
       { kind: 'inherited', entry: { created: '2020-01-01T00:00:00Z' } },
