@@ -1,32 +1,14 @@
-/** Builds by a user of the machine who has no privilege, against those of root. */
+/** Builds by a user of the machine who has no privilege; rootless-corpus.test.ts compares their images with root's. */
 import assert from 'node:assert/strict'
 import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { busyboxRootfs } from './support/base-images.ts'
-import { readCases } from './support/cases.ts'
 import { createOrdinaryUser, type OrdinaryUser } from './support/ordinary-user.ts'
 import { type Outcome, succeed } from './support/process.ts'
 import { type Slipway, slipwayAt } from './support/slipway.ts'
 import { cannotRun } from './support/world.ts'
-
-/** Those of fixtures/dockerfile in which most differs for who is not root. */
-const CASES: ReadonlySet<string> = new Set([
-  '043-context-owners-and-modes',
-  '062-users-and-groups',
-  '065-066-068-run-mount-bind',
-  '066-cache-mounts',
-  '067-secret-given',
-  '069-network-none',
-  '084-whiteouts',
-  '085-run-opaque-directories',
-  '088-run-moves-directories',
-  '089-run-hard-links',
-  '092-run-special-bits',
-])
-
-const cases = readCases().filter(({ name }) => CASES.has(name))
 
 const EPOCH = { SOURCE_DATE_EPOCH: '1600000000' }
 
@@ -96,14 +78,6 @@ describe('a build without root', {
         await succeed('sh', ['-c', 'printf %s "$1" > "$2"', 'sh', text, join(context, name)])
     }
   }
-
-  it('has the cases that it is to compare', () => assert.equal(cases.length, CASES.size))
-
-  for (const one of cases)
-    it(`makes the image of root: ${one.name}`, async () => {
-      const { ofRoot, ofUser } = await buildBoth(one.name, user, one.prepare, one.options)
-      assert.equal(digestOf(ofUser), digestOf(ofRoot))
-    })
 
   it('makes the image of root where files have capabilities, owners and attributes', async () => {
     const files = {
