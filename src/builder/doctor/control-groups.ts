@@ -1,11 +1,20 @@
-import { type ControlGroup, openControlGroup, removeControlGroup } from '../exec/control-group.ts'
+import {
+  type ControlGroup,
+  defaultGroupParent,
+  openControlGroup,
+  removeControlGroup,
+} from '../exec/control-group.ts'
 import type { Finding } from './finding.ts'
 
-/** Makes a group as a step gets it, and takes it away. @param note path of a file that may be written meanwhile */
-export async function checkControlGroups(note: string): Promise<Finding> {
+/**
+ * Makes a group as a step gets it, and takes it away.
+ * @param note path of a file that may be written meanwhile
+ * @param isRealRoot whether we are root, and of no user namespace
+ */
+export async function checkControlGroups(note: string, isRealRoot: boolean): Promise<Finding> {
   let group: ControlGroup | undefined
   try {
-    group = openControlGroup('/slipway', 'doctor', note)
+    group = openControlGroup(defaultGroupParent(isRealRoot), 'doctor', note)
   } finally {
     await removeControlGroup(note)
   }
@@ -20,13 +29,14 @@ export async function checkControlGroups(note: string): Promise<Finding> {
       meaning: '--memory, --cpus and --pids-limit are refused',
       remedy,
     }
-  if (group.countsPids)
+  const missing = ['memory', 'cpu', 'pids'].filter(name => !group.controllers.includes(name))
+  if (missing.length === 0)
     return { subject, state: 'good', found: 'memory, processors and processes of a step can be limited' }
   return {
     subject,
     state: 'limited',
-    found: 'without the controller of processes',
-    meaning: 'nothing stops a step that starts processes without end',
-    remedy: 'boot with cgroup_enable=pids',
+    found: `without controllers: ${missing.join(', ')}`,
+    meaning: 'limits of these are refused, and without pids a step may start processes without end',
+    remedy,
   }
 }

@@ -26,7 +26,9 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
   const { privileges, storeRoot, path, hostPlatform } = patient
   return [
     ...checkPrivileges(privileges),
-    ...(privileges.namespace === 'refused' ? [] : await tryOut(storeRoot, path)),
+    ...(privileges.namespace === 'refused'
+      ? []
+      : await tryOut(storeRoot, path, privileges.namespace === 'none')),
     checkNetwork(path, privileges),
     await checkEmulators(hostPlatform),
     checkPrograms(path),
@@ -34,11 +36,11 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
   ]
 }
 
-async function tryOut(storeRoot: string, path: string): Promise<readonly Finding[]> {
+async function tryOut(storeRoot: string, path: string, isRealRoot: boolean): Promise<readonly Finding[]> {
   await using work = createOwnedDirectory(await loadLinux(), runDirectory(storeRoot))
   return [
     await checkRootFilesystems(storeRoot),
     await checkRuntimes(storeRoot, path),
-    await checkControlGroups(`${work.path}/cgroup`),
+    await checkControlGroups(`${work.path}/cgroup`, isRealRoot),
   ]
 }

@@ -17,12 +17,13 @@ import { isErrno } from '../../oci/errors.ts'
 import { parseJson } from '../../oci/json.ts'
 import { readIfThere } from '../snapshot/read-if-there.ts'
 import { outOfMemoryKills } from './exit-code.ts'
+import { handDownControllers, ownGroup } from './hand-down.ts'
 
 export interface ControlGroup {
   /** For the runtime: absolute in every hierarchy. */
   readonly path: string
-  /** Whether processes in it can be limited in number. */
-  readonly countsPids: boolean
+  /** What can be limited in it, of `cpu`, `memory` and `pids`. */
+  readonly controllers: readonly string[]
   /** What is known of the step when all of its processes are gone. */
   usage(): StepUsage
 }
@@ -48,6 +49,13 @@ export interface Hierarchy {
 const CONTROLLERS = ['memory', 'pids', 'cpuacct'] as const
 
 /**
+ * Where groups of steps are made unless the user says where: root owns all groups, others at most that in which they are.
+ */
+export function defaultGroupParent(isRealRoot: boolean): string {
+  return isRealRoot ? '/slipway' : `${ownGroup()}/slipway`
+}
+
+/**
  * Undefined where no control group may be made: by who is not root, in a container that has them read-only.
  * @param note path of a file for `removeControlGroup`, written before anything is made
  */
@@ -65,17 +73,20 @@ export function openControlGroup(parent: string, id: string, note: string): Cont
     throw error
   }
   if (directories.length === 0) return undefined
+  const controllers = controllersOf(hierarchies, path)
   const killsBefore = outOfMemoryKills()
   return {
     path: `${path}/step`,
-    countsPids: canLimitPids(hierarchies.get('pids')),
+    controllers,
     usage: () => readUsage(hierarchies, path, outOfMemoryKills() - killsBefore),
   }
 }
 
-function canLimitPids(hierarchy: Hierarchy | undefined): boolean {
-  if (hierarchy?.version !== 2) return hierarchy !== undefined
-  return readSystemFile(`${hierarchy.mountPoint}/cgroup.controllers`)?.split(/\s/).includes('pids') === true
+/** The processor is found by its counter, which is mounted with it or beside it. */
+function controllersOf(hierarchies: ReadonlyMap<string, Hierarchy>, path: string): readonly string[] {
+  const unified = [...hierarchies.values()].find(({ version }) => version === 2)
+  if (unified !== undefined) return handDownControllers(unified.mountPoint, path)
+  return [...hierarchies.keys()].map(name => (name === 'cpuacct' ? 'cpu' : name))
 }
 
 const REMOVAL_TRIES = 50

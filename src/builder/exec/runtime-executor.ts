@@ -27,7 +27,12 @@ import { requireRoot } from '../snapshot/privilege.ts'
 import type { Mount } from '../snapshot/snapshotter.ts'
 import { removeStaleState, runDirectory } from '../snapshot/stale-state.ts'
 import { runContainer } from './container.ts'
-import { type ControlGroup, openControlGroup, removeControlGroup } from './control-group.ts'
+import {
+  type ControlGroup,
+  defaultGroupParent,
+  openControlGroup,
+  removeControlGroup,
+} from './control-group.ts'
 import type { ContainerProcess, ExecContext, Executor, Outcome } from './executor.ts'
 import { readHost } from './host.ts'
 import { writeHostFiles } from './host-files.ts'
@@ -147,11 +152,13 @@ async function runInRoot(
       }),
     )
     const mounts = placeMounts(linux, mountPoints, sources)
-    const group = openGroup(work, process)
-    const limits = group?.countsPids === true ? { pids: DEFAULT_PIDS, ...process.limits } : process.limits
     const isNamespace = linux.idMaps !== undefined
+    const parent = process.limits.cgroupParent ?? defaultGroupParent(!isNamespace)
+    const group = openGroup(parent, work, process)
+    const countsPids = group?.controllers.includes('pids') === true
+    const limits = countsPids ? { pids: DEFAULT_PIDS, ...process.limits } : process.limits
     // In a user namespace the runtime goes without a group, unless it is told which.
-    const cgroupsPath = group?.path ?? (isNamespace ? undefined : `${cgroupParent(process)}/${work.id}`)
+    const cgroupsPath = group?.path ?? (isNamespace ? undefined : `${parent}/${work.id}`)
     const inside = { ...process, limits, cwd: workingDirectory, ...(connection && UNCONNECTED) }
     const spec = {
       ...specFor(cgroupsPath, root, inside, files, mounts),
@@ -182,21 +189,27 @@ async function runInRoot(
 const UNCONNECTED = { network: 'none' } as const
 
 /** @throws BuildError `privilege-missing` for limits that nobody would keep */
-function openGroup(work: OwnedDirectory, process: ContainerProcess): ControlGroup | undefined {
-  const group = openControlGroup(cgroupParent(process), work.id, `${work.path}/cgroup`)
+function openGroup(
+  parent: string,
+  work: OwnedDirectory,
+  process: ContainerProcess,
+): ControlGroup | undefined {
+  const group = openControlGroup(parent, work.id, `${work.path}/cgroup`)
   const { memory, cpu, pids = 0 } = process.limits
-  if (group !== undefined || (memory === undefined && cpu === undefined && pids === 0)) return group
-  throw new BuildError(
-    'privilege-missing',
-    'Cannot limit memory, processors or processes: no control group can be made here',
-    {
-      hint: "'slipway doctor' tells what mends it; without --memory, --cpus, --pids-limit and the like the step runs with what the machine has",
-    },
-  )
-}
-
-function cgroupParent({ limits }: ContainerProcess): string {
-  return limits.cgroupParent ?? '/slipway'
+  const wanted = [
+    ...(memory === undefined ? [] : ['memory']),
+    ...(cpu === undefined ? [] : ['cpu']),
+    ...(pids === 0 ? [] : ['pids']),
+  ]
+  const missing = wanted.filter(name => group?.controllers.includes(name) !== true)
+  if (missing.length === 0) return group
+  const problem =
+    group === undefined
+      ? 'no control group can be made here'
+      : `control groups have no ${missing.join(', ')} controller here`
+  throw new BuildError('privilege-missing', `Cannot limit memory, processors or processes: ${problem}`, {
+    hint: "'slipway doctor' tells what mends it; without --memory, --cpus, --pids-limit and the like the step runs with what the machine has",
+  })
 }
 
 /** A container with all of our walls and the least of programs; undefined when it ran, else why not. */
