@@ -4,30 +4,18 @@
  * something (a connection, room for more bytes, a response, the next bytes of a body), and stands still while we
  * are the ones who are slow.
  */
-import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-import https from 'node:https'
-import type { ConnectionOptions, SecureContext } from 'node:tls'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { chunksOf } from '../oci/chunks.ts'
-import { connectionError, RemoteError } from './errors.ts'
+import { type ConnectionRequest, createConnections, type Routes } from './connections.ts'
+import { connectionError } from './errors.ts'
 import { isInternalAddress } from './internal-address.ts'
-import { refuseInternalAddresses } from './outward.ts'
-import type { ChooseProxy } from './proxies.ts'
-import type { Trust } from './trust.ts'
-import { type ProxyServer, requestThrough, TunnelAgent } from './tunnel.ts'
+import { Watchdog } from './watchdog.ts'
 
-export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  readonly url: URL
-  readonly headers?: Readonly<Record<string, string>>
+export interface HttpRequest extends ConnectionRequest {
   /** A stream needs a `content-length` among the headers, and cannot be sent again. */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>
-  /** Accepts any certificate. */
-  readonly insecure?: boolean
-  /** Must not reach this machine or its metadata service: somebody else's answer named the URL. */
-  readonly isOutward?: boolean
   /** How long the response may take after the request is sent, if not the transport's own patience. */
   readonly responseTimeoutMs?: number
-  readonly signal: AbortSignal
 }
 
 /** A response whose body must be read to its end, or dropped. */
@@ -66,17 +54,13 @@ export const DEFAULT_TIMEOUTS: Required<Timeouts> = { connectMs: 15_000, idleMs:
 /** A body of up to this is cheaper to read over than a new connection is. */
 const DRAINED_BYTES = 16 * 1024
 
-export interface TransportOptions {
+export interface TransportOptions extends Routes {
   readonly timeouts?: Timeouts
-  /** Without it, Node's own list of authorities. */
-  readonly trust?: Trust
-  /** Without it every server is asked directly. */
-  readonly chooseProxy?: ChooseProxy
 }
 
 export function createTransport(options: TransportOptions = {}): Transport {
   const { timeouts = DEFAULT_TIMEOUTS } = options
-  const connections = createConnections(options, timeouts)
+  const connections = createConnections(options, timeouts.connectMs)
   return {
     async send(request) {
       const { url, signal } = request
@@ -110,63 +94,6 @@ export function createTransport(options: TransportOptions = {}): Transport {
       }
     },
     [Symbol.dispose]: () => connections[Symbol.dispose](),
-  }
-}
-
-interface Connections extends Disposable {
-  /** A request that is not sent yet, over a connection that may be one of before. */
-  request(request: HttpRequest): Promise<ClientRequest>
-}
-
-function createConnections({ trust, chooseProxy }: TransportOptions, timeouts: Timeouts): Connections {
-  const plain = new http.Agent({ keepAlive: true })
-  const plainInTls = new https.Agent({ keepAlive: true })
-  // Hosts with the same trust share an agent; a redirect may name any number of hosts.
-  const agents = new Map<string, Map<SecureContext | 'unchecked' | undefined, https.Agent>>()
-  const secureAgent = async (url: URL, insecure: boolean, proxy: ProxyServer | undefined) => {
-    const secureContext = insecure ? 'unchecked' : await trust?.contextFor(url.host)
-    const through = proxy?.url.href ?? ''
-    const known = agents.get(through) ?? new Map<typeof secureContext, https.Agent>()
-    agents.set(through, known)
-    const agent = known.get(secureContext) ?? newAgent(secureContext, proxy)
-    known.set(secureContext, agent)
-    return agent
-  }
-  const newAgent = (trusted: SecureContext | 'unchecked' | undefined, proxy: ProxyServer | undefined) => {
-    const options: ConnectionOptions =
-      trusted === 'unchecked'
-        ? { rejectUnauthorized: false }
-        : trusted === undefined
-          ? {}
-          : { secureContext: trusted }
-    return proxy === undefined
-      ? new https.Agent({ keepAlive: true, ...options })
-      : new TunnelAgent(proxy, timeouts.connectMs, options)
-  }
-  const proxyFor = async (url: URL): Promise<ProxyServer | undefined> => {
-    const proxy = chooseProxy?.(url)
-    if (proxy?.protocol !== 'https:' || trust === undefined) return proxy && { url: proxy }
-    return { url: proxy, secureContext: await trust.contextFor(proxy.host) }
-  }
-  return {
-    async request({ url, method, headers = {}, insecure = false, isOutward = false, signal }) {
-      const proxy = await proxyFor(url)
-      const options = { method, headers, signal }
-      if (url.protocol === 'https:' || proxy === undefined) {
-        const isTls = url.protocol === 'https:'
-        const agent = isTls ? await secureAgent(url, insecure, proxy) : plain
-        const outgoing = (isTls ? https : http).request(url, { ...options, agent })
-        // What a proxy can reach is its own business.
-        if (isOutward && proxy === undefined) refuseInternalAddresses(outgoing, url)
-        return outgoing
-      }
-      const agent = proxy.url.protocol === 'https:' ? plainInTls : plain
-      return requestThrough(proxy, url, { ...options, agent })
-    },
-    [Symbol.dispose]() {
-      const secure = [...agents.values()].flatMap(known => [...known.values()])
-      for (const agent of [plain, plainInTls, ...secure]) agent.destroy()
-    },
   }
 }
 
@@ -289,38 +216,5 @@ class IncomingResponse implements HttpResponse {
     }
     this.#watch.start(this.#timeouts.idleMs, 'send more data')
     message.resume()
-  }
-}
-
-/** One timer that destroys a request when the other side does not do what it owes us. */
-class Watchdog {
-  readonly #destroy: (error: Error) => void
-  readonly #url: URL
-  #timer: NodeJS.Timeout | undefined
-
-  constructor(destroy: (error: Error) => void, url: URL) {
-    this.#destroy = destroy
-    this.#url = url
-  }
-
-  start(
-    ms: number,
-    owed: 'connect' | 'answer' | 'take more data' | 'send more data' | 'end its answer',
-  ): void {
-    this.stop()
-    this.#timer = setTimeout(() => {
-      const problem = owed === 'connect' ? 'no connection' : `it did not ${owed}`
-      this.#destroy(
-        new RemoteError(
-          'registry-unreachable',
-          `Cannot reach ${this.#url.host}: ${problem} within ${ms / 1000} seconds`,
-          { detail: { reason: owed === 'connect' ? 'connect-timeout' : 'stalled' } },
-        ),
-      )
-    }, ms)
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer)
   }
 }

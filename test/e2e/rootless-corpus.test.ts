@@ -3,15 +3,13 @@
  * ids, each from a copy of the context of his own: the images must have one digest.
  */
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { busyboxRootfs } from './support/base-images.ts'
 import { readCases } from './support/cases.ts'
-import { createOrdinaryUser, type OrdinaryUser } from './support/ordinary-user.ts'
+import type { OrdinaryUser } from './support/ordinary-user.ts'
 import type { Outcome } from './support/process.ts'
-import { type Slipway, slipwayAt } from './support/slipway.ts'
+import { createRootlessWorld, type RootlessWorld } from './support/rootless.ts'
+import type { Slipway } from './support/slipway.ts'
 import { cannotRun } from './support/world.ts'
 
 const EPOCH = { SOURCE_DATE_EPOCH: '1600000000' }
@@ -40,27 +38,20 @@ describe('an ordinary user builds the image of root', {
   }),
   concurrency: 3,
 }, () => {
+  let world: RootlessWorld
   let scratch: string
   let root: Slipway
   let user: OrdinaryUser
   let same = 0
 
   before(async () => {
-    scratch = await mkdtemp(join(tmpdir(), 'slipway-rootless-'))
-    await chmod(scratch, 0o755)
-    root = slipwayAt(join(scratch, 'store'))
-    await busyboxRootfs(join(scratch, 'base.tar'))
-    await root.run(['import', join(scratch, 'base.tar'), 'base:1'])
-    await root.run(['save', '-o', join(scratch, 'image.tar'), 'base:1'])
-    await chmod(join(scratch, 'image.tar'), 0o644)
-    user = await createOrdinaryUser(scratch, { subordinateIDs: true })
-    const loaded = await user.slipway(['load', '-i', join(scratch, 'image.tar')])
-    assert.equal(loaded.code, 0, loaded.stderr)
+    world = await createRootlessWorld()
+    ;({ scratch, root } = world)
+    user = await world.addUser({ subordinateIDs: true })
   })
 
   after(async () => {
-    await user?.[Symbol.asyncDispose]()
-    await rm(scratch, { recursive: true, force: true })
+    await world?.[Symbol.asyncDispose]()
     console.log(`${same} of ${cases.length} images have the digest of root's`)
   })
 

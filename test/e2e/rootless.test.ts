@@ -1,12 +1,11 @@
 /** Builds by a user of the machine who has no privilege; rootless-corpus.test.ts compares their images with root's. */
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { busyboxRootfs } from './support/base-images.ts'
-import { createOrdinaryUser, type OrdinaryUser } from './support/ordinary-user.ts'
+import type { OrdinaryUser } from './support/ordinary-user.ts'
 import { type Outcome, succeed } from './support/process.ts'
+import { createRootlessWorld, type RootlessWorld } from './support/rootless.ts'
 import { type Slipway, slipwayAt } from './support/slipway.ts'
 import { cannotRun } from './support/world.ts'
 
@@ -19,6 +18,7 @@ const UNTIL_STARTED = `"$0" build --progress=plain . > log 2>&1 & pid=$!
 describe('a build without root', {
   skip: cannotRun({ root: true, programs: ['runc', 'newuidmap', 'useradd', 'setpriv', 'unshare', 'setcap'] }),
 }, () => {
+  let world: RootlessWorld
   let scratch: string
   let root: Slipway
   let user: OrdinaryUser
@@ -26,25 +26,13 @@ describe('a build without root', {
   let single: OrdinaryUser
 
   before(async () => {
-    scratch = await mkdtemp(join(tmpdir(), 'slipway-rootless-'))
-    await chmod(scratch, 0o755)
-    root = slipwayAt(join(scratch, 'store'))
-    await busyboxRootfs(join(scratch, 'base.tar'))
-    await root.run(['import', join(scratch, 'base.tar'), 'base:1'])
-    await root.run(['save', '-o', join(scratch, 'image.tar'), 'base:1'])
-    await chmod(join(scratch, 'image.tar'), 0o644)
-    user = await createOrdinaryUser(scratch, { subordinateIDs: true })
-    single = await createOrdinaryUser(scratch, { subordinateIDs: false })
-    for (const { slipway } of [user, single])
-      succeeded(await slipway(['load', '-i', join(scratch, 'image.tar')]))
+    world = await createRootlessWorld()
+    ;({ scratch, root } = world)
+    user = await world.addUser({ subordinateIDs: true })
+    single = await world.addUser({ subordinateIDs: false })
   })
 
-  after(async () => {
-    // What steps wrote belongs to others: root alone could remove it in his place.
-    await user?.[Symbol.asyncDispose]()
-    await single?.[Symbol.asyncDispose]()
-    await rm(scratch, { recursive: true, force: true })
-  })
+  after(() => world?.[Symbol.asyncDispose]())
 
   /** Builds a context as root and as a user, each in a copy of his own. */
   async function buildBoth(

@@ -2,6 +2,7 @@ import { lstatSync } from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
 import { AT_FDCWD, type FileTime, fdPath, type Linux } from '../../linux/linux.ts'
 import { readXattrs } from '../../linux/xattrs.ts'
+import type { TocEntry } from '../../oci/layer/toc.ts'
 import type { LowerNode } from './lower-layers.ts'
 import {
   canOwn,
@@ -76,6 +77,18 @@ export function metadataOf(
     time: fileTime(node.stats.mtimeNs),
     xattrs,
     ...(device !== undefined && { device }),
+  }
+}
+
+/** What a layer says of an entry. */
+export function metadataOfEntry(entry: TocEntry): NodeMetadata {
+  return {
+    type: entry.type === 'symlink' ? 'symlink' : entry.type === 'fifo' ? 'special' : 'other',
+    mode: entry.mode & 0o7777,
+    uid: entry.uid,
+    gid: entry.gid,
+    time: { seconds: entry.mtime, nanoseconds: entry.mtimeNanoseconds ?? 0 },
+    xattrs: entry.xattrs ?? new Map(),
   }
 }
 

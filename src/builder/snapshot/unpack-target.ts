@@ -2,14 +2,15 @@ import { closeSync, constants, copyFileSync, readlinkSync } from 'node:fs'
 import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import { isLinuxError } from '../../linux/errors.ts'
 import { openDirectoryInRoot, pathInRoot } from '../../linux/in-root.ts'
-import { type FileTime, fdPath, type Linux, O_PATH, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/linux.ts'
+import { type FileTime, fdPath, type Linux, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/linux.ts'
 import { readXattrs } from '../../linux/xattrs.ts'
 import { type ByteString, bytesOf, displayText } from '../../oci/byte-string.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { TocEntry } from '../../oci/layer/toc.ts'
+import { DirectoryTimes } from './directory-times.ts'
 import { isWhiteout, type LowerLayers, type LowerNode, opaqueXattr } from './lower-layers.ts'
-import { clearXattrs, metadataOf, type NodeMetadata, setMetadata } from './node-metadata.ts'
-import { inodeOf, isSameFile, type Place, statAt } from './place.ts'
+import { clearXattrs, metadataOf, metadataOfEntry, type NodeMetadata, setMetadata } from './node-metadata.ts'
+import { isSameFile, type Place, statAt } from './place.ts'
 import type { DeviceNode } from './recorded.ts'
 import { removeTree } from './remove-tree.ts'
 
@@ -52,8 +53,7 @@ export class UnpackTarget implements Disposable {
   readonly #lower: LowerLayers
   readonly #root: number
   readonly #hiding: Hiding | undefined
-  /** Times of directories by inode: set at the end, as every new child changes them. */
-  readonly #directories = new Map<bigint, { readonly path: Buffer; readonly time: FileTime }>()
+  readonly #times: DirectoryTimes
   #lastParent: { readonly path: string; readonly descriptor: number } | undefined
 
   constructor(linux: Linux, root: number, lower: LowerLayers, hiding?: Hiding) {
@@ -61,10 +61,11 @@ export class UnpackTarget implements Disposable {
     this.#root = root
     this.#hiding = hiding
     this.#lower = lower
+    this.#times = new DirectoryTimes(linux, root)
     const below = lower.find('')
     const metadata = below === undefined ? IMPLIED_DIRECTORY : this.#metadataBelow(below)
     setMetadata(linux, root, HERE, metadata)
-    this.#rememberTime(root, metadata.time)
+    this.#times.remember(root, metadata.time)
   }
 
   [Symbol.dispose](): void {
@@ -73,16 +74,7 @@ export class UnpackTarget implements Disposable {
 
   /** Ends the unpacking: sets the times of the directories. */
   finish(): void {
-    for (const [inode, { path, time }] of this.#directories) {
-      const directory = this.#openIfThere(path)
-      if (directory === undefined) continue
-      try {
-        // A directory that was replaced since is another inode.
-        if (inodeOf(directory) === inode) this.#linux.utimensat(directory, '.', time)
-      } finally {
-        closeSync(directory)
-      }
-    }
+    this.#times.apply()
   }
 
   /** Makes an empty file and opens it for writing; `setFileMetadata` comes after its content. */
@@ -92,11 +84,11 @@ export class UnpackTarget implements Disposable {
 
   setFileMetadata(entry: TocEntry): void {
     const { parent, name } = this.#placeOf(entry.path)
-    setMetadata(this.#linux, parent, name, metadataFor(entry))
+    setMetadata(this.#linux, parent, name, metadataOfEntry(entry))
   }
 
   async makeDirectory(entry: TocEntry): Promise<void> {
-    const metadata = metadataFor(entry)
+    const metadata = metadataOfEntry(entry)
     if (entry.path === '') {
       this.#updateDirectory(this.#root, HERE, metadata)
       return
@@ -117,7 +109,7 @@ export class UnpackTarget implements Disposable {
 
   /** A symlink, device or FIFO. */
   async makeSpecial(entry: TocEntry): Promise<void> {
-    const metadata = metadataFor(entry)
+    const metadata = metadataOfEntry(entry)
     await this.#replace(entry.path, ({ parent, name }) => {
       if (entry.type === 'symlink') {
         this.#linux.symlinkat(bytesOf(entry.linkPath ?? ('' as ByteString)), parent, name)
@@ -217,15 +209,6 @@ export class UnpackTarget implements Disposable {
     }
   }
 
-  #openIfThere(path: Buffer): number | undefined {
-    try {
-      return this.#linux.openInRoot(this.#root, path, O_PATH | constants.O_DIRECTORY)
-    } catch (error) {
-      if (isLinuxError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined
-      throw error
-    }
-  }
-
   #pathOf(parent: number, name: Buffer): string {
     const above = pathInRoot(this.#root, parent).toString('latin1')
     if (name.equals(HERE)) return above
@@ -291,30 +274,15 @@ export class UnpackTarget implements Disposable {
     setMetadata(this.#linux, parent, name, metadata)
     const directory = this.#linux.openat(parent, name, constants.O_DIRECTORY | constants.O_NOFOLLOW)
     try {
-      this.#rememberTime(directory, metadata.time)
+      this.#times.remember(directory, metadata.time)
     } finally {
       closeSync(directory)
     }
   }
 
-  #rememberTime(directory: number, time: FileTime): void {
-    this.#directories.set(inodeOf(directory), { path: pathInRoot(this.#root, directory), time })
-  }
-
   #markOpaque(parent: number, name: Buffer): void {
     if (this.#hiding !== undefined) this.#hiding.hideContent(this.#pathOf(parent, name))
     else this.#linux.lsetxattr(fdPath(parent, name), opaqueXattr(this.#linux), Buffer.from('y'))
-  }
-}
-
-function metadataFor(entry: TocEntry): NodeMetadata {
-  return {
-    type: entry.type === 'symlink' ? 'symlink' : entry.type === 'fifo' ? 'special' : 'other',
-    mode: entry.mode & 0o7777,
-    uid: entry.uid,
-    gid: entry.gid,
-    time: { seconds: entry.mtime, nanoseconds: entry.mtimeNanoseconds ?? 0 },
-    xattrs: entry.xattrs ?? new Map(),
   }
 }
 
