@@ -82,6 +82,22 @@ export function ratioTo(
   return { ...ofRuns, median: ratio(median[0], median[1]) }
 }
 
+/** The most memory that ours took in a row whose name starts so, as the median of its runs; undefined without figures. */
+export function peakMemory(
+  workloads: readonly WorkloadResult[],
+  prefix: string,
+): { readonly id: string; readonly name: string; readonly peakMB: number } | undefined {
+  const rows = workloads
+    .filter(({ id }) => id.startsWith(prefix))
+    .flatMap(({ id, cases }) =>
+      cases.map(one => {
+        const peaks = oursOf(one)?.samples.map(({ peakBytes }) => peakBytes / 1e6) ?? []
+        return { id, name: one.name, peakMB: spreadOf(peaks)?.median ?? Number.NaN }
+      }),
+    )
+  return rows.filter(({ peakMB }) => !Number.isNaN(peakMB)).sort((a, b) => b.peakMB - a.peakMB)[0]
+}
+
 export function oursOf({ contenders }: CaseResult): ContenderResult | undefined {
   return contenders.find(({ name }) => name === OURS)
 }

@@ -49,7 +49,7 @@ export interface Contender {
   readonly clientsAreFree?: boolean
   /** Brings everything into the state that the run shall find; not measured. */
   before?(run: number): Promise<void>
-  /** @returns what it measured itself, by key */
+  /** @returns what it measured itself, by key; `times` when it did it more than once */
   run(run: number): Promise<Readonly<Record<string, number>> | undefined>
 }
 

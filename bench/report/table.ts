@@ -4,6 +4,7 @@ import {
   type ContenderResult,
   type MetricResult,
   oursOf,
+  peakMemory,
   type Results,
   ratioTo,
   spreadOf,
@@ -31,6 +32,8 @@ whole process tree, daemons included, in the order of the contenders.
 |---|---|---|---|---|---|---|---|
 ${lines.join('\n')}
 
+${memoryLines(workloads).join('\n')}
+
 ${workloads.map(({ id, runs, scale, load, day }) => `${id}: ${runs} runs at ${scale}x of the full size, load ${formatNumber(load)}, ${day}`).join('; ')}.
 `
 }
@@ -42,6 +45,23 @@ function machineLines(machine: Machine): string[] {
     '',
     ...Object.entries(machine.peers).map(([name, version]) => `- ${name}: ${version}`),
   ]
+}
+
+/** M asks it of every row. */
+const MOST_MEMORY = [
+  { prefix: 'B', what: 'a build, with the programs of its steps', limitMB: 200 },
+  { prefix: 'R', what: 'a server', limitMB: 150 },
+] as const
+
+function memoryLines(workloads: readonly WorkloadResult[]): string[] {
+  return MOST_MEMORY.flatMap(({ prefix, what, limitMB }) => {
+    const most = peakMemory(workloads, prefix)
+    if (most === undefined) return []
+    const row = `${most.id}, ${most.name}`
+    return [
+      `- most memory of ${what}: ${formatNumber(most.peakMB)} MB (${row}); at most ${limitMB} MB to reach`,
+    ]
+  })
 }
 
 function lineOf(workload: WorkloadResult, one: CaseResult, metric: MetricResult): string {

@@ -1,4 +1,5 @@
 import { run } from '../../test/e2e/support/process.ts'
+import { often } from '../often.ts'
 import { type Case, type Medians, OURS, type Target, type Workload } from '../workload.ts'
 
 const NODE = 'node -e 0'
@@ -15,8 +16,8 @@ export const start: Workload = {
         name: args.join(' '),
         metrics: [{ key: 'ms', unit: 'ms', better: 'less', target: AT_MOST_40_MS_OVER }],
         contenders: [
-          { name: OURS, run: () => oftenMs(bench.quick, () => slipway.run(args)) },
-          { name: NODE, run: () => oftenMs(bench.quick, () => run(process.execPath, ['-e', '0'])) },
+          { name: OURS, run: () => often(bench.quick, () => slipway.run(args)) },
+          { name: NODE, run: () => often(bench.quick, () => run(process.execPath, ['-e', '0'])) },
         ],
       }),
     )
@@ -30,20 +31,4 @@ const AT_MOST_40_MS_OVER: Target = {
     const node = medians(NODE)
     return ours === undefined || node === undefined ? undefined : ours - node <= 40
   },
-}
-
-/** The median of several, as one is short. */
-export async function oftenMs(
-  quick: boolean,
-  action: () => Promise<unknown>,
-  times = 7,
-): Promise<{ readonly ms: number }> {
-  const took: number[] = []
-  for (let count = 0; count < (quick ? 1 : times); count++) {
-    const started = performance.now()
-    await action()
-    took.push(performance.now() - started)
-  }
-  took.sort((a, b) => a - b)
-  return { ms: took[Math.floor(took.length / 2)] ?? 0 }
 }

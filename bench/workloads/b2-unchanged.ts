@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { ENGINE } from '../bench.ts'
 import { buildContenders } from '../contenders/build-case.ts'
 import { BASE } from '../contenders/builders.ts'
+import { often } from '../often.ts'
 import { makeFiles } from '../seeded-data.ts'
 import { timesBetter, type Workload } from '../workload.ts'
-import { oftenMs } from './b1-start.ts'
 
 const DOCKERFILE = `FROM ${BASE}
 WORKDIR /app
@@ -27,7 +27,7 @@ export const unchanged: Workload = {
     writeFileSync(join(context, 'Dockerfile'), DOCKERFILE)
     const contenders = await buildContenders(bench, {
       before: async (builder, run) => void (run === 0 && (await builder.build(context))),
-      run: builder => oftenMs(bench.quick, () => builder.build(context), 3),
+      run: builder => often(bench.quick, () => builder.build(context), 3),
     })
     const target = timesBetter(1, [ENGINE], 'less', "at most 1.0x of the warm BuildKit client's time")
     return [

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { ENGINE } from '../bench.ts'
 import { buildContenders } from '../contenders/build-case.ts'
 import { BASE } from '../contenders/builders.ts'
+import { often } from '../often.ts'
 import { makeFiles } from '../seeded-data.ts'
 import { timesBetter, type Workload } from '../workload.ts'
-import { oftenMs } from './b1-start.ts'
 
 export const unchangedLarge: Workload = {
   id: 'B3',
@@ -18,7 +18,7 @@ export const unchangedLarge: Workload = {
     writeFileSync(join(context, 'Dockerfile'), `FROM ${BASE}\nCOPY . /app\nRUN ls /app > /list\n`)
     const contenders = await buildContenders(bench, {
       before: async (builder, run) => void (run === 0 && (await builder.build(context))),
-      run: builder => oftenMs(bench.quick, () => builder.build(context), 3),
+      run: builder => often(bench.quick, () => builder.build(context), 3),
     })
     const target = timesBetter(5, [ENGINE], 'less', "at least 5x faster than docker's")
     return [

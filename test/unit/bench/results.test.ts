@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import {
   type ContenderResult,
   mergeResults,
+  peakMemory,
   type Results,
   ratioTo,
   spreadOf,
@@ -36,6 +37,29 @@ describe('ratioTo()', () => {
 
   it('is not there for a peer without figures', () => {
     assert.equal(ratioTo(contender('peer'), ours, metric), undefined)
+  })
+})
+
+describe('peakMemory()', () => {
+  it('finds the row that took most, by the median of its runs', () => {
+    const row = (id: string, ...megabytes: readonly number[]) => ({
+      ...{ id, title: '', limit: '', day: '', runs: 1, scale: 1, load: 0 },
+      cases: [
+        {
+          name: 'case',
+          metrics: [],
+          contenders: [
+            {
+              name: 'slipway',
+              samples: megabytes.map(value => ({ values: {}, cpuSeconds: 0, peakBytes: value * 1e6 })),
+            },
+          ],
+        },
+      ],
+    })
+    const workloads = [row('B1', 90, 100, 900), row('B2', 120), row('B3'), row('R1', 500)]
+    assert.deepEqual(peakMemory(workloads, 'B'), { id: 'B2', name: 'case', peakMB: 120 })
+    assert.equal(peakMemory(workloads, 'X'), undefined)
   })
 })
 
