@@ -5,8 +5,9 @@ import { storeErrorFrom } from './errors.ts'
 const BUSY_TIMEOUT_MS = 10_000
 
 /**
- * `durable` is on disk when the call returns. `relaxed` is seen by everyone at once and survives the death of the
- * process, but may be forgotten when the machine stops: for locks and for "when was it last used".
+ * `durable` is on disk when the call returns, with all that was written before it. `relaxed` is seen by everyone at once
+ * and survives the death of the process, but may be forgotten when the machine stops, the last first: for locks, for
+ * "when was it last used", and for what can be made again from content (what a layer holds, what a step made).
  */
 export type Durability = 'durable' | 'relaxed'
 

@@ -49,7 +49,7 @@ export function createLayerMetadata(database: Database, now: () => number): Laye
           layer.diffID,
           toc,
         )
-      })
+      }, 'relaxed')
     },
 
     getToc: diffID =>
@@ -77,7 +77,7 @@ export function createLayerMetadata(database: Database, now: () => number): Laye
           record.createdAt,
           now(),
         )
-      })
+      }, 'relaxed')
     },
 
     listCacheRecords: () =>

@@ -7,8 +7,8 @@
  *                     /config.json    the bundle
  *                     /state          what the runtime keeps
  *                     /file-<n>       secrets and scripts
+ *                     /hosts          mounted into the container, as is /resolv.conf
  *                     /network        its network namespace, and the pipes with which it is connected
- *             /hosts  /resolv.conf    mounted into the container
  *             /mount-<n>  /source-<n> what the step mounts: a root filesystem, and the part of it that is wanted
  *             /runtime  /log          which runtime it is, what it complains about
  *             /cgroup                 which control groups are its own
@@ -34,14 +34,14 @@ import {
   removeControlGroup,
 } from './control-group.ts'
 import type { ContainerProcess, ExecContext, Executor, Outcome } from './executor.ts'
-import { readHost } from './host.ts'
+import { type Host, readHost } from './host.ts'
 import { writeHostFiles } from './host-files.ts'
 import { DEFAULT_PIDS, NO_LIMITS } from './limits.ts'
 import { makeRealDirectories, makeWorkingDirectory, openMountPoints } from './mount-points.ts'
 import { type MountSource, openMountSources, placeMounts } from './mount-sources.ts'
 import { probeProgram } from './probe-program.ts'
 import { findRuntime } from './runtime.ts'
-import { type FileMount, KERNEL_DIRECTORIES, runtimeSpec, type SpecMount, sharesProc } from './spec.ts'
+import { KERNEL_DIRECTORIES, runtimeSpec, sharesProc } from './spec.ts'
 import {
   networkOfFiles,
   openConnection,
@@ -77,14 +77,18 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
       tryOut: candidate => probe(linux, directory, candidate),
     })
     const network = openStepNetwork(options.path, linux.idMaps === undefined)
-    return { linux, runtime, network }
+    return { linux, runtime, network, host: readHost() }
   }
 
   /** Once each: every step of the build is the same in this. */
-  function noteMissingWalls({ problem }: StepNetwork, process: ContainerProcess, context: ExecContext): void {
+  function noteMissingWalls(
+    { network: { problem }, host }: Pick<Surroundings, 'network' | 'host'>,
+    process: ContainerProcess,
+    context: ExecContext,
+  ): void {
     const notes = [
       ...(problem !== undefined && process.network === 'default' ? [networkNote(problem)] : []),
-      ...(sharesProc(readHost()) ? [PROC_NOTE] : []),
+      ...(sharesProc(host) ? [PROC_NOTE] : []),
     ]
     for (const note of notes) {
       if (noted.has(note)) continue
@@ -96,17 +100,18 @@ export function createRuntimeExecutor(options: RuntimeExecutorOptions): Executor
   return {
     async run(process, rootfs, context) {
       opened ??= open()
-      const { linux, runtime, network } = await opened
+      const machine = await opened
+      const { linux } = machine
       context.signal.throwIfAborted()
       requirePossible(process, linux.idMaps)
-      noteMissingWalls(network, process, context)
+      noteMissingWalls(machine, process, context)
       await using work = createOwnedDirectory(linux, directory)
       const root = `${work.path}/rootfs`
       mkdirSync(root)
       using _mounted = mountOrExplain(linux, rootfs, root)
       using _private = mountPrivate(linux, `${work.path}/private`)
       await using sources = await openMountSources(linux, work.path, process.mounts)
-      return await runInRoot({ linux, runtime, network, work }, process, sources.mounts, context)
+      return await runInRoot({ ...machine, work }, process, sources.mounts, context)
     },
   }
 }
@@ -122,6 +127,7 @@ interface Surroundings {
   readonly linux: Linux
   readonly runtime: string
   readonly network: StepNetwork
+  readonly host: Host
   readonly work: OwnedDirectory
 }
 
@@ -132,7 +138,7 @@ export async function tryRuntime(stateRoot: string, runtime: string): Promise<st
 
 /** Prepares the mounted root filesystem, runs the process, and takes back what was prepared. */
 async function runInRoot(
-  { linux, runtime, network, work }: Surroundings,
+  { linux, runtime, network, host, work }: Surroundings,
   process: ContainerProcess,
   sources: readonly MountSource[],
   context: ExecContext,
@@ -145,12 +151,11 @@ async function runInRoot(
     makeRealDirectories(linux, descriptor, KERNEL_DIRECTORIES)
     const workingDirectory = makeWorkingDirectory(linux, descriptor, cwd, user)
     using connection = openConnection(linux, network, `${work.path}/private`, process)
-    const files = writeHostFiles(work.path, process, networkOfFiles(network, process, connection)).map(
-      ({ path, source }) => ({
-        source,
-        destination: mountPoints.mountPointAt(path, 'file'),
-      }),
-    )
+    const files = writeHostFiles(
+      `${work.path}/private`,
+      process,
+      networkOfFiles(network, process, connection),
+    ).map(({ path, source }) => ({ source, destination: mountPoints.mountPointAt(path, 'file') }))
     const mounts = placeMounts(linux, mountPoints, sources)
     const isNamespace = linux.idMaps !== undefined
     const parent = process.limits.cgroupParent ?? defaultGroupParent(!isNamespace)
@@ -161,7 +166,14 @@ async function runInRoot(
     const cgroupsPath = group?.path ?? (isNamespace ? undefined : `${parent}/${work.id}`)
     const inside = { ...process, limits, cwd: workingDirectory, ...(connection && UNCONNECTED) }
     const spec = {
-      ...specFor(cgroupsPath, root, inside, files, mounts),
+      ...runtimeSpec({
+        root,
+        process: inside,
+        files,
+        mounts,
+        host,
+        ...(cgroupsPath !== undefined && { cgroupsPath }),
+      }),
       ...(connection && { hooks: connection.gate.hooks }),
     }
     const { isInteractive = false } = process
@@ -222,7 +234,14 @@ async function probe(linux: Linux, directory: string, runtime: string): Promise<
   mkdirSync(root)
   writeFileSync(`${root}/probe`, program, { mode: 0o755 })
   const cgroupsPath = linux.idMaps === undefined ? `/slipway/${work.id}` : undefined
-  const spec = specFor(cgroupsPath, root, PROBE, [], [])
+  const spec = runtimeSpec({
+    root,
+    process: PROBE,
+    files: [],
+    mounts: [],
+    host: readHost(),
+    ...(cgroupsPath !== undefined && { cgroupsPath }),
+  })
   const context: ExecContext = { signal: new AbortController().signal, output: () => undefined }
   try {
     const exitCode = await runContainer({ runtime, directory: work.path, id: work.id, spec }, context)
@@ -244,23 +263,6 @@ const PROBE: ContainerProcess = {
   mounts: [],
   limits: NO_LIMITS,
   isPrivileged: false,
-}
-
-function specFor(
-  cgroupsPath: string | undefined,
-  root: string,
-  process: ContainerProcess,
-  files: readonly FileMount[],
-  mounts: readonly SpecMount[],
-): object {
-  return runtimeSpec({
-    root,
-    process,
-    files,
-    mounts,
-    ...(cgroupsPath !== undefined && { cgroupsPath }),
-    host: readHost(),
-  })
 }
 
 /** Memory that goes with the step; after a kill, with the clean-up of what was left behind. Nothing of it is on a disk. */

@@ -10,8 +10,6 @@ export interface ResolvedUser {
   readonly gid: number
   /** The primary group first. */
   readonly additionalGids: readonly number[]
-  /** Of the passwd entry; `/` for a user that has none. */
-  readonly home: string
 }
 
 export interface Owner {
@@ -30,28 +28,27 @@ const MAX_ID = 0xffff_fffe
 /**
  * Who `USER` means, by the tree's `/etc/passwd` and `/etc/group`. `text` is the config's `User`: empty (root),
  * `user` or `user:group`, names or numbers. With a group it is the only one; without, a user that is listed has the
- * groups of the listing, and a number that is not has group 0.
+ * groups of the listing, and a number that is not has group 0. The empty user is root by number: nobody looks for its
+ * groups, and no layer is read for it.
  * @throws BuildError `user-unknown` for a name that is not there
  */
 export async function resolveUser(tree: FileTree, text: string): Promise<ResolvedUser> {
+  if (text === '') return { uid: 0, gid: 0, additionalGids: [0] }
   const [userText = '', groupText = ''] = splitOnce(text)
   const passwd = await readPasswd(tree)
   const number = parseID(userText === '' ? '0' : userText)
   const entry = passwd.find(({ name, uid }) => (userText !== '' && name === userText) || uid === number)
   const uid = entry?.uid ?? number
   if (uid === undefined) throw unknown('user', userText, '/etc/passwd')
-  const home = entry?.home || '/'
   if (groupText !== '') {
     const gid = await resolveGroup(tree, groupText)
-    return { uid, gid, additionalGids: [gid], home }
+    return { uid, gid, additionalGids: [gid] }
   }
   const gid = entry?.gid ?? 0
-  // The empty user is root by number: nobody looks for root's groups.
-  if (entry === undefined || text === '')
-    return { uid, gid: text === '' ? 0 : gid, additionalGids: [0], home }
+  if (entry === undefined) return { uid, gid, additionalGids: [0] }
   const groups = await readGroups(tree)
   const supplementary = groups.filter(group => group.members.includes(entry.name)).map(group => group.gid)
-  return { uid, gid, additionalGids: [...new Set([gid, ...supplementary])].slice(0, MAX_GROUPS), home }
+  return { uid, gid, additionalGids: [...new Set([gid, ...supplementary])].slice(0, MAX_GROUPS) }
 }
 
 /**
@@ -113,14 +110,13 @@ interface PasswdEntry {
   readonly name: string
   readonly uid: number
   readonly gid: number
-  readonly home: string
 }
 
 async function readPasswd(tree: FileTree): Promise<readonly PasswdEntry[]> {
   const entries: PasswdEntry[] = []
-  for (const [name = '', , uid, gid, , home = ''] of await readRows(tree, '/etc/passwd')) {
+  for (const [name = '', , uid, gid] of await readRows(tree, '/etc/passwd')) {
     const ids = [listedID(uid), listedID(gid)]
-    if (ids[0] !== undefined && ids[1] !== undefined) entries.push({ name, uid: ids[0], gid: ids[1], home })
+    if (ids[0] !== undefined && ids[1] !== undefined) entries.push({ name, uid: ids[0], gid: ids[1] })
   }
   return entries
 }

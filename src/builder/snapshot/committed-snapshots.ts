@@ -48,6 +48,13 @@ export interface OpenSnapshots {
 export function createCommittedSnapshots({ root, prefix }: CommittedSnapshotsOptions): CommittedSnapshots {
   let opened: Promise<OpenSnapshots> | undefined
   let inUse: SnapshotsInUse | undefined
+  let located: Promise<string> | undefined
+
+  /** A process does not outlive its boot, nor does it change its ids here. */
+  function location(): Promise<string> {
+    located ??= bootDirectory(root)
+    return located
+  }
 
   async function snapshotsInUse(): Promise<SnapshotsInUse> {
     const linux = await loadLinux()
@@ -59,7 +66,7 @@ export function createCommittedSnapshots({ root, prefix }: CommittedSnapshotsOpt
     requireRoot()
     await removeStaleState(root)
     const linux = await loadLinux()
-    const directory = await bootDirectory(root)
+    const directory = await location()
     return {
       linux,
       pathOf: name => `${directory}/${prefix}${digestHex(name)}`,
@@ -69,7 +76,7 @@ export function createCommittedSnapshots({ root, prefix }: CommittedSnapshotsOpt
 
   async function find(name: Digest): Promise<readonly string[] | undefined> {
     const { hold } = await snapshotsInUse()
-    const directory = await bootDirectory(root)
+    const directory = await location()
     const chain: string[] = []
     for (let hex = digestHex(name); hex !== ''; ) {
       const snapshot = `${directory}/${prefix}${hex}`

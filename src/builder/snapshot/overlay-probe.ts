@@ -23,7 +23,8 @@ export async function overlayProblem(linux: Linux, parent: string): Promise<Over
     `upperdir=${work.path}/upper`,
     `workdir=${work.path}/work`,
   ]
-  const options = [...directories, ...overlayOptions(linux)]
+  // As those of steps are: at the end of any other, the kernel writes out all that waits to be written on this disk.
+  const options = [...directories, ...overlayOptions(linux), 'volatile']
   try {
     using _mounted = mountRoot(linux, [{ type: 'overlay', source: 'overlay', options }], `${work.path}/root`)
     return undefined

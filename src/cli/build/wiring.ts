@@ -38,8 +38,16 @@ export function buildDeps(
       directory: BINFMT_DIRECTORY,
     }),
     ...(epoch !== undefined && { sourceDateEpoch: epoch }),
-    concurrency: availableParallelism(),
+    concurrency: stepsAtOnce(availableParallelism()),
   }
+}
+
+/**
+ * Steps wait for the network, for the disk and for each other's files more than they compute, so stages that could run
+ * side by side are not held up for want of a processor; what the layers under way take of memory stays bounded.
+ */
+function stepsAtOnce(processors: number): number {
+  return Math.max(8, 2 * processors)
 }
 
 /** What a build takes from elsewhere, with the secrets and agents that it was given. */

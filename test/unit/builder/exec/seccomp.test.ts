@@ -94,3 +94,7 @@ test('seccompProfile() lets a process be Linux, and nothing older', () => {
     assert.equal(answer('personality', [persona]), 'allow')
   for (const persona of [1n, 0x40000n, 0x400000n]) assert.notEqual(answer('personality', [persona]), 'allow')
 })
+
+test('seccompProfile() lets 32-bit programs of x86 run, and none of x32, whose table would double the start of a step', () => {
+  assert.deepEqual(seccompProfile('x64').architectures, ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'])
+})
