@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a command of this project needs and is not there yet: npm packages (with the pinned Node.js) and
-# Debian packages. As root it installs them; otherwise it prints the line to run and stops.
+# Debian packages; then makes the bundle that bin/slipway runs. As root it installs them; otherwise it prints the line to run and stops.
 # Usage: scripts/setup.sh run|demo|test
 set -eu
 cd "$(dirname -- "$0")/.."
@@ -60,6 +60,12 @@ install_system_packages() {
   rm -f "$log"
 }
 
+# Without it the program runs from its sources, slower.
+make_bundle() {
+  bin/node scripts/bundle.mjs || echo 'setup: the bundle could not be made: slipway runs from its sources' >&2
+}
+
 install_npm_packages
+make_bundle
 # To serve needs no system package: only a RUN does, and a build says so itself.
 [ "$1" = run ] || install_system_packages

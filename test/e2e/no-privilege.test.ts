@@ -162,7 +162,7 @@ describe('without privilege, and without calls of Linux', {
 /** Our program where everybody can read it: a checkout may be in somebody's home. */
 async function readableProgram(folder: string): Promise<string> {
   const project = join(PROGRAM, '../..')
-  const outcome = await run('setpriv', [...USER, 'test', '-r', join(project, 'src/cli/main.mjs')])
+  const outcome = await run('setpriv', [...USER, 'test', '-r', join(project, 'bin/slipway.cjs')])
   if (outcome.code === 0) return PROGRAM
   for (const name of ['bin', 'src', 'node_modules', 'package.json'])
     await cp(join(project, name), join(folder, 'project', name), {

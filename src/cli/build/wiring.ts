@@ -1,5 +1,5 @@
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { BuildDeps, BuildOptions } from '../../builder/build-options.ts'
 import { BINFMT_DIRECTORY, createPlatformCheck } from '../../builder/exec/emulation.ts'
 import type { Sources } from '../../builder/fetch/sources.ts'
@@ -108,8 +108,8 @@ async function openChrootSandbox(root: string, note: (text: string) => void): Pr
       stateRoot: root,
       programs: {
         node: process.execPath,
-        watcher: join(import.meta.dirname, '../chroot/watch.ts'),
-        launcher: join(import.meta.dirname, '../chroot/launch.ts'),
+        watcher: fileURLToPath(new URL('../chroot/watch.ts', import.meta.url)),
+        launcher: fileURLToPath(new URL('../chroot/launch.ts', import.meta.url)),
       },
       note,
     }),

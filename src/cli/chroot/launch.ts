@@ -12,12 +12,16 @@ const UMASK = 0o022
 const MAX_PASSWD_BYTES = 1024 * 1024
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-const calls = await loadProcessCalls()
-try {
-  become(calls, JSON.parse(readFileSync(CHANNEL, 'utf8')))
-} catch (error) {
-  writeSync(CHANNEL, error instanceof Error ? error.message : String(error))
-  process.exit(1)
+void launch()
+
+async function launch(): Promise<void> {
+  const calls = await loadProcessCalls()
+  try {
+    become(calls, JSON.parse(readFileSync(CHANNEL, 'utf8')))
+  } catch (error) {
+    writeSync(CHANNEL, error instanceof Error ? error.message : String(error))
+    process.exit(1)
+  }
 }
 
 function become(calls: ProcessCalls, plan: LaunchPlan): void {

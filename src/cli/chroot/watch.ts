@@ -24,9 +24,13 @@ const left = new Promise<void>(resolve => lines.once('close', resolve))
 // Both are for the step, or its shell; we end when it does.
 for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGTERM'] as const) process.on(signal, () => undefined)
 
-const first = await Promise.race([new Promise<string>(resolve => lines.once('line', resolve)), left])
-if (first !== undefined) await watch(JSON.parse(first))
-process.exit(0)
+void main()
+
+async function main(): Promise<void> {
+  const first = await Promise.race([new Promise<string>(resolve => lines.once('line', resolve)), left])
+  if (first !== undefined) await watch(JSON.parse(first))
+  process.exit(0)
+}
 
 async function watch(plan: StepPlan): Promise<void> {
   const linux = await loadLinux()
