@@ -38,6 +38,8 @@ export interface IngestDeps extends PublishDeps {
 export interface DiskIngest extends Ingest {
   /** SHA-256 of all bytes so far. */
   digest(): Promise<Digest>
+  /** To read what is written, whatever becomes of the ingest. The caller closes it. */
+  openFile(): Promise<StoreFile>
 }
 
 export async function beginIngest(
@@ -111,6 +113,10 @@ class FileIngest implements DiskIngest {
 
   digest(): Promise<Digest> {
     return named(this.id, async () => this.#digestOf(await this.#lock(), 'sha256'))
+  }
+
+  openFile(): Promise<StoreFile> {
+    return named(this.id, () => this.#deps.files.open(this.#deps.layout.ingest(this.id)))
   }
 
   commit(expected: { readonly digest: Digest; readonly size?: number }): Promise<BlobInfo> {

@@ -8,9 +8,10 @@ import { packToc, unpackToc } from '../oci/layer/toc-codec.ts'
 import { TocRecorder } from '../oci/layer/toc-recorder.ts'
 import { type ArchiveLimits, CHECKED_BEFORE } from '../oci/limits.ts'
 import { OCI_LAYER_TYPES } from '../oci/media-type.ts'
+import { receive } from './arrival.ts'
 import type { DiskContent } from './blobs.ts'
 import { StoreError } from './errors.ts'
-import type { Layers } from './layers.ts'
+import type { Layers, UnreadLayers } from './layers.ts'
 import type { LayerRecord, Metadata } from './metadata.ts'
 
 export interface LayersDeps {
@@ -21,7 +22,24 @@ export interface LayersDeps {
 }
 
 /** Layers over content and metadata. Every layer is read once, as a stream, however large; memory holds its table. */
-export function createLayers({ content, metadata, limits = {} }: LayersDeps): Layers {
+export function createLayers({ content, metadata, limits = {} }: LayersDeps): Layers & UnreadLayers {
+  const openVerified = async (descriptor: Descriptor): Promise<AsyncIterable<Buffer>> =>
+    verified(await content.open(descriptor.digest), descriptor)
+
+  /** Reads a layer whose blob verifies itself before it ends, and keeps what is learnt. */
+  async function* firstReading(
+    blob: AsyncIterable<Buffer>,
+    { digest, mediaType, size }: Descriptor,
+    diffID: Digest,
+  ): AsyncGenerator<Buffer, LayerRecord, undefined> {
+    const reading = new LayerReading(digestAlgorithm(diffID), limits)
+    yield* reading.read(decompressed(blob, limits))
+    const { toc, ...facts } = reading.finish()
+    const layer = checkDiffID({ digest, mediaType, size, ...facts }, diffID)
+    metadata.putLayer(layer, toc)
+    return layer
+  }
+
   return {
     async ingest(tar, compression, signal, level) {
       const reading = new LayerReading('sha256', limits)
@@ -42,15 +60,22 @@ export function createLayers({ content, metadata, limits = {} }: LayersDeps): La
     async inspect(descriptor, diffID, signal) {
       const known = metadata.getLayer(descriptor.digest)
       if (known !== undefined) return checkDiffID(known, diffID)
-      const blob = await content.open(descriptor.digest)
-      const reading = new LayerReading(digestAlgorithm(diffID), limits)
-      for await (const _ of reading.read(decompressed(verified(blob, descriptor), limits)))
+      const reading = firstReading(await openVerified(descriptor), descriptor, diffID)
+      for (let next = await reading.next(); ; next = await reading.next()) {
+        if (next.done === true) return next.value
         signal.throwIfAborted()
-      const { toc, ...facts } = reading.finish()
-      const { digest, mediaType, size } = descriptor
-      const layer = checkDiffID({ digest, mediaType, size, ...facts }, diffID)
-      metadata.putLayer(layer, toc)
-      return layer
+      }
+    },
+
+    async openUnread(descriptor, diffID) {
+      return firstReading(await openVerified(descriptor), descriptor, diffID)
+    },
+
+    async receive(descriptor, diffID, source, signal) {
+      const { digest, size } = descriptor
+      const ingest = await content.begin(digestAlgorithm(digest))
+      const { stored, read, close } = await receive(ingest, { digest, size }, source, signal)
+      return { stored, tar: untilStored(firstReading(read(), descriptor, diffID), stored), close }
     },
 
     toc(layer) {
@@ -81,7 +106,7 @@ class LayerReading {
     this.#recorder = new TocRecorder(limits)
   }
 
-  async *read(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async *read<Chunk extends Uint8Array>(tar: AsyncIterable<Chunk>): AsyncGenerator<Chunk, void, undefined> {
     for await (const chunk of tar) {
       this.#recorder.update(chunk)
       this.#digester.update(chunk)
@@ -111,14 +136,28 @@ function verified(blob: Readable, { digest, size }: Descriptor): Readable {
 }
 
 /** By the bytes, not by the media type: there are registries full of layers that are labelled wrongly. */
-async function* decompressed(blob: Readable, limits: Partial<ArchiveLimits>): AsyncGenerator<Buffer> {
+async function* decompressed(
+  blob: AsyncIterable<Buffer>,
+  limits: Partial<ArchiveLimits>,
+): AsyncGenerator<Buffer, void, undefined> {
+  const { compression, whole } = await sniffCompression(blob)
+  if (compression === 'xz' || compression === 'bzip2') {
+    for await (const _ of whole) break
+    throw new OciError('layer-invalid', `Cannot read layer: ${compression} is no compression of layers`)
+  }
+  yield* decompress(whole, compression, limits)
+}
+
+/** Bytes that turn out to be others than were promised look broken sooner than that is known: it is the reason. */
+async function* untilStored(
+  tar: AsyncIterable<Buffer>,
+  stored: Promise<void>,
+): AsyncGenerator<Buffer, void, undefined> {
   try {
-    const { compression, whole } = await sniffCompression(blob)
-    if (compression === 'xz' || compression === 'bzip2')
-      throw new OciError('layer-invalid', `Cannot read layer: ${compression} is no compression of layers`)
-    yield* decompress(whole, compression, limits)
-  } finally {
-    blob.destroy()
+    yield* tar
+  } catch (error) {
+    await stored
+    throw error
   }
 }
 

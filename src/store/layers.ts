@@ -27,3 +27,29 @@ export interface Layers {
   /** The uncompressed tar of a stored layer, verified against its diffID at the end. */
   openTar(layer: LayerRecord): Promise<AsyncIterable<Buffer>>
 }
+
+/** Layers that nobody has read yet, read once for all that there is to know, and for whoever wants the tar. */
+export interface UnreadLayers {
+  /**
+   * The tar of a layer blob that is stored, to be read once. It ends when the layer is found to be what is promised, and
+   * known from now on. @throws OciError `digest-mismatch`
+   */
+  openUnread(layer: Descriptor, diffID: Digest): Promise<AsyncIterable<Buffer>>
+  /** The same of one that comes from elsewhere, and is stored meanwhile. */
+  receive(
+    layer: Descriptor,
+    diffID: Digest,
+    source: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<ReceivedLayer>
+}
+
+/** A layer on its way into the store. */
+export interface ReceivedLayer {
+  /** Returns when the blob is verified and stored, whether its tar is read or not. */
+  readonly stored: Promise<void>
+  /** To be read once. */
+  readonly tar: AsyncIterable<Buffer>
+  /** Instead of reading. */
+  close(): Promise<void>
+}

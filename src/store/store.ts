@@ -1,6 +1,6 @@
 import type { ContentIngester, ContentManager, ContentProvider } from '../oci/content.ts'
 import type { Inventory } from './inventory.ts'
-import type { Layers } from './layers.ts'
+import type { Layers, UnreadLayers } from './layers.ts'
 import type { Metadata } from './metadata.ts'
 
 /**
@@ -21,5 +21,5 @@ export interface Store extends Disposable {
   readonly content: ContentProvider & ContentIngester & ContentManager
   readonly metadata: Metadata
   readonly inventory: Inventory
-  readonly layers: Layers
+  readonly layers: Layers & UnreadLayers
 }

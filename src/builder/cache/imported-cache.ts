@@ -6,7 +6,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { CodedError } from '../../oci/errors.ts'
 import type { Store } from '../../store/store.ts'
 import { BuildError } from '../errors.ts'
-import type { ImageLayers } from '../images/image-layers.ts'
+import type { FetchContext, ImageLayers } from '../images/image-layers.ts'
 import type { ExplainedRecords } from '../solve/explain.ts'
 import { isLayerLost } from '../solve/solver.ts'
 import type { CachedStep, ImportedSteps } from '../solve/step-cache.ts'
@@ -93,19 +93,27 @@ export function createImportedCache(layers: ImageLayers, { store, warn }: Import
     return given.length > 0
   }
 
+  const orGivenUp = async <T>(
+    wanted: readonly ResultLayer[],
+    { signal }: FetchContext,
+    fetch: () => Promise<T>,
+  ): Promise<T> => {
+    try {
+      return await fetch()
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof CodedError) || !(await giveUp(wanted, error))) throw error
+      throw new BuildError('layer-lost', error.message, { cause: error })
+    }
+  }
+
   return {
     imported,
     layers: {
       ...layers,
-      async require(wanted, context) {
-        try {
-          return await layers.require(wanted, context)
-        } catch (error) {
-          context.signal.throwIfAborted()
-          if (!(error instanceof CodedError) || !(await giveUp(wanted, error))) throw error
-          throw new BuildError('layer-lost', error.message, { cause: error })
-        }
-      },
+      require: (wanted, context) => orGivenUp(wanted, context, () => layers.require(wanted, context)),
+      readTars: (wanted, context, read) =>
+        orGivenUp(wanted, context, () => layers.readTars(wanted, context, read)),
     },
   }
 }

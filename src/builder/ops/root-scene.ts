@@ -6,12 +6,12 @@ import { createScene } from './scene.ts'
 
 /** What was there before the step, for its superuser. */
 export async function openRootScene(
-  deps: Pick<RunOpDeps, 'openSandbox' | 'unpack' | 'requireLayers'>,
+  deps: Pick<RunOpDeps, 'openSandbox' | 'unpack'>,
   parent: Result,
   context: OpContext,
 ): Promise<Scene> {
   const { snapshotter, executor } = await deps.openSandbox()
-  await deps.unpack(await deps.requireLayers(parent, context), snapshotter, context)
+  await deps.unpack(parent.layers, snapshotter, context)
   const snapshot = await snapshotter.prepare(parent.chainID, context.signal)
   return createScene({ executor, rootfs: snapshot.mounts, process: processOf, owned: snapshot })
 }

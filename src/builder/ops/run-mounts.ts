@@ -2,7 +2,6 @@
 import { type ByteString, byteStringOf } from '../../oci/byte-string.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
-import type { LayerRecord } from '../../store/metadata.ts'
 import type { ImportedMounts } from '../cache/imported-mounts.ts'
 import { BuildError } from '../errors.ts'
 import type { ContainerMount } from '../exec/executor.ts'
@@ -82,7 +81,6 @@ export interface OpenMountsDeps extends TreeDeps {
   readonly importedMounts: Pick<ImportedMounts, 'contentOf'>
   readonly snapshotter: Snapshotter
   readonly unpack: Unpack
-  requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
 }
 
 export interface OpenMounts extends AsyncDisposable {
@@ -149,7 +147,7 @@ export async function openMounts(
     }
     const { target, readOnly, source } = definition
     const result = inputAt(inputs, definition)
-    await deps.unpack(await deps.requireLayers(result, context), deps.snapshotter, context)
+    await deps.unpack(result.layers, deps.snapshotter, context)
     const snapshot = undo.use(
       await deps.snapshotter.view(result.chainID, byteStringOf(source), context.signal),
     )

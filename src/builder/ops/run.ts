@@ -2,7 +2,6 @@ import { extendChain } from '../../oci/identity.ts'
 import type { Compression } from '../../oci/media-type.ts'
 import { writeTar } from '../../oci/tar/writer.ts'
 import type { Layers } from '../../store/layers.ts'
-import type { LayerRecord } from '../../store/metadata.ts'
 import type { ImportedMounts } from '../cache/imported-mounts.ts'
 import type { ContainerProcess, Executor } from '../exec/executor.ts'
 import { outOfMemoryKills } from '../exec/exit-code.ts'
@@ -13,7 +12,7 @@ import type { StepLog } from '../logs/build-logs.ts'
 import type { RunDefinition } from '../plan/op-definition.ts'
 import type { CacheMounts } from '../snapshot/cache-mounts.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
-import { type CacheKey, type LayerOp, type OpContext, type Result, rootKey } from '../solve/vertex.ts'
+import { type CacheKey, type LayerOp, type Result, rootKey } from '../solve/vertex.ts'
 import type { OpenTree } from '../tree/image-tree.ts'
 import { createCacheKey } from './cache-key.ts'
 import type { ContextTree } from './context-mount.ts'
@@ -36,8 +35,6 @@ export interface Sandbox {
 export interface RunOpDeps {
   readonly layers: Layers
   readonly compression: Compression
-  /** Fetches the layers that are not stored yet. */
-  requireLayers(result: Result, context: OpContext): Promise<readonly LayerRecord[]>
   openTree(result: Result, signal: AbortSignal): Promise<OpenTree>
   /** A build context: one of `--build-context`, or the main one. */
   contextTree(name: string | undefined): ContextTree
@@ -68,7 +65,7 @@ export function createRunOp(definition: RunDefinition, deps: RunOpDeps): LayerOp
     async exec(inputs, context) {
       const [parent = EMPTY] = inputs
       const { snapshotter, executor, cacheMounts } = await deps.openSandbox()
-      await deps.unpack(await deps.requireLayers(parent, context), snapshotter, context)
+      await deps.unpack(parent.layers, snapshotter, context)
       await using owned = new AsyncDisposableStack()
       await using tree = await deps.openTree(parent, context.signal)
       const { uid, gid, additionalGids } = await resolveUser(tree, definition.user)

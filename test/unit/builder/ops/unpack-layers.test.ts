@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { ImageLayers } from '../../../../src/builder/images/image-layers.ts'
 import { createOutputTail } from '../../../../src/builder/ops/output-tail.ts'
 import { createUnpack } from '../../../../src/builder/ops/unpack-layers.ts'
 import type { Snapshotter } from '../../../../src/builder/snapshot/snapshotter.ts'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { chainID } from '../../../../src/oci/identity.ts'
-import type { Layers } from '../../../../src/store/layers.ts'
 import type { LayerRecord } from '../../../../src/store/metadata.ts'
 
 const context = { signal: new AbortController().signal, output: () => undefined, status: () => undefined }
@@ -87,13 +87,17 @@ function fixture(...unpacked: readonly (Digest | undefined)[]) {
     view: () => assert.fail('nothing is mounted'),
     prepare: () => assert.fail('nothing is prepared'),
   }
-  const layers: Pick<Layers, 'openTar'> = {
-    async openTar({ digest }) {
-      read.push(digest)
-      return (async function* () {
-        yield Buffer.alloc(0)
-      })()
+  const layers: Pick<ImageLayers, 'readTars' | 'require'> = {
+    async readTars(wanted, _context, readLayer) {
+      for (const layer of wanted)
+        await readLayer(layer, async () => {
+          read.push(layer.digest)
+          return (async function* () {
+            yield Buffer.alloc(0)
+          })()
+        })
     },
+    require: async () => [],
   }
   return { applied, read, snapshotter, unpack: createUnpack(layers) }
 }
