@@ -15,6 +15,14 @@ const root = join(import.meta.dirname, '..')
 const target = join(root, 'dist')
 /** `new URL('./x.ts', import.meta.url)`: a thread or a program of ours that is started by its file. */
 const startedFile = /new URL\('([./\w-]+)\.ts', import\.meta\.url\)/g
+/** Modules of Node's own are loaded when they are first used: TLS alone takes as long as the rest of a small command. */
+const LAZY_MODULES = `require = (load => name => {
+  if (!name.startsWith('node:') || name === 'node:fs' || name === 'node:path') return load(name)
+  const get = (_, key) => load(name)[key]
+  const ownKeys = () => Reflect.ownKeys(load(name))
+  const getOwnPropertyDescriptor = (_, key) => ({ ...Reflect.getOwnPropertyDescriptor(load(name), key), configurable: true })
+  return new Proxy({}, { get, ownKeys, getOwnPropertyDescriptor })
+})(require)`
 const sources = globSync('src/**/*.ts', { cwd: root })
 /** Packages that few commands use, for the others not to read. */
 const apart = ['fastify']
@@ -34,6 +42,7 @@ async function bundle() {
     for (const [name, files] of Object.entries(entries)) {
       const inputs = await write(made, files, {
         alias: Object.fromEntries(apart.map(name => [name, `./${name}.cjs`])),
+        banner: { js: LAZY_MODULES },
         external: ['koffi', '@ltd/j-toml', ...apart.map(name => `./${name}.cjs`)],
       })
       packages.push(...inputs)

@@ -6,7 +6,7 @@
  */
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { chunksOf } from '../oci/chunks.ts'
-import { type ConnectionRequest, createConnections, type Routes } from './connections.ts'
+import type { ConnectionRequest, Connections, Routes } from './connections.ts'
 import { connectionError } from './errors.ts'
 import { isInternalAddress } from './internal-address.ts'
 import { Watchdog } from './watchdog.ts'
@@ -60,12 +60,18 @@ export interface TransportOptions extends Routes {
 
 export function createTransport(options: TransportOptions = {}): Transport {
   const { timeouts = DEFAULT_TIMEOUTS } = options
-  const connections = createConnections(options, timeouts.connectMs)
+  let connections: Promise<Connections> | undefined
+  // Most builds ask nobody, and TLS takes as long to load as all the rest.
+  const openConnections = async (): Promise<Connections> => {
+    const { createConnections } = await import('./connections.ts')
+    return createConnections(options, timeouts.connectMs)
+  }
   return {
     async send(request) {
       const { url, signal } = request
       signal.throwIfAborted()
-      const outgoing = await connections.request(request)
+      connections ??= openConnections()
+      const outgoing = await (await connections).request(request)
       let message: IncomingMessage | undefined
       const { promise: given, reject: giveUp } = Promise.withResolvers<never>()
       given.catch(() => undefined)
@@ -93,7 +99,7 @@ export function createTransport(options: TransportOptions = {}): Transport {
         throw connectionError(error, url)
       }
     },
-    [Symbol.dispose]: () => connections[Symbol.dispose](),
+    [Symbol.dispose]: () => void connections?.then(opened => opened[Symbol.dispose]()),
   }
 }
 

@@ -57,6 +57,37 @@ describe('the start of the program', () => {
     assert.ok(files.includes('dist/program.cjs'), `${files}`)
   })
 
+  for (const args of [
+    ['--version'],
+    ['--help'],
+    ['build', '--help'],
+    ['serve', '--help'],
+    ['images', '--help'],
+  ])
+    it(`loads for ${args.join(' ')} neither a library nor a part of Node.js that it does not need`, async () => {
+      const { stdout, files, builtins } = await start(...args)
+      assert.match(stdout, /slipway/i)
+      assert.deepEqual(
+        files.filter(file => file.startsWith('dist/')),
+        ['dist/program.cjs'],
+      )
+      const heavy = [
+        'sqlite',
+        'http',
+        'https',
+        'tls',
+        'crypto',
+        'child_process',
+        'worker_threads',
+        'fs/promises',
+      ]
+      const loaded = builtins.map(name => name.replace(/^NativeModule /, ''))
+      assert.deepEqual(
+        [...heavy, 'internal/deps/undici/undici'].filter(name => loaded.includes(name)),
+        [],
+      )
+    })
+
   it('runs a source that was edited, and its bundle when it is made anew', async () => {
     const edited = join(project, 'src/cli/format-option.ts')
     const source = await readFile(edited, 'utf8')
