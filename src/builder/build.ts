@@ -30,6 +30,7 @@ import { withProgress } from './solve/progress.ts'
 import type { Solution } from './solve/step.ts'
 import type { Result } from './solve/vertex.ts'
 import { createImageTree, type OpenTree } from './tree/image-tree.ts'
+import { createMergedTrees } from './tree/merged-trees.ts'
 
 /**
  * Builds an image (or the files of one) from a Dockerfile and writes every output.
@@ -46,9 +47,10 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
   const caches = createBuildCaches(options, deps)
   const { layers, importedMounts } = caches
   const temporaryDirectory = join(store.root, 'tmp')
+  const trees = createMergedTrees(store.layers)
   const openTree = async (result: Result, treeSignal: AbortSignal): Promise<OpenTree> => {
     const records = await layers.require(result.layers, { signal: treeSignal, status: () => undefined })
-    return createImageTree(records, { layers: store.layers, temporaryDirectory })
+    return createImageTree(records, { layers: store.layers, trees, temporaryDirectory })
   }
   using logs = createBuildLogs(store.root, now)
   await using ops = openBuildOps(options, {

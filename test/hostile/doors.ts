@@ -12,6 +12,7 @@ import { createAddOp } from '../../src/builder/ops/add.ts'
 import { createCopyingSnapshotter } from '../../src/builder/snapshot/copying-snapshotter.ts'
 import { createOverlaySnapshotter } from '../../src/builder/snapshot/overlay-snapshotter.ts'
 import { createImageTree } from '../../src/builder/tree/image-tree.ts'
+import { createMergedTrees } from '../../src/builder/tree/merged-trees.ts'
 import { walkBelow } from '../../src/builder/tree/walk.ts'
 import type { ByteString } from '../../src/oci/byte-string.ts'
 import { CodedError } from '../../src/oci/errors.ts'
@@ -103,7 +104,9 @@ async function asOutput(stack: Stack, outside: string, victim: string): Promise<
     const records: LayerRecord[] = []
     for (const layer of stack) records.push(await bench.layers.ingest(writeTar(Readable.from(layer))))
     const temporaryDirectory = `${outside}/tmp`
-    await using tree = createImageTree(records, { layers: bench.layers, temporaryDirectory })
+    const { layers } = bench
+    const trees = createMergedTrees(layers)
+    await using tree = createImageTree(records, { layers, trees, temporaryDirectory })
     const dest = emptyDirectory(`${outside}/dest`)
     for (const name of await tree.list('' as ByteString)) {
       assertInside(name)

@@ -8,17 +8,19 @@ import { type ByteString, displayText } from '../../oci/byte-string.ts'
 import { type Digest, Digester, digestOf } from '../../oci/digest.ts'
 import { OciError } from '../../oci/errors.ts'
 import type { TocEntry } from '../../oci/layer/toc.ts'
-import { type MergedNode, type MergedTree, mergeTocs } from '../../oci/layer/tree.ts'
+import type { MergedNode, MergedTree } from '../../oci/layer/tree.ts'
 import type { Layers } from '../../store/layers.ts'
 import type { LayerRecord } from '../../store/metadata.ts'
 import type { FileTree, TreeNode } from './file-tree.ts'
+import type { MergedTrees, TakenTree } from './merged-trees.ts'
 import { Spool, type Spooled } from './spool.ts'
 
 /** A tree that holds resources (a file with prepared contents) until it is disposed. */
 export type OpenTree = FileTree & AsyncDisposable
 
 export interface ImageTreeDeps {
-  readonly layers: Layers
+  readonly layers: Pick<Layers, 'openTar'>
+  readonly trees: MergedTrees
   /** Where `prepare` keeps the contents it has read; nothing stays there. */
   readonly temporaryDirectory: string
 }
@@ -33,16 +35,18 @@ export function createImageTree(layers: readonly LayerRecord[], deps: ImageTreeD
 
 class ImageTree implements OpenTree {
   readonly #records: readonly LayerRecord[]
-  readonly #layers: Layers
+  readonly #layers: ImageTreeDeps['layers']
+  readonly #trees: MergedTrees
   readonly #spool: Spool
   /** By layer and place in its tar, so that hard links are read once. */
   readonly #prepared = new Map<string, Spooled>()
-  #tree: MergedTree | undefined
+  #taken: TakenTree | undefined
   #preparing: Promise<void> = Promise.resolve()
 
   constructor(records: readonly LayerRecord[], deps: ImageTreeDeps) {
     this.#records = records
     this.#layers = deps.layers
+    this.#trees = deps.trees
     this.#spool = new Spool(deps.temporaryDirectory)
   }
 
@@ -81,12 +85,14 @@ class ImageTree implements OpenTree {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#preparing
+    this.#taken?.[Symbol.dispose]()
+    this.#taken = undefined
     await this.#spool[Symbol.asyncDispose]()
   }
 
   #merged(): MergedTree {
-    this.#tree ??= mergeTocs(this.#records.map(record => this.#layers.toc(record)))
-    return this.#tree
+    this.#taken ??= this.#trees.take(this.#records)
+    return this.#taken.tree
   }
 
   #file(path: ByteString): MergedNode {

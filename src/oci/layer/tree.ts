@@ -31,15 +31,29 @@ export interface MergedTree {
   children(path: ByteString): readonly ByteString[]
 }
 
+/** A tree to which layers are added on top. */
+export interface GrowingTree extends MergedTree {
+  /**
+   * @param layer index, one more than that of the layer before
+   * @throws OciError as `mergeTocs`; the tree is of no use then
+   */
+  add(toc: LayerToc, layer: number): void
+}
+
+/** An empty root. */
+export function growTree(): GrowingTree {
+  return new Merger()
+}
+
 /**
  * @param tocs lowest layer first; none make an empty root
  * @throws OciError `layer-invalid` for what no unpacker could do: a path through a file or a loop of symlinks, a hard
  * link to nothing or to a directory; and for trees beyond any honest size
  */
 export function mergeTocs(tocs: readonly LayerToc[]): MergedTree {
-  const merger = new Merger()
-  for (const [layer, toc] of tocs.entries()) merger.add(toc, layer)
-  return merger
+  const tree = growTree()
+  for (const [layer, toc] of tocs.entries()) tree.add(toc, layer)
+  return tree
 }
 
 /** As many as Linux follows for one path. */
@@ -60,7 +74,7 @@ interface Directory extends Node {
   readonly children: Map<string, Node>
 }
 
-class Merger implements MergedTree {
+class Merger implements GrowingTree {
   readonly #root: Directory = { ...impliedEntry('' as ByteString, 0), children: new Map() }
   #nodes = 0
   #steps = 0

@@ -13,6 +13,7 @@ import type { LayerOpDeps } from '../../../../src/builder/ops/deps.ts'
 import type { LayerOp, OpContext, Result } from '../../../../src/builder/solve/vertex.ts'
 import type { FileTree } from '../../../../src/builder/tree/file-tree.ts'
 import { createImageTree, type OpenTree } from '../../../../src/builder/tree/image-tree.ts'
+import { createMergedTrees } from '../../../../src/builder/tree/merged-trees.ts'
 import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { chainID } from '../../../../src/oci/identity.ts'
@@ -143,6 +144,7 @@ export class Bench {
   tree(result: Result): OpenTree {
     return createImageTree(result.layers as readonly LayerRecord[], {
       layers: this.layers,
+      trees: createMergedTrees(this.layers),
       temporaryDirectory: join(this.directory, 'tmp'),
     })
   }
