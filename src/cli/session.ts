@@ -1,5 +1,6 @@
 import type { Platform } from '../oci/platform.ts'
 import { platformOfHost } from '../oci/platform.ts'
+import type { FileSender } from '../store/direct-send.ts'
 import { type DiskStore, openStore } from '../store/open.ts'
 import type { Arguments } from './arguments.ts'
 import { loadSettings, type Settings } from './config/config.ts'
@@ -13,11 +14,18 @@ export interface Session extends Disposable {
   readonly hostPlatform: Platform
 }
 
-/** @param options `freesSpace`: the command may use the room that is kept on a full disk; `addsContent`: it writes files that stay */
+/**
+ * @param options `freesSpace`: the command may use the room that is kept on a full disk; `addsContent`: it writes files
+ * that stay; `sender`: it sends content over the network
+ */
 export async function openSession(
   args: Arguments,
   terminal: Terminal,
-  options: { readonly freesSpace?: boolean; readonly addsContent?: boolean } = {},
+  options: {
+    readonly freesSpace?: boolean
+    readonly addsContent?: boolean
+    readonly sender?: FileSender | undefined
+  } = {},
 ): Promise<Session> {
   const settings = await loadSettings(args, terminal)
   const { root, policy, contentLimits: limits } = settings

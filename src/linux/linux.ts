@@ -5,6 +5,7 @@
  * Paths are text or bytes and go to the kernel as they are. `*at` calls take a directory's file descriptor and a
  * name in it. A path below an open directory for calls without an `at` form is `fdPath(fd, name)`.
  */
+import { constants } from 'node:os'
 import { deviceNumber } from './device-number.ts'
 import { LinuxError, LinuxMissingError } from './errors.ts'
 import { type IDMaps, ownIDMaps } from './id-map.ts'
@@ -62,6 +63,13 @@ export interface Linux {
    * @param kind `exclusive` unless told otherwise; a shared one excludes only exclusive ones
    */
   tryLock(fd: number, kind?: 'exclusive' | 'shared'): boolean
+  /**
+   * Sends bytes of a file to a connection that does not block: how many it took, 0 at the end of the file; undefined while
+   * it takes none.
+   */
+  sendfile(socket: number, file: number, position: number, count: number): number | undefined
+  /** False when the byte would have to be read from a disk. True where the file system does not tell. */
+  isCached(file: number, position: number): boolean
   /** The descriptor stays open in the program that this process becomes. */
   keepOnExec(fd: number): void
   /** The ids that we can give to files, in a user namespace; undefined where that is any. */
@@ -86,6 +94,7 @@ const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
 const F_SETFD = 2
+const RWF_NOWAIT = 8
 const XATTR_MAX = 65536
 
 /**
@@ -134,7 +143,15 @@ export async function loadLinux(): Promise<Linux> {
   const flock = bind('int', 'flock', ['int', 'int'], 0)
   const fcntl = bind('int', 'fcntl', ['int', 'int', 'int'], 0)
 
+  // A full connection and a byte on disk are no failures, and an error would cost more than the call.
+  const sendfile = libc.func('sendfile', 'intptr_t', ['int', 'int', 'void*', 'size_t'])
+  const preadv2 = libc.func('preadv2', 'intptr_t', ['int', 'void*', 'int', 'int64_t', 'int'])
+
   const how = Buffer.alloc(24)
+  const at = Buffer.alloc(8)
+  // An iovec of one byte, and the byte after it: where V8 moves nothing.
+  const oneByte = koffi.alloc('uint64_t', 3)
+  koffi.encode(oneByte, 'uint64_t[3]', [koffi.address(oneByte) + 16n, 1n, 0n])
   const times = Buffer.alloc(32)
   const scratch = Buffer.alloc(XATTR_MAX)
 
@@ -216,6 +233,17 @@ export async function loadLinux(): Promise<Linux> {
         if (error instanceof LinuxError && error.code === 'EAGAIN') return false
         throw error
       }
+    },
+    sendfile(socket, file, position, count) {
+      at.writeBigInt64LE(BigInt(position))
+      const sent: number = sendfile(socket, file, at, count)
+      if (sent >= 0) return sent
+      if (koffi.errno() === constants.errno.EAGAIN) return undefined
+      throw new LinuxError('sendfile', koffi.errno(), `descriptor ${file}`)
+    },
+    isCached(file, position) {
+      const got: number = preadv2(file, oneByte, 1, position, RWF_NOWAIT)
+      return got >= 0 || koffi.errno() !== constants.errno.EAGAIN
     },
     keepOnExec(fd) {
       fcntl(fd, F_SETFD, 0)

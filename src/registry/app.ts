@@ -7,6 +7,7 @@
  */
 import { Readable } from 'node:stream'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { ContentStream } from '../store/content-stream.ts'
 import { type Access, type ClientInfo, everyoneMay, type Principal } from './access.ts'
 import { type ClientConnections, createClientConnections } from './client-connection.ts'
 import { clientOf } from './client-of.ts'
@@ -203,6 +204,7 @@ function send(context: Context, answer: Answer, request: FastifyRequest, reply: 
   for (const [name, value] of Object.entries(headers ?? {})) reply.header(name, value)
   // The headers are out by then, so a body that fails can only be cut; the client sees the missing bytes.
   if (body instanceof Readable) body.once('error', error => context.log?.failed(requestLine(request), error))
+  if (body instanceof ContentStream) request.trace.bytesPastNode = () => body.sentPastNode
   endReading(context, request, reply)
   return reply.send(body)
 }

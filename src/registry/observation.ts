@@ -44,6 +44,8 @@ export interface RequestTrace {
   target?: Target
   principal?: Principal
   bytesIn: number
+  /** Of the answer, those that Node does not know of. */
+  bytesPastNode?: () => number
 }
 
 declare module 'fastify' {
@@ -74,14 +76,17 @@ export function observeRequest(
   response.once('close', () => {
     const isComplete = response.writableFinished
     const userAgent = message.headers['user-agent']
+    const { bytesPastNode = () => 0, ...trace } = request.trace
     observer.ended({
       id: request.id,
       method: request.method,
       url: message.url ?? '',
       route: request.trace.target?.kind ?? request.routeOptions?.url ?? 'unknown',
-      ...request.trace,
+      ...trace,
       status: response.statusCode,
-      bytesOut: isComplete ? bodyLength(request, reply) : socket.bytesWritten - writtenBefore,
+      bytesOut: isComplete
+        ? bodyLength(request, reply)
+        : socket.bytesWritten - writtenBefore + bytesPastNode(),
       tookMs: observer.monotonicMs() - startMs,
       isComplete,
       address,

@@ -1,6 +1,8 @@
 import { close, read } from 'node:fs'
+import { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { ChunkShares, ContentStream } from './content-stream.ts'
+import { createDirectSends, type DirectSends, type FileSender } from './direct-send.ts'
 
 export interface BlobStreams {
   /**
@@ -10,10 +12,15 @@ export interface BlobStreams {
   open(file: number, range: { readonly start: number; readonly end: number }): Readable
 }
 
-export function createBlobStreams(): BlobStreams {
+/** @param sender lets the kernel send files to connections */
+export function createBlobStreams(sender?: FileSender): BlobStreams {
   const shares = new ChunkShares()
-  return { open: (file, range) => new BlobStream(file, range, shares) }
+  const direct = sender && createDirectSends(sender)
+  return { open: (file, range) => new BlobStream(file, range, shares, direct) }
 }
+
+/** Of what goes the ordinary way, where the kernel sends the rest. */
+const DIRECT_CHUNK_BYTES = 16 * 1024
 
 class BlobStream extends ContentStream {
   readonly #file: number
@@ -22,13 +29,18 @@ class BlobStream extends ContentStream {
   /** A file must not be closed under a read: its number may soon be another file's. */
   #reading = false
   #whenRead: (() => void) | undefined
+  #direct: DirectSends | undefined
+  #isDirect = false
+  #sentDirectly = 0
 
   constructor(
     file: number,
     { start, end }: { readonly start: number; readonly end: number },
     shares: ChunkShares,
+    direct: DirectSends | undefined,
   ) {
     super(shares)
+    this.#direct = direct
     this.#file = file
     this.#position = start
     this.#end = end
@@ -36,6 +48,38 @@ class BlobStream extends ContentStream {
 
   protected override get left(): number {
     return Math.max(0, this.#end + 1 - this.#position)
+  }
+
+  override get sentPastNode(): number {
+    return this.#sentDirectly
+  }
+
+  override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { readonly end?: boolean }): T {
+    this.#isDirect = destination instanceof ServerResponse && this.#direct?.isPossible(destination) === true
+    return super.pipe(destination, options)
+  }
+
+  protected override get chunkBytes(): number {
+    return this.#isDirect ? DIRECT_CHUNK_BYTES : super.chunkBytes
+  }
+
+  protected override sendBetween(response: ServerResponse, then: () => void): void {
+    if (!this.#isDirect || this.#direct === undefined) {
+      then()
+      return
+    }
+    const part = {
+      file: this.#file,
+      isOpen: () => !this.destroyed,
+      position: () => this.#position,
+      left: () => this.left,
+      sent: (count: number) => {
+        this.#position += count
+        this.#sentDirectly += count
+      },
+      failed: (error: Error) => void this.destroy(error),
+    }
+    this.#direct.send(response, part, then)
   }
 
   protected override readInto(buffer: Buffer, next: (bytes: Buffer) => void): void {

@@ -13,6 +13,7 @@ import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import { isErrno } from '../oci/errors.ts'
 import { deleteBlob, findBlob, listBlobs, touchBlob } from './blob-rows.ts'
 import { type BlobStreams, createBlobStreams } from './blob-stream.ts'
+import type { FileSender } from './direct-send.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
 import { beginIngest, type DiskIngest, type IngestDeps, resumeIngest } from './ingest.ts'
 import { findWholeBlob, removeBytes } from './publish.ts'
@@ -28,9 +29,9 @@ export interface DiskContent extends ContentProvider, ContentManager, ContentIng
  * that storing it again mends it, and `content-corrupt` for `open`. Bytes are not hashed again when they are read:
  * whoever needs that pipes them through a `DigestVerifier`.
  */
-export function createDiskContent(deps: IngestDeps): DiskContent {
-  const { database, layout, now } = deps
-  const streams = createBlobStreams()
+export function createDiskContent(deps: IngestDeps & { readonly sender?: FileSender }): DiskContent {
+  const { database, layout, now, sender } = deps
+  const streams = createBlobStreams(sender)
   return {
     async stat(digest) {
       const row = findWholeBlob(deps, digest)

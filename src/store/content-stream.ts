@@ -45,6 +45,20 @@ export abstract class ContentStream extends Readable {
    */
   protected abstract readInto(buffer: Buffer, next: (bytes: Buffer) => void): void
 
+  /** How many bytes of it went to a response past Node, which does not count them. */
+  get sentPastNode(): number {
+    return 0
+  }
+
+  protected get chunkBytes(): number {
+    return this.#shares.bytes
+  }
+
+  /** Between two chunks to a response, both with the kernel: may send of what follows in a way of its own. */
+  protected sendBetween(_response: ServerResponse, then: () => void): void {
+    then()
+  }
+
   override _read(): void {
     this.readInto(this.#buffer(), bytes => {
       this.push(bytes.length === 0 ? null : bytes)
@@ -66,7 +80,7 @@ export abstract class ContentStream extends Readable {
   /** @param last the buffer that was sent before; a smaller one takes its place when more streams have been opened */
   #sendTo(response: ServerResponse, last = Buffer.alloc(0)): void {
     if (this.destroyed) return
-    const isFit = last.length > 0 && last.length <= 2 * this.#shares.bytes
+    const isFit = last.length > 0 && last.length <= 2 * this.chunkBytes
     const buffer = isFit ? last : this.#buffer()
     if (buffer !== last) last.buffer.transfer(0)
     this.readInto(buffer, bytes => {
@@ -74,7 +88,8 @@ export abstract class ContentStream extends Readable {
       if (this.destroyed) return
       if (bytes.length > 0) {
         // Errors reach whoever watches the response; the buffer is then nobody's.
-        response.write(bytes, error => error ?? this.#sendTo(response, buffer))
+        const goOn = (): void => this.sendBetween(response, () => this.#sendTo(response, buffer))
+        response.write(bytes, error => error ?? goOn())
         return
       }
       response.end()
@@ -84,6 +99,6 @@ export abstract class ContentStream extends Readable {
   }
 
   #buffer(): Buffer<ArrayBuffer> {
-    return Buffer.allocUnsafeSlow(Math.min(this.#shares.bytes, this.left))
+    return Buffer.allocUnsafeSlow(Math.min(this.chunkBytes, this.left))
   }
 }

@@ -6,6 +6,7 @@ import type { ArchiveLimits } from '../oci/limits.ts'
 import { createDiskContent, type DiskContent } from './blobs.ts'
 import { createBufferPool } from './buffer-pool.ts'
 import { Database } from './database.ts'
+import type { FileSender } from './direct-send.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
 import { makeFolderPath } from './folder-path.ts'
 import type { CollectableStore } from './gc.ts'
@@ -34,6 +35,8 @@ export interface OpenStoreOptions {
   readonly rules?: StoreRules
   /** Of every layer that comes in. */
   readonly limits?: Partial<ArchiveLimits>
+  /** Lets the kernel send content to those who pull it; without it, it goes through our memory. */
+  readonly sender?: FileSender | undefined
 }
 
 /** The store on disk, with what garbage collection needs to know of it. */
@@ -58,10 +61,8 @@ export async function openStore(options: OpenStoreOptions): Promise<DiskStore> {
   return store
 }
 
-async function openLayout(
-  layout: StoreLayout,
-  { now, files = nodeStoreFiles, rules = NO_RULES, limits }: OpenStoreOptions,
-): Promise<DiskStore> {
+async function openLayout(layout: StoreLayout, options: OpenStoreOptions): Promise<DiskStore> {
+  const { files = nodeStoreFiles, rules = NO_RULES } = options
   let database: Database | undefined
   try {
     makeRoot(layout, files)
@@ -74,7 +75,7 @@ async function openLayout(
     database?.close()
     throw storeErrorFrom(error, `Cannot open store ${layout.root}`)
   }
-  return assemble(layout, database, files, now, rules, limits)
+  return assemble(layout, database, { ...options, files, rules })
 }
 
 /** A process with four uploads under way writes all of them in large pieces. */
@@ -83,15 +84,23 @@ const UPLOAD_BUFFERS = { bufferBytes: 256 * 1024, count: 8 }
 function assemble(
   layout: StoreLayout,
   database: Database,
-  files: StoreFiles,
-  now: () => number,
-  rules: StoreRules,
-  limits: OpenStoreOptions['limits'],
+  {
+    now,
+    files,
+    rules,
+    limits,
+    sender,
+  }: OpenStoreOptions & Required<Pick<OpenStoreOptions, 'files' | 'rules'>>,
 ): DiskStore {
   const locks = createIngestLocks(database)
   const hashes = createIngestHashes({ files, layout })
   const disk = { database, files, layout, now, locks }
-  const content = createDiskContent({ ...disk, hashes, buffers: createBufferPool(UPLOAD_BUFFERS) })
+  const content = createDiskContent({
+    ...disk,
+    hashes,
+    buffers: createBufferPool(UPLOAD_BUFFERS),
+    ...(sender && { sender }),
+  })
   const metadata = createSqliteMetadata({ database, now, rules })
   return {
     root: layout.root,

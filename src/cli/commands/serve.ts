@@ -25,7 +25,9 @@ With --tls auto, clients trust this server once they have its authority's certif
   options: SERVE_OPTIONS,
   positionals: { min: 0, max: 0 },
   async run(args, terminal) {
-    using session = await openSession(args, terminal, { addsContent: true })
+    const { tryLoadLinux } = await import('../../linux/linux.ts')
+    const linux = await tryLoadLinux()
+    using session = await openSession(args, terminal, { addsContent: true, sender: linux })
     const { settings } = session
     const { host, port } = parseListen(settings.listen)
     const {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { tryLoadLinux } from '../../../src/linux/linux.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../../../src/oci/digest.ts'
 import { type DiskStore, openStore } from '../../../src/store/open.ts'
 import { NO_RULES, type StoreRules } from '../../../src/store/rules.ts'
@@ -34,7 +35,8 @@ export async function openTestStore(rules: Partial<StoreRules> = {}): Promise<Te
     create: async (path: string) => faulty(await nodeStoreFiles.create(path)),
     open: async (path: string) => faulty(await nodeStoreFiles.open(path)),
   }
-  const store = await openStore({ root, now: Date.now, files, rules: { ...NO_RULES, ...rules } })
+  const sender = await tryLoadLinux()
+  const store = await openStore({ root, now: Date.now, files, rules: { ...NO_RULES, ...rules }, sender })
   const test: TestStore = {
     store,
     full: false,
