@@ -70,6 +70,11 @@ export interface Linux {
   sendfile(socket: number, file: number, position: number, count: number): number | undefined
   /** False when the byte would have to be read from a disk. True where the file system does not tell. */
   isCached(file: number, position: number): boolean
+  /**
+   * Tells ext4 that what lies in the directories of an open directory does not belong together: it puts each new one
+   * where the disk is emptiest, instead of beside the others. False where the file system knows no such thing.
+   */
+  spreadDirectories(directory: number): boolean
   /** The descriptor stays open in the program that this process becomes. */
   keepOnExec(fd: number): void
   /** The ids that we can give to files, in a user namespace; undefined where that is any. */
@@ -95,7 +100,20 @@ const LOCK_EX = 2
 const LOCK_NB = 4
 const F_SETFD = 2
 const RWF_NOWAIT = 8
+const FS_IOC_GETFLAGS = 0x80086601
+const FS_IOC_SETFLAGS = 0x40086602
+const FS_TOPDIR_FL = 0x20000
 const XATTR_MAX = 65536
+
+/** Of flags: the file system has none, or not that one, or a container may not. */
+const NOT_FOR_THIS: ReadonlySet<string> = new Set([
+  'ENOTTY',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EINVAL',
+  'ENOSYS',
+  'EPERM',
+])
 
 /**
  * Loads the FFI library, which costs 12 ms: only for what needs it.
@@ -146,6 +164,7 @@ export async function loadLinux(): Promise<Linux> {
   // A full connection and a byte on disk are no failures, and an error would cost more than the call.
   const sendfile = libc.func('sendfile', 'intptr_t', ['int', 'int', 'void*', 'size_t'])
   const preadv2 = libc.func('preadv2', 'intptr_t', ['int', 'void*', 'int', 'int64_t', 'int'])
+  const ioctl = bind('int', 'ioctl', ['int', 'ulong', 'const void*'], 0)
 
   const how = Buffer.alloc(24)
   const at = Buffer.alloc(8)
@@ -244,6 +263,19 @@ export async function loadLinux(): Promise<Linux> {
     isCached(file, position) {
       const got: number = preadv2(file, oneByte, 1, position, RWF_NOWAIT)
       return got >= 0 || koffi.errno() !== constants.errno.EAGAIN
+    },
+    spreadDirectories(directory) {
+      const flags = Buffer.alloc(8)
+      try {
+        ioctl(directory, FS_IOC_GETFLAGS, flags)
+        const before = flags.readUInt32LE()
+        flags.writeUInt32LE((before | FS_TOPDIR_FL) >>> 0)
+        if ((before & FS_TOPDIR_FL) === 0) ioctl(directory, FS_IOC_SETFLAGS, flags)
+        return true
+      } catch (error) {
+        if (!(error instanceof LinuxError) || !NOT_FOR_THIS.has(error.code)) throw error
+        return false
+      }
     },
     keepOnExec(fd) {
       fcntl(fd, F_SETFD, 0)

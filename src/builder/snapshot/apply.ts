@@ -72,10 +72,10 @@ async function writeFile(
         await turns.did(chunk.length)
       }
     }
+    target.setFileMetadata(file, entry)
   } finally {
     closeSync(file)
   }
-  target.setFileMetadata(entry)
 }
 
 /** A name may be legal and its place still too deep for the kernel, reached through symlinks. */

@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs'
+import { fchmodSync, fchownSync, futimesSync, lstatSync } from 'node:fs'
 import { isLinuxError } from '../../linux/errors.ts'
 import { AT_FDCWD, type FileTime, fdPath, type Linux } from '../../linux/linux.ts'
 import { readXattrs } from '../../linux/xattrs.ts'
@@ -46,6 +46,20 @@ export function setMetadata(linux: Linux, directory: number, name: Buffer, metad
   if (!isOwn && metadata.type === 'other') recordOwner(linux, path, metadata)
   if (metadata.device !== undefined) recordDevice(linux, path, metadata.device)
   linux.utimensat(directory, name, metadata.time)
+}
+
+/**
+ * The same for a file that is open for writing, in three calls that look up no path; false, and nothing done, where
+ * those cannot say it all: attributes, a fraction of a second, a time before 1970 (which Node takes for now).
+ */
+export function setOpenMetadata(linux: Pick<Linux, 'idMaps'>, file: number, metadata: NodeMetadata): boolean {
+  const { mode, uid, gid, time, xattrs } = metadata
+  const isPlain = xattrs.size === 0 && time.nanoseconds === 0 && time.seconds >= 0
+  if (!isPlain || !canOwn(linux, metadata)) return false
+  fchownSync(file, uid, gid)
+  fchmodSync(file, mode)
+  futimesSync(file, time.seconds, time.seconds)
+  return true
 }
 
 /** Makes room for the attributes of an entry that names an existing directory anew. */

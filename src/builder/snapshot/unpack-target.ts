@@ -9,7 +9,14 @@ import { OciError } from '../../oci/errors.ts'
 import type { TocEntry } from '../../oci/layer/toc.ts'
 import { DirectoryTimes } from './directory-times.ts'
 import { isWhiteout, type LowerLayers, type LowerNode, opaqueXattr } from './lower-layers.ts'
-import { clearXattrs, metadataOf, metadataOfEntry, type NodeMetadata, setMetadata } from './node-metadata.ts'
+import {
+  clearXattrs,
+  metadataOf,
+  metadataOfEntry,
+  type NodeMetadata,
+  setMetadata,
+  setOpenMetadata,
+} from './node-metadata.ts'
 import { isSameFile, type Place, statAt } from './place.ts'
 import type { DeviceNode } from './recorded.ts'
 import { removeTree } from './remove-tree.ts'
@@ -77,14 +84,17 @@ export class UnpackTarget implements Disposable {
     this.#times.apply()
   }
 
-  /** Makes an empty file and opens it for writing; `setFileMetadata` comes after its content. */
+  /** Makes an empty file and opens it for writing; `setFileMetadata` comes after its content, before it is closed. */
   async createFile(path: ByteString): Promise<number> {
     return this.#replace(path, ({ parent, name }) => this.#linux.openat(parent, name, NEW_FILE, 0o600))
   }
 
-  setFileMetadata(entry: TocEntry): void {
+  /** @param file open, as `createFile` gave it */
+  setFileMetadata(file: number, entry: TocEntry): void {
+    const metadata = metadataOfEntry(entry)
+    if (setOpenMetadata(this.#linux, file, metadata)) return
     const { parent, name } = this.#placeOf(entry.path)
-    setMetadata(this.#linux, parent, name, metadataOfEntry(entry))
+    setMetadata(this.#linux, parent, name, metadata)
   }
 
   async makeDirectory(entry: TocEntry): Promise<void> {

@@ -188,3 +188,13 @@ test('openDirectoryInRoot() ends a loop of symlinks', t => {
   symlinkSync('self/x', join(path, 'self'))
   assert.throws(() => openAt(root, 'self/y', () => undefined), { code: 'ELOOP' })
 })
+
+test('spreadDirectories() is an ability of ext4, and no error elsewhere', t => {
+  const process = openSync('/proc', constants.O_DIRECTORY)
+  t.after(() => closeSync(process))
+  assert.equal(linux.spreadDirectories(process), false)
+  const { path } = open(t)
+  const directory = openSync(path, constants.O_DIRECTORY)
+  t.after(() => closeSync(directory))
+  assert.equal(typeof linux.spreadDirectories(directory), 'boolean')
+})
