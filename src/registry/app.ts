@@ -78,10 +78,15 @@ export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   app.decorateRequest('contentType', undefined)
   app.decorateRequest('trace')
-  app.addHook('onRequest', async (request, reply) => {
-    await connections.begin(request.raw, reply.raw)
-    begin(deps, request, reply)
-    requireHost(request)
+  app.addHook('onRequest', (request, reply, done) => {
+    const start = (): void => {
+      begin(deps, request, reply)
+      requireHost(request)
+      done()
+    }
+    const waited = connections.begin(request.raw, reply.raw)
+    if (waited === undefined) start()
+    else waited.then(start).catch(done)
   })
   app.setErrorHandler((error, request, reply) => sendError(context, error, request, reply))
   // Other methods and other paths end up here, and are answered 405 or 404 by the same three steps.
@@ -125,8 +130,7 @@ function hideContentType(request: FastifyRequest): void {
 }
 
 async function serve(context: Context, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const [path = '', ...search] = request.raw.url?.split('?') ?? []
-  const query = new URLSearchParams(search.join('?'))
+  const { path, query } = splitURL(request.raw.url ?? '')
   const asked = parseTarget(path)
   const { target, namespace, missing } = (await context.names?.resolve(asked, request.method, query)) ?? {
     target: asked,
@@ -148,7 +152,7 @@ async function serve(context: Context, request: FastifyRequest, reply: FastifyRe
     })) ?? everyoneMay
   identified(principal)
   const handlers = handlersOf(target)
-  const handler = new Map(Object.entries(handlers)).get(request.method)
+  const handler = isMethod(request.method, handlers) ? handlers[request.method] : undefined
   if (handler === undefined) {
     reply.header('Allow', Object.keys(handlers).join(', '))
     throw new RegistryError(
@@ -156,6 +160,9 @@ async function serve(context: Context, request: FastifyRequest, reply: FastifyRe
       `Cannot ${request.method} ${path.slice(0, 300)}: not supported here`,
     )
   }
+  const connection = context.connections.watch(request.raw, reply.raw, length => {
+    request.trace.bytesIn += length
+  })
   const answer = await handler({
     repositories: storeFor(context, { requestID: request.id, principal, client, method: request.method }),
     principal,
@@ -163,11 +170,22 @@ async function serve(context: Context, request: FastifyRequest, reply: FastifyRe
     query,
     headers: request.headers,
     contentType: request.contentType,
-    ...context.connections.watch(request.raw, reply.raw, length => {
-      request.trace.bytesIn += length
-    }),
+    body: connection.body,
+    get signal() {
+      return connection.signal
+    },
   })
   return send(context, answer, request, reply)
+}
+
+function splitURL(url: string): { readonly path: string; readonly query: URLSearchParams } {
+  const mark = url.indexOf('?')
+  if (mark < 0) return { path: url, query: new URLSearchParams() }
+  return { path: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) }
+}
+
+function isMethod(method: string, handlers: Handlers): method is keyof Handlers {
+  return Object.hasOwn(handlers, method)
 }
 
 function storeFor({ repositories, listen }: RegistryAppDeps, requester: Requester): RepositoryStore {

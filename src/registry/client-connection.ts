@@ -21,10 +21,11 @@ export interface ClientConnection {
 export interface ClientConnections {
   attach(server: Server): void
   /**
-   * To be called as a request begins; returns when the one before it on the same connection is answered. Node reads
-   * ahead, and a client that sends a PATCH and the closing PUT without waiting means them one after the other.
+   * To be called as a request begins; a promise where it must wait until the one before it on the same connection is
+   * answered. Node reads ahead, and a client that sends a PATCH and the closing PUT without waiting means them one
+   * after the other.
    */
-  begin(request: IncomingMessage, response: ServerResponse): Promise<void>
+  begin(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined
   /** @param count is told the length of each part of the body that is read */
   watch(request: IncomingMessage, response: ServerResponse, count: (length: number) => void): ClientConnection
   /**
@@ -51,13 +52,13 @@ export function createClientConnections(): ClientConnections {
         server.emit('request', request, response)
       })
     },
-    async begin({ httpVersionMajor, socket }, response) {
+    begin({ httpVersionMajor, socket }, response) {
       // In HTTP/2 requests of one connection have nothing to do with each other.
-      if (httpVersionMajor !== 1) return
+      if (httpVersionMajor !== 1) return undefined
       const before = current.get(socket)
       current.set(socket, response)
-      if (before !== undefined && !before.closed)
-        await new Promise<void>(resolve => before.once('close', resolve))
+      if (before === undefined || before.closed) return undefined
+      return new Promise<void>(resolve => before.once('close', resolve))
     },
     watch: (request, response, count) =>
       watchClient(response, () => {
@@ -80,15 +81,26 @@ export function createClientConnections(): ClientConnections {
   }
 }
 
+/** Most requests have no body and are answered at once: what watches is made when it is asked for. */
 function watchClient(response: ServerResponse, read: () => AsyncIterator<Uint8Array>): ClientConnection {
-  const gone = new AbortController()
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort()
-  })
+  let signal: AbortSignal | undefined
   return {
     body: { [Symbol.asyncIterator]: read },
-    signal: gone.signal,
+    get signal() {
+      signal ??= goneSignal(response)
+      return signal
+    },
   }
+}
+
+function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController()
+  const check = (): void => {
+    if (!response.writableFinished) gone.abort()
+  }
+  if (response.closed) check()
+  else response.once('close', check)
+  return gone.signal
 }
 
 async function* counted(

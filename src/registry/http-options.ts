@@ -37,5 +37,6 @@ export function httpOptions(
 
 /** `GET http://host/v2/`, as clients write it to proxies, asks the same of a server (RFC 9112 section 3.2.2). */
 function originForm(url: string): string {
+  if (url.startsWith('/')) return url
   return /^https?:\/\//i.test(url) ? url.replace(/^[a-z]+:\/\/[^/?]*\/?/i, '/') : url
 }

@@ -24,13 +24,13 @@ export interface AuthenticateDeps {
 const MAX_HEADER_LENGTH = 14 * 1024
 
 /**
- * @param counted whom to count failures to
+ * @param countedOf whom to count failures to
  * @throws RegistryError `unauthorized` for what is shown and does not hold, `rate-limited`
  */
 export async function authenticate(
   { login, key, now }: AuthenticateDeps,
   client: ClientInfo,
-  counted: string,
+  countedOf: () => string,
 ): Promise<Authentication> {
   const { authorization } = client.headers
   if (authorization === undefined || authorization === '') return { identity: login.anonymous, isBare: true }
@@ -39,14 +39,15 @@ export async function authenticate(
   switch (scheme.toLowerCase()) {
     case 'basic': {
       const credential = parseBasic(value)
-      const identity = credential && (await login.byPassword(credential.name, credential.password, counted))
+      const identity =
+        credential && (await login.byPassword(credential.name, credential.password, countedOf()))
       if (identity) return { identity, isBare: false }
       const message = 'Cannot log in: the user name or the password is wrong'
       throw client.isEncrypted ? passwordChallengeError(message) : challengeError(client, message)
     }
     case 'bearer': {
       if (isRobotToken(value)) {
-        const identity = login.byRobotToken(value, counted)
+        const identity = login.byRobotToken(value, countedOf())
         if (identity !== undefined) return { identity, isBare: false }
       }
       const claims = verifyToken(value, key, now())

@@ -13,7 +13,14 @@
  * Basic.
  */
 import { isRepositoryPath, parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
-import { type Access, type ClientInfo, everyoneMay, type Grant, type RepositoryAction } from '../access.ts'
+import {
+  type Access,
+  type ClientInfo,
+  everyoneMay,
+  type Grant,
+  type Principal,
+  type RepositoryAction,
+} from '../access.ts'
 import { RegistryError } from '../errors.ts'
 import type { Target } from '../route.ts'
 import { type AuthenticateDeps, type Authentication, authenticate } from './authenticate.ts'
@@ -33,27 +40,28 @@ export interface AccessDeps extends AuthenticateDeps {
 
 export function createAccess(deps: AccessDeps): Access {
   const requests = createRateLimit(deps.requestsPerMinute, deps.now)
-  const count = (key: string): void => {
-    const seconds = requests.take(key)
+  const addressOf = (client: ClientInfo): string => countedAddress(deps.findAddress(client))
+  const count = (client: ClientInfo, principal?: Principal): void => {
+    if (deps.requestsPerMinute === 0) return
+    const isKnown = principal !== undefined && principal.kind !== 'anonymous'
+    const seconds = requests.take(isKnown ? subjectOf(principal) : addressOf(client))
     if (seconds !== undefined)
       throw tooMany(seconds, `Cannot answer: more than ${deps.requestsPerMinute} requests in a minute`)
   }
   /** Undefined where nobody has to show anything. */
   const enter = async (client: ClientInfo): Promise<Authentication | undefined> => {
-    const address = countedAddress(deps.findAddress(client))
     if (!(await deps.isOn())) {
-      count(address)
+      count(client)
       return undefined
     }
     let authentication: Authentication
     try {
-      authentication = await authenticate(deps, client, address)
+      authentication = await authenticate(deps, client, () => addressOf(client))
     } catch (error) {
-      if (error instanceof RegistryError) count(address)
+      if (error instanceof RegistryError) count(client)
       throw error
     }
-    const { principal } = authentication.identity
-    count(principal.kind === 'anonymous' ? address : subjectOf(principal))
+    count(client, authentication.identity.principal)
     return authentication
   }
   return {

@@ -33,8 +33,9 @@ export function createCounter(name: string, help: string): Counter {
   const series = new Map<string, { readonly labels: Labels; value: number }>()
   return {
     add(labels, value = 1) {
-      const known = series.get(keyOf(labels))
-      if (known === undefined) series.set(keyOf(labels), { labels, value })
+      const key = keyOf(labels)
+      const known = series.get(key)
+      if (known === undefined) series.set(key, { labels, value })
       else known.value += value
     },
     collect: () => ({
@@ -63,10 +64,11 @@ export function createHistogram(name: string, help: string, bounds: readonly num
   const series = new Map<string, Distribution>()
   return {
     observe(labels, value) {
-      let known = series.get(keyOf(labels))
+      const key = keyOf(labels)
+      let known = series.get(key)
       if (known === undefined) {
         known = { labels, counts: [...bounds, 0].map(() => 0), sum: 0 }
-        series.set(keyOf(labels), known)
+        series.set(key, known)
       }
       const bucket = bounds.findIndex(bound => value <= bound)
       const index = bucket < 0 ? bounds.length : bucket
@@ -118,6 +120,9 @@ function escapeValue(value: string): string {
   return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 }
 
+/** Made for every request. The labels of one metric have the same names in the same order, and no value has a NUL. */
 function keyOf(labels: Labels): string {
-  return JSON.stringify(labels)
+  let key = ''
+  for (const name in labels) key += `${labels[name]}\0`
+  return key
 }
