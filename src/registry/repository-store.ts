@@ -10,6 +10,7 @@ import type { BlobInfo, ByteRange, IngestID } from '../oci/content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/reference.ts'
+import type { ManifestHead, ManifestReference } from '../store/metadata.ts'
 
 export interface RepositoryStore {
   statManifest(name: RepositoryName, reference: ManifestReference): Promise<ManifestInfo | undefined>
@@ -39,14 +40,10 @@ export interface RepositoryStore {
   uploads(name: RepositoryName): RepositoryUploads
 }
 
-export type ManifestReference = { readonly tag: Tag } | { readonly digest: Digest }
+export type { ManifestReference }
 
-export interface ManifestInfo {
-  readonly digest: Digest
-  readonly mediaType: string
-  /** In bytes. */
-  readonly size: number
-}
+/** Size in bytes. */
+export type ManifestInfo = ManifestHead
 
 export interface StoredManifest extends ManifestInfo {
   readonly bytes: Buffer

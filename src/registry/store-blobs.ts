@@ -25,7 +25,10 @@ export function createRepositoryBlobs(
   }
 
   return {
-    stat: async digest => (metadata.isBlobLinked(name, digest) ? content.stat(digest) : undefined),
+    async stat(digest) {
+      const blob = metadata.findLinkedBlob(name, digest)
+      return blob !== undefined && content.hasBytes(blob) ? blob : undefined
+    },
 
     async open(digest, range) {
       if (metadata.isBlobLinked(name, digest)) return content.open(digest, range)

@@ -9,10 +9,11 @@ import { isTag, type RepositoryName } from '../oci/reference.ts'
 import { StoreError } from '../store/errors.ts'
 import { manifestRecordOf } from '../store/images.ts'
 import { describeManifest } from '../store/manifest-details.ts'
-import type { ManifestRecord, Metadata } from '../store/metadata.ts'
+import type { ManifestHead, ManifestRecord, Metadata } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
+import { createKeptBytes, type KeptBytes } from './kept-bytes.ts'
 import type { RegistryStore } from './registry-store.ts'
-import type { ManifestReference, NewManifest, RepositoryStore } from './repository-store.ts'
+import type { ManifestReference, NewManifest, RepositoryStore, StoredManifest } from './repository-store.ts'
 
 interface Manifests {
   readonly stat: RepositoryStore['statManifest']
@@ -25,13 +26,11 @@ interface Manifests {
 export function createManifests(store: RegistryStore): Manifests {
   const { content, metadata } = store
 
-  const find = (name: RepositoryName, reference: ManifestReference) =>
-    resolve(store, name, reference, async record => record)
-  const get: Manifests['get'] = (name, reference) =>
-    resolve(store, name, reference, async record => ({ ...record, bytes: await readManifest(store, record) }))
+  const kept = createKeptBytes(KEPT_BYTES)
+  const get: Manifests['get'] = (name, reference) => getManifest(store, kept, name, reference)
 
   return {
-    stat: find,
+    stat: async (name, reference) => metadata.findManifest(name, reference),
     get,
     async put(name, given) {
       const digest = verifyDigest(given)
@@ -76,29 +75,33 @@ async function* ownReferrers(
   }
 }
 
+/** Of manifests that are asked for again and again. */
+const KEPT_BYTES = 4 * 1024 * 1024
+
 /**
- * Reads the manifest of a reference. Another process may push a tag again, and delete what it meant, between reading the
- * tag and reading the manifest: a tag that has moved is read anew, or a tag that was never gone would seem to be.
+ * Another process may push a tag again, and delete what it meant, between reading what the tag means and reading the
+ * bytes: a tag that has moved is read anew, or a tag that was never gone would seem to be.
  */
-async function resolve<Found>(
-  { metadata }: RegistryStore,
+async function getManifest(
+  store: RegistryStore,
+  kept: KeptBytes,
   name: RepositoryName,
   reference: ManifestReference,
-  read: (record: ManifestRecord) => Promise<Found>,
-): Promise<Found | undefined> {
-  const digestNow = (): Digest | undefined =>
-    'digest' in reference ? reference.digest : metadata.getTag(name, reference.tag)?.digest
-  let digest = digestNow()
-  for (let attempt = 1; digest !== undefined; attempt++) {
-    const record = metadata.getManifest(name, digest)
+): Promise<StoredManifest | undefined> {
+  const { metadata } = store
+  for (let attempt = 1; attempt <= MAX_MOVES; attempt++) {
+    const manifest = metadata.findManifest(name, reference)
+    if (manifest === undefined) return undefined
+    const { digest } = manifest
+    const known = kept.get(digest)
+    if (known !== undefined) return { ...manifest, bytes: known }
     try {
-      if (record !== undefined) return await read(record)
+      const bytes = await readManifest(store, manifest)
+      kept.put(digest, bytes)
+      return { ...manifest, bytes }
     } catch (error) {
-      if (!isMissing(error) || metadata.getManifest(name, digest) !== undefined) throw error
+      if (!isMissing(error) || metadata.findManifest(name, { digest }) !== undefined) throw error
     }
-    const moved = digestNow()
-    if (moved === digest || attempt === MAX_MOVES) return undefined
-    digest = moved
   }
   return undefined
 }
@@ -155,7 +158,7 @@ function referencesMissing(name: RepositoryName, missing: unknown): RegistryErro
 }
 
 /** A damaged manifest is not served: clients that asked by tag could not tell. */
-async function readManifest({ content }: RegistryStore, record: ManifestRecord): Promise<Buffer> {
+async function readManifest({ content }: RegistryStore, record: ManifestHead): Promise<Buffer> {
   try {
     return await readContent(graphSource(content), record)
   } catch (error) {

@@ -16,10 +16,12 @@ import { type BlobStreams, createBlobStreams } from './blob-stream.ts'
 import type { FileSender } from './direct-send.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
 import { beginIngest, type DiskIngest, type IngestDeps, resumeIngest } from './ingest.ts'
-import { findWholeBlob, removeBytes } from './publish.ts'
+import { findWholeBlob, hasBytes, removeBytes } from './publish.ts'
 
 /** Content on disk. Its ingests can tell their own digest. */
 export interface DiskContent extends ContentProvider, ContentManager, ContentIngester {
+  /** Whether the bytes of a blob that is stored lie on the disk, in their full length. */
+  hasBytes(blob: BlobInfo): boolean
   begin(algorithm?: DigestAlgorithm): Promise<DiskIngest>
   resume(id: IngestID): Promise<DiskIngest>
 }
@@ -39,6 +41,8 @@ export function createDiskContent(deps: IngestDeps & { readonly sender?: FileSen
       touchBlob(database, row, now())
       return { digest, size: row.size }
     },
+
+    hasBytes: blob => hasBytes(deps, blob),
 
     async open(digest, range) {
       const row = findBlob(database, digest)

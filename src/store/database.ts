@@ -21,6 +21,10 @@ export class Database {
   readonly #connection: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
   #durability: Durability = 'durable'
+  #version = 0
+  /** Of other connections, as SQLite counts them for this one. */
+  #writesOfOthers: unknown
+  #hasWritten = true
 
   /** @param path of the file, or `:memory:` */
   constructor(path: string) {
@@ -31,6 +35,7 @@ export class Database {
 
   /** Runs statements that are used once, such as those of the schema. */
   exec(sql: string): void {
+    this.#hasWritten = true
     this.#named(() => this.#connection.exec(sql))
   }
 
@@ -46,6 +51,7 @@ export class Database {
 
   /** Tells how many rows changed. */
   run(sql: string, ...values: readonly SQLInputValue[]): number {
+    this.#hasWritten = true
     return Number(this.#named(() => this.#statement(sql).run(...values)).changes)
   }
 
@@ -53,6 +59,18 @@ export class Database {
   write<T>(action: () => T, durability: Durability = 'durable'): T {
     this.#setDurability(durability)
     return this.#transaction(action)
+  }
+
+  /**
+   * The same number as before: nobody has written to the database since, neither here nor in another process. For
+   * outside of transactions.
+   */
+  version(): number {
+    const writesOfOthers = this.#named(() => this.#statement('PRAGMA data_version').get())?.data_version
+    if (this.#hasWritten || writesOfOthers !== this.#writesOfOthers) this.#version++
+    this.#writesOfOthers = writesOfOthers
+    this.#hasWritten = false
+    return this.#version
   }
 
   get isInTransaction(): boolean {

@@ -4,7 +4,7 @@ import type { RepositoryName, Tag } from '../oci/reference.ts'
 import { findBlob, requireBlobs } from './blob-rows.ts'
 import type { Database } from './database.ts'
 import { putDetails } from './detail-rows.ts'
-import type { ManifestRecord } from './metadata.ts'
+import type { ManifestHead, ManifestRecord, ManifestReference } from './metadata.ts'
 import { addRepository, findLink, putLinks } from './repository-rows.ts'
 import { isTouchDue, writeIfPossible } from './touch.ts'
 
@@ -40,6 +40,25 @@ export function findManifest(
   )
 }
 
+/** What `findHead` finds. */
+export interface HeadRow extends ManifestHead, Pick<ManifestRow, 'id' | 'touchedAt'> {}
+
+const HEAD = 'SELECT m.id, m.digest, m.media_type AS mediaType, m.size, m.touched_at AS touchedAt'
+const HEAD_BY_TAG = `${HEAD} FROM repositories r JOIN tags t ON t.repository = r.id AND t.tag = ?2
+  JOIN manifests m ON m.id = t.manifest WHERE r.name = ?1`
+const HEAD_BY_DIGEST = `${HEAD} FROM repositories r JOIN manifests m ON m.repository = r.id AND m.digest = ?2
+  WHERE r.name = ?1`
+
+export function findHead(
+  database: Database,
+  repository: RepositoryName,
+  reference: ManifestReference,
+): HeadRow | undefined {
+  return 'tag' in reference
+    ? database.one<HeadRow>(HEAD_BY_TAG, repository, reference.tag)
+    : database.one<HeadRow>(HEAD_BY_DIGEST, repository, reference.digest)
+}
+
 export function manifestRecord(database: Database, row: ManifestRow): ManifestRecord {
   const references = database.all<ReferenceRow>(
     'SELECT digest, optional FROM manifest_references WHERE manifest = ? ORDER BY position',
@@ -58,7 +77,11 @@ export function manifestRecord(database: Database, row: ManifestRow): ManifestRe
   }
 }
 
-export function touchManifest(database: Database, row: ManifestRow, now: number): void {
+export function touchManifest(
+  database: Database,
+  row: Pick<ManifestRow, 'id' | 'touchedAt'>,
+  now: number,
+): void {
   if (!isTouchDue(row.touchedAt, now)) return
   writeIfPossible(database, () =>
     database.run('UPDATE manifests SET touched_at = ? WHERE id = ?', now, row.id),

@@ -1,4 +1,4 @@
-import type { IngestID } from '../oci/content.ts'
+import type { BlobInfo, IngestID } from '../oci/content.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/reference.ts'
 import type { ManifestDetails } from './manifest-details.ts'
@@ -19,6 +19,11 @@ export interface ManifestRecord {
   /** Given when it is put, for lists to show; not read back here. */
   readonly details?: ManifestDetails
 }
+
+/** What of a manifest stands in the head of an answer. */
+export type ManifestHead = Pick<ManifestRecord, 'digest' | 'mediaType' | 'size'>
+
+export type ManifestReference = { readonly tag: Tag } | { readonly digest: Digest }
 
 export interface TagRecord {
   readonly repository: RepositoryName
@@ -72,6 +77,8 @@ export interface CacheRecord {
 export interface Metadata {
   /** The manifest with this digest, if this repository holds it. */
   getManifest(repository: RepositoryName, digest: Digest): ManifestRecord | undefined
+  /** What a tag means, or the manifest with this digest, as one look at the repository finds it. */
+  findManifest(repository: RepositoryName, reference: ManifestReference): ManifestHead | undefined
   /** @throws never for absence: undefined for an unknown repository or tag */
   getTag(repository: RepositoryName, tag: Tag): TagRecord | undefined
   /**
@@ -109,6 +116,8 @@ export interface Metadata {
   /** Makes a blob visible in a repository. @throws StoreError `content-missing`, `quota-exceeded` */
   linkBlob(repository: RepositoryName, digest: Digest): void
   isBlobLinked(repository: RepositoryName, digest: Digest): boolean
+  /** The blob if it is visible in the repository. Its bytes may have been lost since they were stored. */
+  findLinkedBlob(repository: RepositoryName, digest: Digest): BlobInfo | undefined
   /** Repositories in which the blob is visible, at most `limit` of them. */
   listRepositoriesWithBlob(digest: Digest, limit: number): readonly RepositoryName[]
   /**

@@ -71,7 +71,11 @@ export async function publish(deps: PublishDeps, ingest: FinishedIngest, blob: B
 /** Undefined when there is no such content, or its bytes are not all there: it can then be stored again. */
 export function findWholeBlob(deps: PublishDeps, digest: Digest): BlobRow | undefined {
   const row = findBlob(deps.database, digest)
-  return row !== undefined && fileStats(deps.layout.blob(digest))?.size === row.size ? row : undefined
+  return row !== undefined && hasBytes(deps, row) ? row : undefined
+}
+
+export function hasBytes({ layout }: Pick<PublishDeps, 'layout'>, { digest, size }: BlobInfo): boolean {
+  return fileStats(layout.blob(digest))?.size === size
 }
 
 /**

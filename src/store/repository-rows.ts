@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts'
 import type { RepositoryName } from '../oci/reference.ts'
+import { type BlobRow, touchBlob } from './blob-rows.ts'
 import type { Database } from './database.ts'
 import { isTouchDue, writeIfPossible } from './touch.ts'
 
@@ -61,6 +62,29 @@ export function findLink(
   )
 }
 
+interface LinkedBlobRow extends BlobRow {
+  readonly repository: number
+  readonly linkTouchedAt: number
+}
+
+const LINKED_BLOB = `SELECT l.repository, l.touched_at AS linkTouchedAt, b.digest, b.size, b.touched_at AS touchedAt
+  FROM repositories r JOIN links l ON l.repository = r.id AND l.digest = ?2 JOIN blobs b ON b.digest = l.digest
+  WHERE r.name = ?1`
+
+export function findLinkedBlob(
+  database: Database,
+  repository: RepositoryName,
+  digest: Digest,
+): LinkedBlobRow | undefined {
+  return database.one<LinkedBlobRow>(LINKED_BLOB, repository, digest)
+}
+
+/** Notes that somebody asked for the blob in this repository. */
+export function touchLinkedBlob(database: Database, row: LinkedBlobRow, now: number): void {
+  touchLink(database, { repository: row.repository, touchedAt: row.linkTouchedAt }, row.digest, now)
+  touchBlob(database, row, now)
+}
+
 export function isLinked(
   database: Database,
   repository: RepositoryName,
@@ -69,14 +93,18 @@ export function isLinked(
 ): boolean {
   const link = findLink(database, repository, digest)
   if (link === undefined) return false
-  if (isTouchDue(link.touchedAt, now))
-    writeIfPossible(database, () =>
-      database.run(
-        'UPDATE links SET touched_at = ? WHERE repository = ? AND digest = ?',
-        now,
-        link.repository,
-        digest,
-      ),
-    )
+  touchLink(database, link, digest, now)
   return true
+}
+
+function touchLink(database: Database, link: LinkRow, digest: Digest, now: number): void {
+  if (!isTouchDue(link.touchedAt, now)) return
+  writeIfPossible(database, () =>
+    database.run(
+      'UPDATE links SET touched_at = ? WHERE repository = ? AND digest = ?',
+      now,
+      link.repository,
+      digest,
+    ),
+  )
 }

@@ -4,6 +4,7 @@ import { requireBlobs } from './blob-rows.ts'
 import type { Database } from './database.ts'
 import { StoreError } from './errors.ts'
 import {
+  findHead,
   findManifest,
   insertManifest,
   isUnchanged,
@@ -14,7 +15,16 @@ import {
   touchManifest,
 } from './manifest-rows.ts'
 import type { Metadata, Page, TagRecord } from './metadata.ts'
-import { addRepository, dropEmptyRepository, isLinked, putLinks, repositoryID } from './repository-rows.ts'
+import { createRememberedRows } from './remembered-rows.ts'
+import {
+  addRepository,
+  dropEmptyRepository,
+  findLinkedBlob,
+  isLinked,
+  putLinks,
+  repositoryID,
+  touchLinkedBlob,
+} from './repository-rows.ts'
 import {
   findTagged,
   NO_RULES,
@@ -29,6 +39,7 @@ export type RepositoryMetadata = Pick<
   Metadata,
   | 'getManifest'
   | 'getTag'
+  | 'findManifest'
   | 'putManifest'
   | 'deleteManifest'
   | 'deleteTag'
@@ -38,6 +49,7 @@ export type RepositoryMetadata = Pick<
   | 'listReferrers'
   | 'linkBlob'
   | 'isBlobLinked'
+  | 'findLinkedBlob'
   | 'listRepositoriesWithBlob'
   | 'unlinkBlob'
 >
@@ -50,12 +62,22 @@ export function createRepositoryMetadata(
   now: () => number,
   rules: StoreRules = NO_RULES,
 ): RepositoryMetadata {
+  const remembered = createRememberedRows(database)
   return {
     getManifest(repository, digest) {
       const row = findManifest(database, repository, digest)
       if (row === undefined) return undefined
       touchManifest(database, row, now())
       return manifestRecord(database, row)
+    },
+
+    findManifest(repository, reference) {
+      const key = 'tag' in reference ? `${repository}:${reference.tag}` : `${repository}@${reference.digest}`
+      const row = remembered.get(key, () => findHead(database, repository, reference))
+      if (row === undefined) return undefined
+      touchManifest(database, row, now())
+      const { digest, mediaType, size } = row
+      return { digest, mediaType, size }
     },
 
     getTag: (repository, tag) =>
@@ -142,6 +164,15 @@ export function createRepositoryMetadata(
     },
 
     isBlobLinked: (repository, digest) => isLinked(database, repository, digest, now()),
+
+    findLinkedBlob(repository, digest) {
+      const row = remembered.get(`${repository} ${digest}`, () =>
+        findLinkedBlob(database, repository, digest),
+      )
+      if (row === undefined) return undefined
+      touchLinkedBlob(database, row, now())
+      return { digest, size: row.size }
+    },
 
     listRepositoriesWithBlob: (digest, limit) =>
       database

@@ -41,7 +41,7 @@ export function storeLayout(root: string): StoreLayout {
     reserve: join(root, 'reserve'),
     blob(digest) {
       const hex = digestHex(digest)
-      return join(algorithmFolder(digestAlgorithm(digest)), hex.slice(0, PREFIX_DIGITS), hex)
+      return `${blobs}/${digestAlgorithm(digest)}/${hex.slice(0, PREFIX_DIGITS)}/${hex}`
     },
     ingest: id => join(ingests, id),
     ingestState: id => join(ingests, `${id}${STATE_SUFFIX}`),
