@@ -6,6 +6,7 @@
  * Stays outside: koffi, which is machine code, and @ltd/j-toml, which everybody may replace (LGPL). The licences of what is
  * inside are in dist/licenses.txt.
  */
+import { execFileSync } from 'node:child_process'
 import { globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { build } from 'esbuild'
@@ -24,6 +25,7 @@ const LAZY_MODULES = `require = (load => name => {
   return new Proxy({}, { get, ownKeys, getOwnPropertyDescriptor })
 })(require)`
 const sources = globSync('src/**/*.ts', { cwd: root })
+const makers = ['scripts/bundle.mjs', 'scripts/compile-bundle.mjs']
 /** Packages that few commands use, for the others not to read. */
 const apart = ['fastify']
 /** What bin/slipway.cjs loads, by name: the files that it is made of. */
@@ -35,7 +37,7 @@ if (Object.keys(entries).some(name => findBundle(name) === undefined)) await bun
 
 async function bundle() {
   // Before they are read: what changes meanwhile makes the bundle old.
-  const states = statesOf([...sources, 'package.json', 'package-lock.json', 'scripts/bundle.mjs'])
+  const states = statesOf([...sources, 'package.json', 'package-lock.json', ...makers])
   const made = `${target}.${process.pid}`
   try {
     const packages = await write(made, apart)
@@ -52,6 +54,8 @@ async function bundle() {
       writeFileSync(join(made, `${name}.json`), JSON.stringify(Object.fromEntries(used)))
     }
     writeFileSync(join(made, 'licenses.txt'), licensesOf(packages))
+    const compile = [join(root, 'scripts/compile-bundle.mjs'), join(made, 'program.cjs')]
+    execFileSync(process.execPath, compile, { stdio: 'pipe' })
     rmSync(target, { recursive: true, force: true })
     renameSync(made, target)
   } finally {

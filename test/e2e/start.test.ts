@@ -10,9 +10,17 @@ const PROJECT = join(import.meta.dirname, '../..')
 const COPIED = ['bin', 'src', 'scripts', 'package.json', 'package-lock.json']
 
 /** Tells on standard error, as the last line, what was loaded: files, and modules of Node's own. */
-const TELL_LOADED = `process.on('exit', () => {
-  const loaded = { files: Object.keys(require.cache), builtins: process.moduleLoadList }
-  require('node:fs').writeSync(2, '\\n' + JSON.stringify(loaded))
+const TELL_LOADED = `const fs = require('node:fs')
+const { resolve } = require('node:path')
+const { readFileSync, writeSync } = fs
+const read = []
+fs.readFileSync = (file, ...options) => {
+  read.push(resolve(String(file)))
+  return readFileSync(file, ...options)
+}
+process.on('exit', () => {
+  const loaded = { files: [...read, ...Object.keys(require.cache)], builtins: process.moduleLoadList }
+  writeSync(2, '\\n' + JSON.stringify(loaded))
 })
 `
 
@@ -50,11 +58,16 @@ describe('the start of the program', () => {
     return { ...outcome, files: below.map((file: string) => file.slice(project.length + 1)), builtins }
   }
 
+  /** Of the bundle. */
+  function scriptsOf(files: readonly string[]): string[] {
+    return files.filter(file => file.startsWith('dist/') && file.endsWith('.cjs'))
+  }
+
   it('loads the bundle', async () => {
     const { code, stdout, files } = await start('images', '--root', join(folder, 'store'))
     assert.equal(code, 0)
     assert.match(stdout, /REPOSITORY/)
-    assert.ok(files.includes('dist/program.cjs'), `${files}`)
+    assert.ok(scriptsOf(files).includes('dist/program.cjs'), `${files}`)
   })
 
   for (const args of [
@@ -67,10 +80,7 @@ describe('the start of the program', () => {
     it(`loads for ${args.join(' ')} neither a library nor a part of Node.js that it does not need`, async () => {
       const { stdout, files, builtins } = await start(...args)
       assert.match(stdout, /slipway/i)
-      assert.deepEqual(
-        files.filter(file => file.startsWith('dist/')),
-        ['dist/program.cjs'],
-      )
+      assert.deepEqual(scriptsOf(files), ['dist/program.cjs'])
       const heavy = [
         'sqlite',
         'http',
@@ -94,14 +104,11 @@ describe('the start of the program', () => {
     await writeFile(edited, source.replace(/help: '/, "help: 'EDITED "))
     const fromSources = await start('images', '--help')
     assert.match(fromSources.stdout, /EDITED/)
-    assert.deepEqual(
-      fromSources.files.filter(file => file.startsWith('dist/')),
-      [],
-    )
+    assert.deepEqual(scriptsOf(fromSources.files), [])
     await bundle()
     const fromBundle = await start('images', '--help')
     assert.match(fromBundle.stdout, /EDITED/)
-    assert.ok(fromBundle.files.some(file => file.startsWith('dist/')))
+    assert.deepEqual(scriptsOf(fromBundle.files), ['dist/program.cjs'])
   })
 
   it('does not run what was bundled of a source that is gone', async () => {
@@ -111,15 +118,19 @@ describe('the start of the program', () => {
     await rename(`${source}.moved`, source)
   })
 
+  it('starts with functions compiled already, those of this Node.js', async () => {
+    const script = `const { loadBundle } = require(${JSON.stringify(join(project, 'bin/bundle.cjs'))})
+      const { script } = loadBundle(${JSON.stringify(join(project, 'dist/program.cjs'))})
+      process.stdout.write(String(script.cachedDataRejected))`
+    assert.equal(await succeed(join(project, 'bin/node'), ['-e', script]), 'false')
+  })
+
   it('runs from the sources where there is no bundle', async () => {
     await rm(join(project, 'dist'), { recursive: true })
     const { code, stdout, files } = await start('--version')
     assert.equal(code, 0)
     assert.match(stdout, /^slipway \d/)
-    assert.deepEqual(
-      files.filter(file => file.startsWith('dist/')),
-      [],
-    )
+    assert.deepEqual(scriptsOf(files), [])
     await bundle()
   })
 
