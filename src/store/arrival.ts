@@ -10,7 +10,10 @@ import type { StoreFile } from './store-files.ts'
 export interface Arrival {
   /** Returns when the content is verified and stored. @throws what went wrong; nothing is then kept */
   readonly stored: Promise<void>
-  /** All bytes, to be asked for once. Ends after the content is stored. @throws why it is not */
+  /**
+   * All bytes, to be asked for once. Ends after the content is stored. A chunk is done with when the next one is asked
+   * for. @throws why it is not stored
+   */
   read(): AsyncGenerator<Buffer, void, void>
   /** For whoever does not read. Safe to call at any time. */
   close(): Promise<void>
@@ -69,10 +72,10 @@ async function* counted(source: AsyncIterable<Uint8Array>, growth: Growth): Asyn
 
 async function* readGrowing(file: StoreFile, growth: Growth): AsyncGenerator<Buffer, void, void> {
   try {
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
     for (let position = 0; ; ) {
       const { outcome, next } = growth
       if (outcome?.error !== undefined) throw outcome.error
-      const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
       const got = await file.read(buffer, position)
       position += got
       if (got > 0) yield buffer.subarray(0, got)

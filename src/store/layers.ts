@@ -32,7 +32,7 @@ export interface Layers {
 export interface UnreadLayers {
   /**
    * The tar of a layer blob that is stored, to be read once. It ends when the layer is found to be what is promised, and
-   * known from now on. @throws OciError `digest-mismatch`
+   * known from now on. A chunk is done with when the next one is asked for. @throws OciError `digest-mismatch`
    */
   openUnread(layer: Descriptor, diffID: Digest): Promise<AsyncIterable<Buffer>>
   /** The same of one that comes from elsewhere, and is stored meanwhile. */
@@ -48,7 +48,7 @@ export interface UnreadLayers {
 export interface ReceivedLayer {
   /** Returns when the blob is verified and stored, whether its tar is read or not. */
   readonly stored: Promise<void>
-  /** To be read once. */
+  /** To be read once. A chunk is done with when the next one is asked for. */
   readonly tar: AsyncIterable<Buffer>
   /** Instead of reading. */
   close(): Promise<void>

@@ -1,4 +1,4 @@
-import { chunksOf } from '../../oci/chunks.ts'
+import { chunksOf, freed } from '../../oci/chunks.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { GraphSource } from '../../oci/graph.ts'
 import { createLimit } from '../../oci/limit.ts'
@@ -146,11 +146,11 @@ async function* download(
   { digest, mediaType, size }: ResultLayer,
   image: RemoteImage,
   signal: AbortSignal,
-): AsyncGenerator<Buffer, void, void> {
+): AsyncGenerator<Uint8Array, void, void> {
   try {
     const source = await image.open(signal).open({ digest, mediaType, size })
     try {
-      yield* chunksOf(source)
+      yield* freed(chunksOf(source))
     } finally {
       source.destroy()
     }

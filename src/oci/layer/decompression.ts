@@ -1,6 +1,5 @@
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib'
+import { chunksOf } from '../chunks.ts'
 import { OciError } from '../errors.ts'
 import type { ArchiveLimits } from '../limits.ts'
 import type { Compression } from '../media-type.ts'
@@ -11,7 +10,8 @@ import { ZstdFrameCutter } from './zstd-frames.ts'
 const CHUNK_BYTES = 256 * 1024
 
 /**
- * The uncompressed bytes: of all gzip members or zstd frames. Errors of the source come through as they are.
+ * The uncompressed bytes: of all gzip members or zstd frames. Errors of the source come through as they are. A chunk of
+ * the source is done with when the next one is asked for, and so is one of what is not compressed.
  * @throws OciError `layer-invalid` for bytes that are corrupt, cut off, or followed by others; `limit-exceeded`
  */
 export async function* decompress(
@@ -65,7 +65,8 @@ export async function sniffCompression(
   while (length < headBytes) {
     const next = await rest.next()
     if (next.done === true) break
-    chunks.push(next.value)
+    // A chunk may be done with when the next one is asked for.
+    chunks.push(next.value.length < headBytes ? Buffer.from(next.value) : next.value)
     length += next.value.length
   }
   const head = Buffer.concat(chunks)
@@ -105,18 +106,17 @@ async function* decode(
   decoder: Gunzip | ZstdDecompress,
   compression: Compression,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const input = new CountedSource(source)
-  const feeding = pipeline(Readable.from(input), decoder)
-  // The outcome of the pipeline is seen through the decoder, which it destroys with the error.
-  Promise.allSettled([feeding])
+  const input = new DecoderInput(decoder)
+  // The outcome is seen through the decoder.
+  Promise.allSettled([input.feed(source)])
   try {
-    for await (const chunk of decoder) yield chunk
+    yield* chunksOf(decoder)
   } catch (error) {
     if (input.failure !== undefined) throw input.failure.error
     if (isCodecError(error)) throw corrupt(compression, error.message, error)
     throw error
   } finally {
-    // Also when it has ended, as it may before its input does: the pipeline then closes the source.
+    // Also when it has ended, as it may before its input does: the source is then closed.
     decoder.destroy()
   }
   // Node's gunzip ends at the first zero byte after a member, and leaves the rest.
@@ -124,26 +124,39 @@ async function* decode(
     throw corrupt(compression, 'other bytes follow the compressed ones')
 }
 
-/** Tells what became of a source that a stream reads. */
-class CountedSource implements AsyncIterable<Uint8Array> {
-  readonly #source: AsyncIterable<Uint8Array>
+/** Gives a decoder one chunk at a time: each is done with before the next one is asked for. */
+class DecoderInput {
+  readonly #decoder: Gunzip | ZstdDecompress
+  #wake = (): void => undefined
   size = 0
   failure: { readonly error: unknown } | undefined
 
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.#source = source
+  constructor(decoder: Gunzip | ZstdDecompress) {
+    this.#decoder = decoder
+    // Of a chunk that it was given it then says nothing any more.
+    decoder.once('close', () => this.#wake())
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+  async feed(source: AsyncIterable<Uint8Array>): Promise<void> {
+    const decoder = this.#decoder
     try {
-      for await (const chunk of this.#source) {
+      for await (const chunk of source) {
         this.size += chunk.length
-        yield chunk
+        await this.#write(chunk)
+        if (decoder.destroyed) return
       }
+      decoder.end()
     } catch (error) {
       this.failure = { error }
-      throw error
+      decoder.destroy(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  #write(chunk: Uint8Array): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve
+      this.#decoder.write(chunk, () => resolve())
+    })
   }
 }
 

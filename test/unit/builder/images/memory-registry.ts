@@ -77,7 +77,8 @@ export function createRegistry() {
         if (content === undefined || registry.isDown)
           throw new RemoteError('content-missing', `Cannot read ${digest}: it is not there`)
         registry.opened.push(content.kind)
-        return Readable.from([content.bytes])
+        // A reader may give the memory of a chunk back.
+        return Readable.from([Buffer.from(content.bytes)])
       },
       async has({ digest }) {
         return contents.has(digest)
