@@ -13,7 +13,7 @@ import { limitHint } from './limits.ts'
 export interface Container {
   /** Absolute path of the OCI runtime. */
   readonly runtime: string
-  /** The container's own, named as the container; holds the runtime's log and, in `private`, its bundle and state. */
+  /** The container's own, named as the container; holds, in `private`, the runtime's bundle, state and log. */
   readonly directory: string
   readonly id: string
   readonly spec: object
@@ -30,8 +30,8 @@ export interface Container {
  */
 export async function runContainer(container: Container, context: ExecContext): Promise<number> {
   const { runtime, directory, id, spec, isInteractive = false, endsWithUs = false } = container
-  const log = `${directory}/log`
   const bundle = `${directory}/private`
+  const log = `${bundle}/log`
   mkdirSync(bundle, { recursive: true, mode: 0o700 })
   writeFileSync(`${bundle}/config.json`, JSON.stringify(spec))
   // From here on whoever cleans up knows that there may be a container.

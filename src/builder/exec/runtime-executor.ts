@@ -5,12 +5,12 @@
  * run/tmp-<id>/rootfs                 where the root filesystem is mounted
  *             /private                a tmpfs, as what follows may tell secrets
  *                     /config.json    the bundle
- *                     /state          what the runtime keeps
+ *                     /state  /log    what the runtime keeps, and what it complains about
  *                     /file-<n>       secrets and scripts
  *                     /hosts          mounted into the container, as is /resolv.conf
  *                     /network        its network namespace, and the pipes with which it is connected
  *             /mount-<n>  /source-<n> what the step mounts: a root filesystem, and the part of it that is wanted
- *             /runtime  /log          which runtime it is, what it complains about
+ *             /runtime                which runtime it is
  *             /cgroup                 which control groups are its own
  * ```
  *

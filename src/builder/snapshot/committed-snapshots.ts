@@ -49,6 +49,8 @@ export function createCommittedSnapshots({ root, prefix }: CommittedSnapshotsOpt
   let opened: Promise<OpenSnapshots> | undefined
   let inUse: SnapshotsInUse | undefined
   let located: Promise<string> | undefined
+  /** By the topmost directory, chains of which all are held: a step need not look at each of those that it stands on. */
+  const held = new Map<string, readonly string[]>()
 
   /** A process does not outlive its boot, nor does it change its ids here. */
   function location(): Promise<string> {
@@ -81,11 +83,18 @@ export function createCommittedSnapshots({ root, prefix }: CommittedSnapshotsOpt
     const chain: string[] = []
     for (let hex = digestHex(name); hex !== ''; ) {
       const snapshot = `${directory}/${prefix}${hex}`
+      const below = held.get(snapshot)
+      if (below !== undefined) {
+        chain.push(...below)
+        break
+      }
       const parent = (await hold(snapshot)) ? readIfThere(`${snapshot}/parent`) : undefined
       if (parent === undefined) return undefined
       chain.push(snapshot)
       hex = parent
     }
+    const [top] = chain
+    if (top !== undefined) held.set(top, chain)
     return chain
   }
 
@@ -103,7 +112,10 @@ export function createCommittedSnapshots({ root, prefix }: CommittedSnapshotsOpt
     async hold(path) {
       await (await snapshotsInUse()).hold(path)
     },
-    release: path => inUse?.release(path),
+    release(path) {
+      held.clear()
+      inUse?.release(path)
+    },
     [Symbol.dispose]: () => inUse?.[Symbol.dispose](),
   }
 }

@@ -4,6 +4,8 @@
  * ```
  * snapshots/<boot>/<hex of the chainID>/fs       what the layer adds, with whiteouts and opaque directories
  *                                      /parent   hex of the chainID below; empty for the lowest layer
+ *                                      /work     two empty directories of the overlay through which it was made, which
+ *                                                wait there for its end: removing them would keep the next step waiting
  * snapshots/<boot>/tmp-<id>/{fs,parent,work}     being written, becomes one of the above by rename
  * ```
  *
@@ -20,7 +22,6 @@ import { overlayOptions } from './mounting.ts'
 import { copyRootMetadata } from './node-metadata.ts'
 import { readChanges } from './overlay-changes.ts'
 import type { OwnedDirectory } from './owned-directory.ts'
-import { removeTree } from './remove-tree.ts'
 import type { ActiveSnapshot, Mount, Snapshotter } from './snapshotter.ts'
 
 /**
@@ -84,10 +85,7 @@ function openActive(
     directory: upperDirectory,
     changes: (lower, signal) => readChanges(upperDirectory, lower, signal, chain),
     apply: (tar, signal) => applyLayer(tar, { linux, directory: upperDirectory, lower: chain, signal }),
-    async commit(name) {
-      await removeTree(workDirectory)
-      await work.publish(pathOf(name))
-    },
+    commit: name => work.publish(pathOf(name)),
     [Symbol.asyncDispose]: () => work[Symbol.asyncDispose](),
   }
 }

@@ -77,7 +77,7 @@ test('runContainer() writes the bundle and keeps all state in its directory', as
   const { directory } = box
   assert.equal(
     readFileSync(join(directory, '../calls'), 'utf8').trim(),
-    `--root ${directory}/private/state --log ${directory}/log --log-format json run --bundle ${directory}/private box`,
+    `--root ${directory}/private/state --log ${directory}/private/log --log-format json run --bundle ${directory}/private box`,
   )
 })
 
