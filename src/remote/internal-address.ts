@@ -15,7 +15,8 @@ export function isInternal({ hostname }: URL): boolean {
 export function isInternalAddress(address: string): boolean {
   const [host = ''] = address.split('%')
   if (isIP(host) === 0) return false
-  return INTERNAL.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')
+  made.internal ??= internalNetworks()
+  return made.internal.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')
 }
 
 /** Of IPv4, with what follows the `/`. Addresses that stand alone are of metadata services. */
@@ -35,16 +36,22 @@ const NETWORKS_6: readonly (readonly [address: string, prefix: number])[] = [
   ['fd20:ce::254', 128],
 ]
 
-const INTERNAL = new BlockList()
-for (const [address, prefix] of NETWORKS) {
-  // Node reads `::ffff:127.0.0.1` as the IPv4 address; the forms of translators and of long ago are their own networks.
-  const [high, low] = hexPairs(address)
-  INTERNAL.addSubnet(address, prefix)
-  INTERNAL.addSubnet(`::${high}:${low}`, 96 + prefix, 'ipv6')
-  INTERNAL.addSubnet(`64:ff9b::${high}:${low}`, 96 + prefix, 'ipv6')
-  INTERNAL.addSubnet(`2002:${high}:${low}::`, 16 + prefix, 'ipv6')
+/** Made with the first question: most commands have none. */
+const made: { internal?: BlockList } = {}
+
+function internalNetworks(): BlockList {
+  const list = new BlockList()
+  for (const [address, prefix] of NETWORKS) {
+    // Node reads `::ffff:127.0.0.1` as the IPv4 address; the forms of translators and of long ago are their own networks.
+    const [high, low] = hexPairs(address)
+    list.addSubnet(address, prefix)
+    list.addSubnet(`::${high}:${low}`, 96 + prefix, 'ipv6')
+    list.addSubnet(`64:ff9b::${high}:${low}`, 96 + prefix, 'ipv6')
+    list.addSubnet(`2002:${high}:${low}::`, 16 + prefix, 'ipv6')
+  }
+  for (const [address, prefix] of NETWORKS_6) list.addSubnet(address, prefix, 'ipv6')
+  return list
 }
-for (const [address, prefix] of NETWORKS_6) INTERNAL.addSubnet(address, prefix, 'ipv6')
 
 function hexPairs(address: string): readonly [string, string] {
   const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number)

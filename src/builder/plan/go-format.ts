@@ -60,6 +60,8 @@ function fraction(value: number, unit: number): string {
 function quoteCharacter(character: string): string {
   const short = ESCAPES.get(character)
   if (short !== undefined) return short
+  // Almost all are, and the expression below takes milliseconds to compile.
+  if (character >= ' ' && character <= '~') return character
   if (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character)) return character
   const code = character.codePointAt(0) ?? 0
   if (code < 0x80) return `\\x${hex(code, 2)}`

@@ -15,12 +15,13 @@ export const ON_ERROR_OPTIONS: OptionSpecs = {
 /** False where nothing was asked for. */
 export function readOnError(
   args: Arguments,
-  { stdin, stdout }: Pick<Terminal, 'stdin' | 'stdout'>,
+  terminal: Pick<Terminal, 'stdin' | 'stdout'>,
   refuse: Refuse,
 ): boolean {
   const value = args.value('on-error')
   if (value === undefined) return false
   if (value !== 'shell') throw refuse(`--on-error is shell, not ${JSON.stringify(value)}`)
+  const { stdin, stdout } = terminal
   if (stdin.isTTY === true && stdout.isTTY === true) return true
   throw refuse('--on-error=shell needs a terminal: standard input and output are to be one')
 }
