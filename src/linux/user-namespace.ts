@@ -11,7 +11,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { openSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { findProgram } from './find-program.ts'
-import { parseIDMap } from './id-map.ts'
+import { type IDMap, parseIDMap } from './id-map.ts'
 import { fdPath, loadLinux } from './linux.ts'
 import type { SubordinateIDs, SubordinateRange } from './subordinate-ids.ts'
 import { readSystemFile } from './system-file.ts'
@@ -178,14 +178,23 @@ export function mapArguments(id: number, ranges: readonly SubordinateRange[]): r
 
 function mapOwnIDs(child: number): void {
   for (const kind of ['uid', 'gid']) {
-    const own = parseIDMap(readFileSync(`/proc/self/${kind}_map`, 'latin1'))
-    const map = own.map(({ inside, count }) => `${inside} ${inside} ${count}\n`).join('')
+    const map = mapOfOwnIDs(parseIDMap(readFileSync(`/proc/self/${kind}_map`, 'latin1')))
     try {
       writeFileSync(`/proc/${child}/${kind}_map`, map)
     } catch (error) {
       throw new MappingError(`root here may not hand out ids: ${describe(error)}`)
     }
   }
+}
+
+/** One that maps every id of the machine is what runtimes (and we) know its first namespace by: there the last is left out. */
+const ALL_IDS = 2 ** 32 - 1
+
+/** Those that we have, each as itself. @returns as the kernel takes it */
+export function mapOfOwnIDs(own: IDMap): string {
+  return own
+    .map(({ inside, count }) => `${inside} ${inside} ${count === ALL_IDS ? ALL_IDS - 1 : count}\n`)
+    .join('')
 }
 
 /** The kernel lets everybody map himself, who then has to give up the right to drop groups. */

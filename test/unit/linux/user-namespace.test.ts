@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { mapArguments, openUserNamespace } from '../../../src/linux/user-namespace.ts'
+import { mapArguments, mapOfOwnIDs, openUserNamespace } from '../../../src/linux/user-namespace.ts'
 
 test('mapArguments() makes us 0, and the ranges what follows', () => {
   const ranges = [
@@ -11,6 +11,11 @@ test('mapArguments() makes us 0, and the ranges what follows', () => {
     { start: 500000, count: 10 },
   ]
   assert.deepEqual(mapArguments(1001, ranges), [0, 1001, 1, 1, 100000, 1000, 1001, 500000, 10])
+})
+
+test('mapOfOwnIDs() makes each id itself, and no map by which a namespace passes for the first of the machine', () => {
+  assert.equal(mapOfOwnIDs([{ inside: 0, outside: 100000, count: 65536 }]), '0 0 65536\n')
+  assert.equal(mapOfOwnIDs([{ inside: 0, outside: 0, count: 4294967295 }]), '0 0 4294967294\n')
 })
 
 test('mapArguments() takes no range twice, and none that holds ourselves: the kernel refuses the whole map then', () => {
