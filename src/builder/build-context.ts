@@ -48,11 +48,12 @@ export function createBuildContext(options: BuildContextOptions): BuildContext {
   }
   return {
     tree: {
-      stat: async path => (await open()).stat(path),
-      list: async path => (await open()).list(path),
-      digest: async path => (await open()).digest(path),
+      // Asked for each file several times: a promise less each time.
+      stat: path => opened?.stat(path) ?? open().then(context => context.stat(path)),
+      list: path => opened?.list(path) ?? open().then(context => context.list(path)),
+      digest: path => opened?.digest(path) ?? open().then(context => context.digest(path)),
       prepare: async (paths, signal) => (await open()).prepare(paths, signal),
-      open: async path => (await open()).open(path),
+      open: path => opened?.open(path) ?? open().then(context => context.open(path)),
       isIgnored: path => opened?.isIgnored(path) ?? false,
     },
     save: async () => fileDigests?.save(),

@@ -19,8 +19,9 @@ import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 import { nodeType } from '../tree/node-type.ts'
 import type { IgnoreRules } from './ignore.ts'
+import type { FileStamp } from './remembered-files.ts'
 import { readStampedFile, readStampedPieces } from './stamped-file.ts'
-import type { FileStamp, StatCache } from './stat-cache.ts'
+import type { StatCache } from './stat-cache.ts'
 import { quotedPath, unreadable } from './unreadable.ts'
 
 export interface LocalContextOptions {
@@ -66,6 +67,7 @@ interface Seen {
   xattrs?: ReadonlyMap<string, Uint8Array>
 }
 
+const NOT_ASCII = /[\x80-\xff]/
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map()
 
 /** Larger files are read in pieces. */
@@ -150,8 +152,14 @@ class DiskContext implements LocalContext {
     await nextTurn()
   }
 
-  #absolute(path: ByteString): Buffer {
-    return bytesOf(this.#root === '/' ? (`/${path}` as ByteString) : joinPath(this.#root, path))
+  /** Text where its bytes are those of the path: Node takes text for less. */
+  #absolute(path: ByteString): string | Buffer {
+    const absolute = this.#root === '/' ? (`/${path}` as ByteString) : joinPath(this.#root, path)
+    return NOT_ASCII.test(absolute) ? bytesOf(absolute) : absolute
+  }
+
+  #absoluteBytes(path: ByteString): Buffer {
+    return Buffer.from(this.#absolute(path))
   }
 
   /** Below real directories only. Sockets are not there. */
@@ -211,7 +219,7 @@ class DiskContext implements LocalContext {
     this.#xattrReader ??= this.#loadXattrReader()
     const readXattrs = await this.#xattrReader
     const xattrs = new Map(
-      [...readPresent(readXattrs, this.#absolute(path))].filter(([name]) => isPortable(name)),
+      [...readPresent(readXattrs, this.#absoluteBytes(path))].filter(([name]) => isPortable(name)),
     )
     this.#cache.put(path, stamp, { xattrs })
     return xattrs
@@ -257,7 +265,7 @@ class DiskContext implements LocalContext {
   #open(path: ByteString): Buffer | AsyncIterable<Buffer> {
     const { stamp, node } = this.#file(path)
     if (node.size === 0) return Buffer.alloc(0)
-    const file = { path, absolutePath: this.#absolute(path), stamp }
+    const file = { path, absolutePath: this.#absoluteBytes(path), stamp }
     return node.size > WHOLE_BYTES ? readStampedPieces(file) : readStampedFile(file)
   }
 }

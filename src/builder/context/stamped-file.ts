@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ByteString } from '../../oci/byte-string.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { BuildError } from '../errors.ts'
-import type { FileStamp } from './stat-cache.ts'
+import type { FileStamp } from './remembered-files.ts'
 import { quotedPath, unreadable } from './unreadable.ts'
 
 export interface StampedFile {

@@ -7,32 +7,24 @@
  * writes nothing. Ticks are some milliseconds; where a time has no fraction, two seconds (FAT) must be assumed.
  *
  * ```
- * <directory>/<sha256 of the context's path>.json
+ * <directory>/<sha256 of the context's path>
  * ```
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ByteString } from '../../oci/byte-string.ts'
-import { type Digest, digestHex, digestOf, isDigest } from '../../oci/digest.ts'
+import { digestHex, digestOf } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
-import { isJsonObject, isStringMap, jsonBytes, parseJson } from '../../oci/json.ts'
-
-/** What of lstat(2) tells that a file is still the one that was read. */
-export interface FileStamp {
-  readonly size: bigint
-  readonly mtimeNs: bigint
-  readonly ctimeNs: bigint
-  readonly ino: bigint
-  readonly dev: bigint
-}
-
-/** What reading a file gave. */
-export interface FileFacts {
-  /** Of a file's content. */
-  readonly digest?: Digest
-  readonly xattrs?: ReadonlyMap<string, Uint8Array>
-}
+import {
+  type FileFacts,
+  type FileStamp,
+  openFiles,
+  packFiles,
+  packXattrs,
+  type RememberedFile,
+  type RememberedFiles,
+} from './remembered-files.ts'
 
 export interface StatCache {
   /** Undefined unless the file with this stamp has been read. */
@@ -52,14 +44,6 @@ export interface StatCacheOptions {
   now(): number
 }
 
-interface Known extends FileFacts {
-  /** The stamp as text, to compare in one step. */
-  readonly stamp: string
-  readonly size: number
-  readonly racy: boolean
-}
-
-const FORMAT_VERSION = 1
 const SECOND = 1_000_000_000n
 const COARSE_TICK = 2n * SECOND
 const FINE_TICK = SECOND / 10n
@@ -67,42 +51,46 @@ const MAX_RECORD_BYTES = 256 * 1024 * 1024
 /** Files that no build has asked for since; beyond this many they are forgotten. */
 const MAX_UNSEEN = 100_000
 /** To read as much again costs less than the eye sees. */
-const REREAD_BYTES = 8 * 1024 * 1024
+const REREAD_BYTES = 8n * 1024n * 1024n
 
 /** What earlier builds read of this context. A damaged or unreadable record is as good as none. */
 export async function openStatCache(options: StatCacheOptions): Promise<StatCache> {
-  const name = join(options.directory, `${digestHex(digestOf(options.context))}.json`)
-  const loaded = await load(name)
-  const seen = new Map<ByteString, Known>()
+  const name = join(options.directory, digestHex(digestOf(options.context)))
+  const loaded = openFiles(await load(name))
+  /** Of what was loaded, the files that are there still. */
+  const confirmed = new Uint8Array(loaded.count)
+  const read = new Map<ByteString, RememberedFile>()
   return {
     get(path, stamp) {
-      const current = seen.get(path)
-      const known = current ?? loaded.get(path)
-      if (known === undefined || known.stamp !== stampText(stamp)) return undefined
-      if (current === undefined && known.racy) return undefined
-      seen.set(path, known)
-      return known
+      const current = read.get(path)
+      if (current !== undefined) return isSameStamp(current.stamp, stamp) ? current : undefined
+      const index = loaded.indexOf(path)
+      if (index === undefined || loaded.isRacy(index) || !loaded.hasStamp(index, stamp)) return undefined
+      confirmed[index] = 1
+      return loaded.facts(index)
     },
     put(path, stamp, facts) {
-      const text = stampText(stamp)
-      const before = seen.get(path)
-      const racy = isRacy(stamp, BigInt(Math.floor(options.now())) * 1_000_000n)
-      seen.set(path, {
-        ...(before?.stamp === text && before),
-        ...facts,
-        stamp: text,
-        size: Number(stamp.size),
-        racy: racy || (before?.stamp === text && before.racy),
-      })
+      const index = loaded.indexOf(path)
+      const isConfirmed = index !== undefined && confirmed[index] === 1
+      const before = read.get(path) ?? (isConfirmed ? loaded.file(index) : undefined)
+      const same = before !== undefined && isSameStamp(before.stamp, stamp) ? before : undefined
+      const racy = isRacy(stamp, BigInt(Math.floor(options.now())) * 1_000_000n) || same?.racy === true
+      read.set(path, { ...same, ...facts, stamp, racy })
     },
     async save() {
-      if (isWorthWriting(seen, loaded)) await write(options.directory, name, seen, loaded)
+      if (isWorthWriting(read, loaded))
+        await write(
+          options.directory,
+          name,
+          allFiles(read, loaded, index => confirmed[index] === 1),
+        )
     },
   }
 }
 
-function stampText({ size, mtimeNs, ctimeNs, ino, dev }: FileStamp): string {
-  return `${size} ${mtimeNs} ${ctimeNs} ${ino} ${dev}`
+function isSameStamp(a: FileStamp, b: FileStamp): boolean {
+  const isSameContent = a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
+  return isSameContent && a.ino === b.ino && a.dev === b.dev
 }
 
 function isRacy({ mtimeNs, ctimeNs }: FileStamp, now: bigint): boolean {
@@ -111,44 +99,47 @@ function isRacy({ mtimeNs, ctimeNs }: FileStamp, now: bigint): boolean {
   return mtimeNs > trusted || ctimeNs > trusted
 }
 
-function isWorthWriting(
-  seen: ReadonlyMap<ByteString, Known>,
-  loaded: ReadonlyMap<ByteString, Known>,
-): boolean {
-  let rereadBytes = 0
-  for (const [path, now] of seen) {
-    const before = loaded.get(path)
-    if (before === now) continue
-    if (before === undefined || before.stamp !== now.stamp || !hasFacts(before, now)) return true
-    if (before.racy && !now.racy) rereadBytes += now.size
+function isWorthWriting(read: ReadonlyMap<ByteString, RememberedFile>, loaded: RememberedFiles): boolean {
+  let rereadBytes = 0n
+  for (const [path, now] of read) {
+    const index = loaded.indexOf(path)
+    if (index === undefined || !loaded.hasStamp(index, now.stamp)) return true
+    if (!hasFacts(loaded.facts(index), now)) return true
+    if (loaded.isRacy(index) && !now.racy) rereadBytes += now.stamp.size
   }
   return rereadBytes > REREAD_BYTES
 }
 
-function hasFacts(before: Known, now: Known): boolean {
+function hasFacts(before: FileFacts, now: FileFacts): boolean {
   if (now.digest !== undefined && now.digest !== before.digest) return false
-  return now.xattrs === undefined || JSON.stringify(packXattrs(now)) === JSON.stringify(packXattrs(before))
+  if (now.xattrs === undefined) return true
+  return before.xattrs !== undefined && packXattrs(now.xattrs).equals(packXattrs(before.xattrs))
+}
+
+/** What this build asked for, and of the rest as much as is kept. */
+function allFiles(
+  read: ReadonlyMap<ByteString, RememberedFile>,
+  loaded: RememberedFiles,
+  isConfirmed: (index: number) => boolean,
+): ReadonlyMap<ByteString, RememberedFile> {
+  const files = new Map(read)
+  let unseen = 0
+  for (const [path, index] of loaded.paths()) {
+    if (read.has(path) || (!isConfirmed(index) && ++unseen > MAX_UNSEEN)) continue
+    files.set(path, loaded.file(index))
+  }
+  return files
 }
 
 async function write(
   directory: string,
   name: string,
-  seen: ReadonlyMap<ByteString, Known>,
-  loaded: ReadonlyMap<ByteString, Known>,
+  files: ReadonlyMap<ByteString, RememberedFile>,
 ): Promise<void> {
-  const unseen = [...loaded].filter(([path]) => !seen.has(path))
-  const files = [...seen, ...unseen.slice(0, MAX_UNSEEN)].map(([path, known]) => [
-    path,
-    known.stamp,
-    known.size,
-    known.racy,
-    known.digest ?? null,
-    packXattrs(known),
-  ])
   const temporary = `${name}.${randomUUID()}`
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    await writeFile(temporary, jsonBytes({ version: FORMAT_VERSION, files }))
+    await writeFile(temporary, packFiles(files))
     await rename(temporary, name)
   } catch (error) {
     await rm(temporary, { force: true })
@@ -156,48 +147,14 @@ async function write(
   }
 }
 
-async function load(name: string): Promise<ReadonlyMap<ByteString, Known>> {
-  const record = await readRecord(name)
-  const files = isJsonObject(record) && record.version === FORMAT_VERSION ? record.files : undefined
-  const known = new Map<ByteString, Known>()
-  for (const row of Array.isArray(files) ? files : []) {
-    const file = Array.isArray(row) ? parseRow(row) : undefined
-    if (file === undefined) return new Map()
-    known.set(...file)
-  }
-  return known
-}
-
-async function readRecord(name: string): Promise<unknown> {
+async function load(name: string): Promise<Uint8Array> {
   try {
     const { size } = await stat(name)
-    return size > MAX_RECORD_BYTES ? undefined : parseJson(await readFile(name))
+    return size > MAX_RECORD_BYTES ? NO_BYTES : await readFile(name)
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES', 'EISDIR', 'ENOTDIR')) return undefined
+    if (isErrno(error, 'ENOENT', 'EACCES', 'EISDIR', 'ENOTDIR')) return NO_BYTES
     throw error
   }
 }
 
-function parseRow(row: readonly unknown[]): [ByteString, Known] | undefined {
-  const [path, stamp, size, racy, digest, xattrs] = row
-  if (typeof path !== 'string' || typeof stamp !== 'string' || typeof size !== 'number') return undefined
-  if (digest !== null && (typeof digest !== 'string' || !isDigest(digest))) return undefined
-  if (xattrs !== null && !isStringMap(xattrs)) return undefined
-  const known: Known = {
-    stamp,
-    size,
-    racy: racy !== false,
-    ...(digest !== null && { digest }),
-    ...(xattrs !== null && {
-      xattrs: new Map(Object.entries(xattrs).map(([key, value]) => [key, Buffer.from(value, 'base64')])),
-    }),
-  }
-  return [path as ByteString, known]
-}
-
-function packXattrs({ xattrs }: FileFacts): Readonly<Record<string, string>> | null {
-  if (xattrs === undefined) return null
-  return Object.fromEntries(
-    [...xattrs].sort().map(([name, value]) => [name, Buffer.from(value).toString('base64')]),
-  )
-}
+const NO_BYTES = new Uint8Array(0)

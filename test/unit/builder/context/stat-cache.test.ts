@@ -11,7 +11,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { type FileStamp, openStatCache } from '../../../../src/builder/context/stat-cache.ts'
+import type { FileStamp } from '../../../../src/builder/context/remembered-files.ts'
+import { openStatCache } from '../../../../src/builder/context/stat-cache.ts'
 import { byteStringFrom, byteStringOf } from '../../../../src/oci/byte-string.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 
@@ -92,6 +93,28 @@ describe('openStatCache()', () => {
     assert.equal(await readAt(1_000_300, 2n), FACTS.digest)
   })
 
+  it('remembers the greatest and the least stamps, and files without attributes', async () => {
+    const stamp = { size: 0n, mtimeNs: -1n, ctimeNs: 2n ** 63n - 1n, ino: -(2n ** 63n), dev: 2n ** 62n }
+    now = Number(stamp.ctimeNs / 1_000_000n) + 1_000_000
+    const cache = await open()
+    cache.put(F, stamp, { xattrs: new Map() })
+    await cache.save()
+    const known = (await open()).get(F, stamp)
+    assert.deepEqual([known?.xattrs?.size, known?.digest], [0, undefined])
+    assert.equal((await open()).get(byteStringOf('g'), stamp), undefined)
+  })
+
+  it('adds to what it confirmed, and keeps both', async () => {
+    await remember()
+    const cache = await open()
+    cache.get(F, STAMP)
+    cache.put(F, STAMP, { xattrs: new Map([['user.a', Buffer.from('b')]]) })
+    assert.equal(cache.get(F, STAMP)?.digest, FACTS.digest)
+    await cache.save()
+    const known = (await open()).get(F, STAMP)
+    assert.deepEqual([known?.digest, known?.xattrs?.size], [FACTS.digest, 1])
+  })
+
   it('writes nothing in a build that learns nothing', async () => {
     await remember()
     const before = records().map(name => statSync(name, { bigint: true }).mtimeNs)
@@ -136,14 +159,16 @@ describe('openStatCache()', () => {
   const damages: readonly (readonly [string, (name: string) => void])[] = [
     ['is cut off', name => truncateSync(name, 40)],
     ['is empty', name => truncateSync(name, 0)],
-    ['is not JSON', name => writeFileSync(name, '\0\xff')],
-    ['is of another version', name => writeFileSync(name, '{"version":99,"files":[]}')],
-    ['has rows of another shape', name => writeFileSync(name, '{"version":1,"files":[["f",1]]}')],
-    [
-      'has a digest that is none',
-      name => writeFileSync(name, '{"version":1,"files":[["f","",1,false,"x",null]]}'),
-    ],
-    ['is nested deep', name => writeFileSync(name, '['.repeat(100_000))],
+    ['is something else', name => writeFileSync(name, '\0\xff'.repeat(1000))],
+    ['lacks its last byte', name => truncateSync(name, statSync(name).size - 1)],
+    ...[16, 40, 80, 110, 120].map((at): readonly [string, (name: string) => void] => [
+      `differs in byte ${at}`,
+      name => {
+        const bytes = readFileSync(name)
+        bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+        writeFileSync(name, bytes)
+      },
+    ]),
   ]
   for (const [what, damage] of damages) {
     it(`starts anew from a record that ${what}`, async () => {
