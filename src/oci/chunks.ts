@@ -57,3 +57,19 @@ export async function* freed(source: AsyncIterable<Uint8Array>): AsyncGenerator<
     if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0)
   }
 }
+
+/** Buffers below may be Node's own, which hold others' bytes too. */
+const OWN_BUFFER_BYTES = 64 * 1024
+
+/** The same for chunks that share buffers: each is given back when the first chunk of another buffer has come. */
+export async function* freedBuffers<Chunk extends Uint8Array>(
+  source: AsyncIterable<Chunk>,
+): AsyncGenerator<Chunk, void, undefined> {
+  let last: ArrayBufferLike | undefined
+  for await (const chunk of source) {
+    const { buffer } = chunk
+    if (last !== buffer && last instanceof ArrayBuffer && last.byteLength > OWN_BUFFER_BYTES) last.transfer(0)
+    last = buffer
+    yield chunk
+  }
+}

@@ -3,6 +3,7 @@
  * load are one walk over it, children first, so that whatever is visible at the destination is whole.
  */
 import { Readable } from 'node:stream'
+import { chunksOf } from './chunks.ts'
 import type { ContentIngester, ContentProvider } from './content.ts'
 import type { Descriptor } from './descriptor.ts'
 import { type Digest, digestAlgorithm, digestOf } from './digest.ts'
@@ -179,7 +180,7 @@ async function copyContent(
   }
   const source = await from.open(node)
   try {
-    await to.write(node, counted(source, node, onProgress), signal)
+    await to.write(node, counted(chunksOf(source), node, onProgress), signal)
   } finally {
     source.destroy()
   }

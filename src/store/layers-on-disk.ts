@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { freedBuffers } from '../oci/chunks.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, Digester, DigestVerifier, digestAlgorithm } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
@@ -33,7 +34,7 @@ export function createLayers({ content, metadata, limits = {} }: LayersDeps): La
     diffID: Digest,
   ): AsyncGenerator<Buffer, LayerRecord, undefined> {
     const reading = new LayerReading(digestAlgorithm(diffID), limits)
-    yield* reading.read(decompressed(blob, limits))
+    yield* reading.read(freedBuffers(decompressed(blob, limits)))
     const { toc, ...facts } = reading.finish()
     const layer = checkDiffID({ digest, mediaType, size, ...facts }, diffID)
     metadata.putLayer(layer, toc)

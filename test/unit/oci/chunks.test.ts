@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import test from 'node:test'
-import { chunksOf, freed } from '../../../src/oci/chunks.ts'
+import { chunksOf, freed, freedBuffers } from '../../../src/oci/chunks.ts'
 
 const nothing = (): void => undefined
 
@@ -86,4 +86,18 @@ test('freed() gives a chunk back when the next one is asked for, and leaves alon
   assert.deepEqual(lengths, [3, 2])
   assert.equal(own.length, 0)
   assert.equal(String(shared), 'cd')
+})
+
+test('freedBuffers() gives a buffer back when a chunk of another has come, and never one of Node', async () => {
+  const [first, second] = [Buffer.alloc(200_000, 'a'), Buffer.alloc(200_000, 'b')]
+  const [shared, last] = [Buffer.allocUnsafe(100).fill('c'), Buffer.alloc(200_000, 'd')]
+  const chunks = [first.subarray(0, 150_000), first.subarray(150_000), second, shared, last]
+  const seen: string[] = []
+  for await (const chunk of freedBuffers(Readable.from(chunks))) {
+    seen.push(`${chunk.length} ${String.fromCharCode(chunk[0] ?? 0)} ${first.buffer.byteLength > 0}`)
+  }
+  assert.deepEqual(seen, ['150000 a true', '50000 a true', '200000 b false', '100 c false', '200000 d false'])
+  assert.equal(second.length, 0)
+  assert.equal(String(shared), 'c'.repeat(100))
+  assert.equal(last.length, 200_000)
 })

@@ -32,7 +32,7 @@ describe('layers.receive()', () => {
     const chunks: Buffer[] = []
     for await (const chunk of tar) {
       release()
-      chunks.push(chunk)
+      chunks.push(Buffer.from(chunk))
     }
     assert.ok(Buffer.concat(chunks).equals(TAR))
     assert.equal(store.metadata.getLayer(digestOf(BLOB))?.diffID, digestOf(TAR))

@@ -62,7 +62,8 @@ export async function putContent(content: ContentIngester, bytes: Uint8Array | s
 
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of source) chunks.push(chunk)
+  // What is read may be given back when the next chunk is asked for.
+  for await (const chunk of source) chunks.push(Buffer.from(chunk))
   return Buffer.concat(chunks)
 }
 
