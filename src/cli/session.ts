@@ -2,6 +2,7 @@ import type { Platform } from '../oci/platform.ts'
 import { platformOfHost } from '../oci/platform.ts'
 import type { FileSender } from '../store/direct-send.ts'
 import { type DiskStore, openStore } from '../store/open.ts'
+import type { PooledSha256 } from '../store/running-hash.ts'
 import type { Arguments } from './arguments.ts'
 import { loadSettings, type Settings } from './config/config.ts'
 import { warnOfOwner } from './store-owner.ts'
@@ -16,7 +17,7 @@ export interface Session extends Disposable {
 
 /**
  * @param options `freesSpace`: the command may use the room that is kept on a full disk; `addsContent`: it writes files
- * that stay; `sender`: it sends content over the network
+ * that stay; `sender`: it sends content over the network; `sha256`: it receives content
  */
 export async function openSession(
   args: Arguments,
@@ -25,6 +26,7 @@ export async function openSession(
     readonly freesSpace?: boolean
     readonly addsContent?: boolean
     readonly sender?: FileSender | undefined
+    readonly sha256?: (() => PooledSha256) | undefined
   } = {},
 ): Promise<Session> {
   const settings = await loadSettings(args, terminal)

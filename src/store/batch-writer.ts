@@ -5,8 +5,8 @@ const SYNC_BYTES = 16 * 1024 * 1024
 
 /** The part of a file that is written to. */
 export interface BatchFile {
-  /** Puts chunks at a position of the file. */
-  write(chunks: readonly Uint8Array[], position: number): Promise<void>
+  /** Puts a chunk at a position of the file; in order, the next one when this returns. */
+  write(chunk: Uint8Array, position: number): Promise<void>
   /** Makes the bytes durable. */
   sync(): Promise<void>
 }
@@ -86,7 +86,7 @@ export class BatchWriter {
   async #startWrite(bytes: Uint8Array): Promise<void> {
     await this.#writing
     if (this.#position - this.#syncedTo >= SYNC_BYTES) await this.#startSync()
-    this.#writing = this.#noting(this.#file.write([bytes], this.#position))
+    this.#writing = this.#noting(this.#file.write(bytes, this.#position))
     this.#position += bytes.length
   }
 

@@ -17,7 +17,15 @@ import { type Digest, type DigestAlgorithm, digestAlgorithm } from '../oci/diges
 import { isErrno } from '../oci/errors.ts'
 import { parseJson } from '../oci/json.ts'
 import { bootID } from './process-identity.ts'
-import { nativeHash, parseSavedHash, portableHash, type RunningHash, type SavedHash } from './running-hash.ts'
+import {
+  nativeHash,
+  type PooledSha256,
+  parseSavedHash,
+  pooledHash,
+  portableHash,
+  type RunningHash,
+  type SavedHash,
+} from './running-hash.ts'
 import type { StoreFile, StoreFiles } from './store-files.ts'
 import type { StoreLayout } from './store-layout.ts'
 
@@ -45,9 +53,13 @@ export interface IngestHashesDeps {
   readonly layout: StoreLayout
   /** How many live hashes to keep between requests; beyond it the oldest goes. */
   readonly maxLive?: number
+  /** Hashes with other threads than this one; without it this one does. */
+  readonly sha256?: (() => PooledSha256) | undefined
 }
 
-export function createIngestHashes({ files, layout, maxLive = 256 }: IngestHashesDeps): IngestHashes {
+export function createIngestHashes({ files, layout, maxLive = 256, sha256 }: IngestHashesDeps): IngestHashes {
+  const newHash = (algorithm: DigestAlgorithm): RunningHash =>
+    algorithm === 'sha256' && sha256 !== undefined ? pooledHash(sha256()) : nativeHash(algorithm)
   const live = new Map<IngestID, RunningHash>()
   const boot = bootID()
 
@@ -70,7 +82,7 @@ export function createIngestHashes({ files, layout, maxLive = 256 }: IngestHashe
       if (known !== undefined && (offset > 0 || hint === undefined || hint === known.algorithm)) return known
       const saved = await readState(id, offset)
       const algorithm = saved === undefined ? 'sha256' : digestAlgorithm(saved.digest)
-      if (offset === 0) return nativeHash(hint ?? algorithm)
+      if (offset === 0) return newHash(hint ?? algorithm)
       const hash =
         algorithm === 'sha256' ? ((saved && portableHash(saved)) ?? portableHash()) : nativeHash(algorithm)
       await catchUp(hash, file, offset, signal)

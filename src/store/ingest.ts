@@ -185,7 +185,7 @@ class FileIngest implements DiskIngest {
     const start = this.#offset
     const writer = new BatchWriter(
       {
-        write: (chunks, position) => named(id, () => file.write(chunks, position)),
+        write: (chunk, position) => hashAndWrite(id, file, hash, chunk, position),
         sync: () => named(id, () => file.sync()),
       },
       start,
@@ -193,8 +193,7 @@ class FileIngest implements DiskIngest {
     )
     try {
       for await (const chunk of untilAborted(source, signal)) {
-        hash.update(chunk)
-        this.#offset = hash.offset
+        this.#offset += chunk.length
         await writer.add(chunk)
       }
     } finally {
@@ -252,6 +251,22 @@ class FileIngest implements DiskIngest {
       this.#hasLock = false
     }
   }
+}
+
+/** At the same time. The chunk is the caller's again when both are done, whatever becomes of the write. */
+async function hashAndWrite(
+  id: IngestID,
+  file: StoreFile,
+  hash: RunningHash,
+  chunk: Uint8Array,
+  position: number,
+): Promise<void> {
+  const [written, hashed] = await Promise.allSettled([
+    named(id, () => file.write([chunk], position)),
+    hash.updateAside(chunk),
+  ])
+  if (written.status === 'rejected') throw written.reason
+  if (hashed.status === 'rejected') throw hashed.reason
 }
 
 /** What a failure of the disk means for an ingest. Never around the source, whose failures are its own. */

@@ -17,6 +17,7 @@ import { createLayers } from './layers-on-disk.ts'
 import { makeDatabasePrivate } from './private-file.ts'
 import { makeReserve, withReserve } from './reserve.ts'
 import { NO_RULES, type StoreRules, startQuotas } from './rules.ts'
+import type { PooledSha256 } from './running-hash.ts'
 import { migrate } from './schema.ts'
 import { createSqliteMetadata } from './sqlite-metadata.ts'
 import { nodeStoreFiles, type StoreFiles } from './store-files.ts'
@@ -37,6 +38,8 @@ export interface OpenStoreOptions {
   readonly limits?: Partial<ArchiveLimits>
   /** Lets the kernel send content to those who pull it; without it, it goes through our memory. */
   readonly sender?: FileSender | undefined
+  /** Hashes what comes in with other threads than this one. */
+  readonly sha256?: (() => PooledSha256) | undefined
 }
 
 /** The store on disk, with what garbage collection needs to know of it. */
@@ -78,8 +81,8 @@ async function openLayout(layout: StoreLayout, options: OpenStoreOptions): Promi
   return assemble(layout, database, { ...options, files, rules })
 }
 
-/** A process with four uploads under way writes all of them in large pieces. */
-const UPLOAD_BUFFERS = { bufferBytes: 256 * 1024, count: 8 }
+/** A process with eight uploads under way writes all of them in large pieces. */
+const UPLOAD_BUFFERS = { bufferBytes: 256 * 1024, count: 16 }
 
 function assemble(
   layout: StoreLayout,
@@ -90,10 +93,11 @@ function assemble(
     rules,
     limits,
     sender,
+    sha256,
   }: OpenStoreOptions & Required<Pick<OpenStoreOptions, 'files' | 'rules'>>,
 ): DiskStore {
   const locks = createIngestLocks(database)
-  const hashes = createIngestHashes({ files, layout })
+  const hashes = createIngestHashes({ files, layout, sha256 })
   const disk = { database, files, layout, now, locks }
   const content = createDiskContent({
     ...disk,

@@ -1,7 +1,8 @@
 /**
- * The hash of an ingest while it grows. Two forms, the second for SHA-256 only:
+ * The hash of an ingest while it grows. Three forms, the last two for SHA-256 only:
  *
  * - **native** (`node:crypto`): fast, but its state cannot leave the process.
+ * - **pooled**: the same, by other threads, where `cli` knows how; one that receives uploads has enough to do.
  * - **portable** (`sha256-uint8array`): a quarter of the speed, and its state is 32 bytes and a started block, so
  *   that another process can go on where this one stopped.
  */
@@ -14,6 +15,11 @@ export interface RunningHash {
   /** Bytes seen so far. */
   readonly offset: number
   update(chunk: Uint8Array): void
+  /**
+   * As `update`, but a large chunk may be hashed by another thread: it must stay as it is until this returns, and nothing
+   * else be asked of the hash.
+   */
+  updateAside(chunk: Uint8Array): Promise<void>
   /** Of all bytes so far; the hash can go on after it. */
   digest(): Digest
   save(): SavedHash
@@ -29,6 +35,17 @@ export interface SavedHash {
 
 export function nativeHash(algorithm: DigestAlgorithm = 'sha256'): RunningHash {
   return new NativeHash(algorithm)
+}
+
+/** SHA-256 by other threads than this one. */
+export interface PooledSha256 {
+  update(chunk: Uint8Array): void
+  updateInPool(chunk: Uint8Array): Promise<void>
+  digest(): Buffer
+}
+
+export function pooledHash(sha256: PooledSha256): RunningHash {
+  return new PooledHash(sha256)
 }
 
 /** @param saved where to go on; a new hash without it. Undefined when `saved` has no state */
@@ -73,8 +90,44 @@ class NativeHash implements RunningHash {
     this.offset += chunk.length
   }
 
+  async updateAside(chunk: Uint8Array): Promise<void> {
+    this.update(chunk)
+  }
+
   digest(): Digest {
     return digestOfHex(this.algorithm, this.#hash.copy().digest('hex'))
+  }
+
+  save(): SavedHash {
+    return { offset: this.offset, digest: this.digest() }
+  }
+}
+
+/** Hashing fewer bytes takes less time than asking another thread to. */
+const SMALL_BYTES = 64 * 1024
+
+class PooledHash implements RunningHash {
+  readonly algorithm = 'sha256'
+  readonly #sha256: PooledSha256
+  offset = 0
+
+  constructor(sha256: PooledSha256) {
+    this.#sha256 = sha256
+  }
+
+  update(chunk: Uint8Array): void {
+    this.#sha256.update(chunk)
+    this.offset += chunk.length
+  }
+
+  async updateAside(chunk: Uint8Array): Promise<void> {
+    if (chunk.length <= SMALL_BYTES) return this.update(chunk)
+    await this.#sha256.updateInPool(chunk)
+    this.offset += chunk.length
+  }
+
+  digest(): Digest {
+    return digestOfHex('sha256', this.#sha256.digest().toString('hex'))
   }
 
   save(): SavedHash {
@@ -102,6 +155,10 @@ class PortableHash implements RunningHash {
   update(chunk: Uint8Array): void {
     this.#hash.update(chunk)
     this.offset += chunk.length
+  }
+
+  async updateAside(chunk: Uint8Array): Promise<void> {
+    this.update(chunk)
   }
 
   digest(): Digest {

@@ -26,8 +26,9 @@ With --tls auto, clients trust this server once they have its authority's certif
   positionals: { min: 0, max: 0 },
   async run(args, terminal) {
     const { tryLoadLinux } = await import('../../linux/linux.ts')
-    const linux = await tryLoadLinux()
-    using session = await openSession(args, terminal, { addsContent: true, sender: linux })
+    const { tryLoadSha256 } = await import('../../linux/sha256.ts')
+    const [sender, sha256] = await Promise.all([tryLoadLinux(), tryLoadSha256()])
+    using session = await openSession(args, terminal, { addsContent: true, sender, sha256 })
     const { settings } = session
     const { host, port } = parseListen(settings.listen)
     const {

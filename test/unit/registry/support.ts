@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tryLoadLinux } from '../../../src/linux/linux.ts'
+import { tryLoadSha256 } from '../../../src/linux/sha256.ts'
 import { type Digest, digestAlgorithm, digestHex } from '../../../src/oci/digest.ts'
 import { type DiskStore, openStore } from '../../../src/store/open.ts'
 import { NO_RULES, type StoreRules } from '../../../src/store/rules.ts'
@@ -35,8 +36,15 @@ export async function openTestStore(rules: Partial<StoreRules> = {}): Promise<Te
     create: async (path: string) => faulty(await nodeStoreFiles.create(path)),
     open: async (path: string) => faulty(await nodeStoreFiles.open(path)),
   }
-  const sender = await tryLoadLinux()
-  const store = await openStore({ root, now: Date.now, files, rules: { ...NO_RULES, ...rules }, sender })
+  const [sender, sha256] = await Promise.all([tryLoadLinux(), tryLoadSha256()])
+  const store = await openStore({
+    root,
+    now: Date.now,
+    files,
+    rules: { ...NO_RULES, ...rules },
+    sender,
+    sha256,
+  })
   const test: TestStore = {
     store,
     full: false,

@@ -11,8 +11,8 @@ describe('BatchWriter', () => {
   it('makes a large file durable along the way, so that its commit need not', async () => {
     let [written, syncedTo] = [0, 0]
     const file = {
-      async write(chunks: readonly Uint8Array[]) {
-        for (const chunk of chunks) written += chunk.length
+      async write(chunk: Uint8Array) {
+        written += chunk.length
       },
       async sync() {
         syncedTo = written
@@ -43,10 +43,10 @@ describe('BatchWriter', () => {
       let [file, writes] = [Buffer.alloc(0), 0]
       const writer = new BatchWriter(
         {
-          async write(chunks, position) {
+          async write(chunk, position) {
             await nextTurn()
             assert.equal(position, file.length)
-            file = Buffer.concat([file, ...chunks])
+            file = Buffer.concat([file, chunk])
             writes++
           },
           sync: async () => undefined,

@@ -1,15 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { tryLoadSha256 } from '../../../src/linux/sha256.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import {
   nativeHash,
   parseSavedHash,
+  pooledHash,
   portableHash,
   type RunningHash,
 } from '../../../src/store/running-hash.ts'
 import { noise } from './support.ts'
 
 const BYTES = noise(10_000)
+
+const sha256 = await tryLoadSha256()
+assert.ok(sha256, 'this Node.js lets its OpenSSL be called')
 
 function update(hash: RunningHash, end: number, step: number): RunningHash {
   for (let at = hash.offset; at < end; at += step) hash.update(BYTES.subarray(at, Math.min(at + step, end)))
@@ -19,6 +24,7 @@ function update(hash: RunningHash, end: number, step: number): RunningHash {
 describe('a running hash', () => {
   for (const [name, create] of [
     ['native', () => nativeHash()],
+    ['pooled', () => pooledHash(sha256())],
     ['portable', () => portableHash()],
   ] as const)
     it(`in ${name} form tells the digest at any point, and goes on`, () => {
@@ -29,6 +35,20 @@ describe('a running hash', () => {
         assert.equal(hash.digest(), digestOf(BYTES.subarray(0, end)), `${end} bytes`)
       }
     })
+
+  it('in pooled form hashes large chunks aside, of many ingests at once', async () => {
+    const bytes = noise(1_000_000)
+    const one = async (step: number): Promise<void> => {
+      const hash = pooledHash(sha256())
+      for (let at = 0; at < bytes.length; at += step) {
+        await hash.updateAside(bytes.subarray(at, at + step))
+        if (at % 7 === 0) assert.equal(hash.digest(), digestOf(bytes.subarray(0, hash.offset)))
+      }
+      assert.equal(hash.offset, bytes.length)
+      assert.equal(hash.digest(), digestOf(bytes))
+    }
+    await Promise.all([1000, 65_536, 65_537, 70_000, 100_001, 262_144, 1_000_000].map(one))
+  })
 
   it('in portable form goes on from what was saved, wherever in a block that was', () => {
     for (const cut of [0, 1, 3, 55, 56, 63, 64, 65, 4096, 9999]) {
