@@ -57,6 +57,22 @@ describe('network of RUN', {
     return stderr
   }
 
+  /** Builds with one step, and returns when that runs the command. */
+  async function startStep(command: string) {
+    const Dockerfile = `FROM base:1\nRUN echo read""y; ${command}\n`
+    const context = await world.folder(`context-${++count}`, { Dockerfile })
+    const child = world.slipway.start(['build', '--progress=plain', '--no-cache', context])
+    let printed = ''
+    child.stderr?.on('data', chunk => {
+      printed += String(chunk)
+    })
+    while (!/ ready$/m.test(printed)) {
+      assert.equal(child.exitCode, null, printed)
+      await Promise.race([once(child, 'exit'), child.stderr && once(child.stderr, 'data')])
+    }
+    return { child, printed: () => printed }
+  }
+
   for (const helper of HELPERS)
     it(`with ${helper} reaches what the machine serves to others, and nothing of its loopback interface`, async () => {
       const fetch = (address: string, server: Server) =>
@@ -156,18 +172,16 @@ describe('network of RUN', {
     assert.match(printed, /nameserver 192\.0\.2\.1\n.* search a\.example\n.* options ndots:2\n/)
   })
 
+  it('tells when its helper ends before the step', async () => {
+    const { child, printed } = await startStep('while [ $(wc -l </proc/net/dev) -gt 3 ]; do sleep 0.1; done')
+    const closed = once(child, 'close')
+    for (const id of helpersOf(world)) process.kill(id, 'SIGKILL')
+    await closed
+    assert.match(printed(), /network: (slirp4netns|pasta) ended \(SIGKILL\) while the step ran/)
+  })
+
   it('ends its helper when the build is killed', async () => {
-    const Dockerfile = 'FROM base:1\nRUN echo read""y; sleep 1000\n'
-    const context = await world.folder(`context-${++count}`, { Dockerfile })
-    const child = world.slipway.start(['build', '--progress=plain', '--no-cache', context])
-    let printed = ''
-    child.stderr?.on('data', chunk => {
-      printed += String(chunk)
-    })
-    while (!/ ready$/m.test(printed)) {
-      assert.equal(child.exitCode, null, printed)
-      await Promise.race([once(child, 'exit'), child.stderr && once(child.stderr, 'data')])
-    }
+    const { child } = await startStep('sleep 1000')
     const started = helpersOf(world)
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
@@ -234,12 +248,15 @@ function hasNetwork(): boolean {
   return readFileSync('/proc/net/route', 'latin1').trim().split('\n').length > 1
 }
 
-/** Helpers that work for steps of the world's store, by their arguments. */
-function helpersOf({ scratch }: World): readonly string[] {
+/** Process ids of the helpers that work for steps of the world's store, which is among their arguments. */
+function helpersOf({ scratch }: World): readonly number[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
-    .map(name => readProc(name, 'cmdline').replaceAll('\0', ' '))
-    .filter(line => line.includes(scratch) && /(slirp4netns|pasta) /.test(line) && !line.includes(' build '))
+    .filter(name => {
+      const line = readProc(name, 'cmdline').replaceAll('\0', ' ')
+      return line.includes(scratch) && /(slirp4netns|pasta) /.test(line) && !line.includes(' build ')
+    })
+    .map(Number)
 }
 
 /** Empty for a process that has ended. */

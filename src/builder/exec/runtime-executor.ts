@@ -188,7 +188,7 @@ async function runInRoot(
     const run = () => runContainer(container, context)
     const exitCode = await (connection === undefined
       ? run()
-      : withConnection(linux, connection, context.signal, run))
+      : withConnection(linux, connection, context, run))
     return { exitCode, ...(group !== undefined && { usage: group.usage() }) }
   } finally {
     await removeControlGroup(`${work.path}/cgroup`)

@@ -8,7 +8,7 @@ import { findProgram } from '../../linux/find-program.ts'
 import { type Linux, MS_BIND } from '../../linux/linux.ts'
 import { BuildError } from '../errors.ts'
 import { unmountOrDetach } from '../snapshot/mounting.ts'
-import type { ContainerProcess } from './executor.ts'
+import type { ContainerProcess, ExecContext } from './executor.ts'
 import { type NetworkOfFiles, readResolvConf } from './host-files.ts'
 import { makePipe, type NetworkGate, openNetworkGate } from './network-gate.ts'
 import { findNetworkHelpers, helperArguments, type NetworkHelper } from './network-helper.ts'
@@ -79,11 +79,17 @@ export interface Connection {
   readonly forwardsNames: boolean
 }
 
+type StepOfNetwork = Pick<ExecContext, 'signal' | 'note'>
+
 /**
  * Connects the network of the container that waits at the gate, and lets it start. Disposing ends the helper.
  * @throws BuildError `run-failed` where no helper does it; the container does not start then
  */
-async function connect(linux: Linux, connection: Connection, signal: AbortSignal): Promise<AsyncDisposable> {
+async function connect(
+  linux: Linux,
+  connection: Connection,
+  { signal, note }: StepOfNetwork,
+): Promise<AsyncDisposable> {
   const { gate, directory, network } = connection
   const pid = await gate.waiting
   const namespace = `${directory}/network`
@@ -100,6 +106,9 @@ async function connect(linux: Linux, connection: Connection, signal: AbortSignal
         continue
       }
       gate.answer(true)
+      started.onEarlyEnd(how =>
+        note?.(`network: ${helper.name} ended (${how}) while the step ran, which has none since then`),
+      )
       return {
         async [Symbol.asyncDispose]() {
           await started[Symbol.asyncDispose]()
@@ -129,9 +138,10 @@ async function connect(linux: Linux, connection: Connection, signal: AbortSignal
 export async function withConnection<T>(
   linux: Linux,
   connection: Connection,
-  signal: AbortSignal,
+  step: StepOfNetwork,
   run: () => Promise<T>,
 ): Promise<T> {
+  const { signal } = step
   let isWaiting = false
   void connection.gate.waiting.then(
     () => {
@@ -139,7 +149,7 @@ export async function withConnection<T>(
     },
     () => undefined,
   )
-  const connecting = connect(linux, connection, signal)
+  const connecting = connect(linux, connection, step)
   const connected = connecting.catch(() => undefined)
   try {
     return await run()
@@ -166,12 +176,17 @@ interface HelperStart {
   readonly signal: AbortSignal
 }
 
+interface StartedHelper extends AsyncDisposable {
+  /** Is told once how it ended, where nobody has disposed of it. */
+  onEarlyEnd(tell: (how: string) => void): void
+}
+
 /** What it said, where it ended at once, or why it was not waited for. */
 async function startHelper(
   linux: Linux,
   helper: NetworkHelper,
   { ready, namespace, connection: { network, forwardsNames }, signal }: HelperStart,
-): Promise<AsyncDisposable | string> {
+): Promise<StartedHelper | string> {
   const readyPipe = makePipe(linux, ready)
   const readyDescriptor = 4
   const { subnet, isRealRoot } = network
@@ -200,12 +215,14 @@ async function startHelper(
     child.once('exit', () => resolve())
     child.once('error', reject)
   })
+  let isWanted = true
   const complained = new Promise<void>(resolve => child.stderr?.once('close', () => resolve()))
   const isReady = new Promise<void>((resolve, reject) => {
     readable.once('data', () => resolve())
     readable.once('error', reject)
   })
   const end = async (): Promise<void> => {
+    isWanted = false
     watch.end('\n')
     child.kill('SIGKILL')
     await ended
@@ -229,5 +246,12 @@ async function startHelper(
   } finally {
     readable.destroy()
   }
-  return { [Symbol.asyncDispose]: end }
+  return {
+    onEarlyEnd(tell) {
+      child.once('exit', (code, endingSignal) => {
+        if (isWanted) tell(endingSignal ?? `exit code ${code}`)
+      })
+    },
+    [Symbol.asyncDispose]: end,
+  }
 }
