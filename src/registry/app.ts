@@ -170,10 +170,7 @@ async function serve(context: Context, request: FastifyRequest, reply: FastifyRe
     query,
     headers: request.headers,
     contentType: request.contentType,
-    body: connection.body,
-    get signal() {
-      return connection.signal
-    },
+    connection,
   })
   return send(context, answer, request, reply)
 }

@@ -61,7 +61,7 @@ export function createClientConnections(): ClientConnections {
       return new Promise<void>(resolve => before.once('close', resolve))
     },
     watch: (request, response, count) =>
-      watchClient(response, () => {
+      new WatchedClient(response, () => {
         if (waiting.delete(response)) response.writeContinue()
         return counted(chunksOf(request), count)
       }),
@@ -81,15 +81,27 @@ export function createClientConnections(): ClientConnections {
   }
 }
 
-/** Most requests have no body and are answered at once: what watches is made when it is asked for. */
-function watchClient(response: ServerResponse, read: () => AsyncIterator<Uint8Array>): ClientConnection {
-  let signal: AbortSignal | undefined
-  return {
-    body: { [Symbol.asyncIterator]: read },
-    get signal() {
-      signal ??= goneSignal(response)
-      return signal
-    },
+/**
+ * Most requests have no body and are answered at once: what watches is made when it is asked for. (A class: an object
+ * with a getter of its own has a shape of its own, which outlives the request.)
+ */
+class WatchedClient implements ClientConnection {
+  readonly #response: ServerResponse
+  readonly #read: () => AsyncIterator<Uint8Array>
+  #signal: AbortSignal | undefined
+
+  constructor(response: ServerResponse, read: () => AsyncIterator<Uint8Array>) {
+    this.#response = response
+    this.#read = read
+  }
+
+  get body(): AsyncIterable<Uint8Array> {
+    return { [Symbol.asyncIterator]: this.#read }
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= goneSignal(this.#response)
+    return this.#signal
   }
 }
 

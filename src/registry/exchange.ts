@@ -5,6 +5,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Grant } from './access.ts'
+import type { ClientConnection } from './client-connection.ts'
 import type { RepositoryStore } from './repository-store.ts'
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -16,10 +17,8 @@ export interface Call extends Grant {
   readonly headers: IncomingHttpHeaders
   /** `Content-Type` as it was sent. */
   readonly contentType: string | undefined
-  /** The request's body; may be left unread, or half read. */
-  readonly body: AsyncIterable<Uint8Array>
-  /** Aborted when the client is gone. */
-  readonly signal: AbortSignal
+  /** The request's body, which may be left unread, or half read; and whether the client is gone. */
+  readonly connection: ClientConnection
 }
 
 export interface Answer {

@@ -16,7 +16,7 @@ export function catalogHandlers(): Handlers {
 
 /** Names tell something too, so those are left out that the client may not pull. */
 async function listPullable(
-  { repositories, may, signal }: Call,
+  { repositories, may, connection }: Call,
   { after, limit }: NamePage,
 ): Promise<readonly RepositoryName[]> {
   const names: RepositoryName[] = []
@@ -27,6 +27,6 @@ async function listPullable(
     if (page.length < limit || names.length >= limit) return names.slice(0, limit)
     last = page.at(-1)
     // Who may see little of a large registry must not hold up others meanwhile.
-    await setImmediate(undefined, { signal })
+    await setImmediate(undefined, { signal: connection.signal })
   }
 }

@@ -91,11 +91,11 @@ function found<Manifest>(
 }
 
 /** Reads no further than the limit, whatever the client announces. */
-async function readManifestBody({ headers, body }: Call): Promise<Buffer> {
+async function readManifestBody({ headers, connection }: Call): Promise<Buffer> {
   if (Number(headers['content-length'] ?? 0) > MAX_MANIFEST_BYTES) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of body) {
+  for await (const chunk of connection.body) {
     size += chunk.length
     if (size > MAX_MANIFEST_BYTES) throw tooLarge()
     chunks.push(chunk)

@@ -35,14 +35,14 @@ export function uploadHandlers(name: RepositoryName, id: IngestID): Handlers {
       return uploadAnswer(204, name, await repositories.uploads(name).status(id))
     },
     async PATCH(call) {
-      const upload = await call.repositories.uploads(name).append(id, chunkOf(call), call.signal)
+      const upload = await call.repositories.uploads(name).append(id, chunkOf(call), call.connection.signal)
       return uploadAnswer(202, name, upload)
     },
     async PUT(call) {
       const uploads = call.repositories.uploads(name)
       const digest = requireDigest(call.query.get('digest'))
       const algorithm = digestAlgorithm(digest)
-      if (hasBody(call)) await uploads.append(id, { ...chunkOf(call), algorithm }, call.signal)
+      if (hasBody(call)) await uploads.append(id, { ...chunkOf(call), algorithm }, call.connection.signal)
       await uploads.commit(id, digest)
       return blobCreated(name, digest)
     },
@@ -76,7 +76,7 @@ async function uploadWhole(call: Call, name: RepositoryName, digest: Digest): Pr
   const uploads = call.repositories.uploads(name)
   const { id } = await uploads.begin(digestAlgorithm(digest))
   try {
-    await uploads.append(id, chunkOf(call), call.signal)
+    await uploads.append(id, chunkOf(call), call.connection.signal)
   } catch (error) {
     await uploads.cancel(id)
     throw error
@@ -86,7 +86,7 @@ async function uploadWhole(call: Call, name: RepositoryName, digest: Digest): Pr
 }
 
 /** @throws RegistryError `size-invalid` when the headers contradict each other: nothing has been read then */
-function chunkOf({ headers, body }: Call): Chunk {
+function chunkOf({ headers, connection: { body } }: Call): Chunk {
   const contentLength = headers['content-length']
   const sent = contentLength === undefined ? undefined : Number(contentLength)
   const contentRange = headers['content-range']
