@@ -1,9 +1,10 @@
+import { availableParallelism } from 'node:os'
 import type { Readable } from 'node:stream'
 import { freedBuffers } from '../oci/chunks.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, Digester, DigestVerifier, digestAlgorithm } from '../oci/digest.ts'
 import { OciError } from '../oci/errors.ts'
-import { compress } from '../oci/layer/compression.ts'
+import { createCompress } from '../oci/layer/compression.ts'
 import { decompress, sniffCompression } from '../oci/layer/decompression.ts'
 import { packToc, unpackToc } from '../oci/layer/toc-codec.ts'
 import { TocRecorder } from '../oci/layer/toc-recorder.ts'
@@ -11,6 +12,7 @@ import { type ArchiveLimits, CHECKED_BEFORE } from '../oci/limits.ts'
 import { OCI_LAYER_TYPES } from '../oci/media-type.ts'
 import { receive } from './arrival.ts'
 import type { DiskContent } from './blobs.ts'
+import { createDeflateThreads } from './deflate-threads.ts'
 import { StoreError } from './errors.ts'
 import type { Layers, UnreadLayers } from './layers.ts'
 import type { LayerRecord, Metadata } from './metadata.ts'
@@ -22,8 +24,12 @@ export interface LayersDeps {
   readonly limits?: Partial<ArchiveLimits> | undefined
 }
 
+/** With more of them the thread that reads, hashes and writes does not keep up, and each takes memory. */
+const MAX_THREADS = 4
+
 /** Layers over content and metadata. Every layer is read once, as a stream, however large; memory holds its table. */
 export function createLayers({ content, metadata, limits = {} }: LayersDeps): Layers & UnreadLayers {
+  const compress = createCompress(createDeflateThreads(Math.min(availableParallelism(), MAX_THREADS)))
   const openVerified = async (descriptor: Descriptor): Promise<AsyncIterable<Buffer>> =>
     verified(await content.open(descriptor.digest), descriptor)
 

@@ -1,25 +1,38 @@
 /**
- * Compression of layers. The compressed bytes are a function of the uncompressed ones (and of the zlib and zstd in
- * Node): not of how they arrive in chunks, nor of how many threads work.
+ * Compression of layers. The compressed bytes are a function of the uncompressed ones (with a level of gzip, and for
+ * zstd, of the libraries in Node as well): not of how they arrive in chunks, nor of how many threads work.
  *
- * Both formats are made of fixed blocks that the thread pool compresses side by side:
+ * Both formats are made of fixed blocks that are compressed side by side:
  *
  * - gzip: one member. Each block is deflated with the 32 KiB before it as dictionary and flushed to a byte
- *   boundary, so that the joined blocks are one deflate stream; an empty last block ends it.
+ *   boundary, so that the joined blocks are one deflate stream; an empty last block ends it. The default level is
+ *   that of our own deflate, the others are zlib's.
  * - zstd: a frame per block. A file of several frames is a zstd file (RFC 8878, section 3).
  */
 import { promisify } from 'node:util'
 import { constants, crc32, deflateRaw, zstdCompress } from 'node:zlib'
 import type { Compression } from '../media-type.ts'
+import type { DeflateThreads } from './deflate/deflater.ts'
+import { createBlockPool, gzip } from './deflate/gzip.ts'
 
-/** @param level of `COMPRESSION_LEVELS`; what is not compressed has none */
-export function compress(
+/**
+ * A chunk may be used until the next one is asked for: its memory is taken again then.
+ * @param level of `COMPRESSION_LEVELS`; what is not compressed has none
+ */
+export type Compress = (
   source: AsyncIterable<Uint8Array>,
   compression: Compression,
-  level: number | undefined = COMPRESSION_LEVELS[compression]?.default,
-): AsyncGenerator<Buffer, void, undefined> {
-  if (compression === 'none' || level === undefined) return passThrough(source)
-  return compression === 'gzip' ? gzip(source, level) : zstd(source, level)
+  level?: number,
+) => AsyncGenerator<Buffer, void, undefined>
+
+export function createCompress(threads: DeflateThreads): Compress {
+  const pool = createBlockPool()
+  return (source, compression, level = COMPRESSION_LEVELS[compression]?.default) => {
+    if (compression === 'none' || level === undefined) return passThrough(source)
+    if (compression === 'zstd') return zstd(source, level)
+    if (level === COMPRESSION_LEVELS.gzip?.default) return gzip(source, threads, pool)
+    return zlibGzip(source, level)
+  }
 }
 
 export interface CompressionLevels {
@@ -28,7 +41,7 @@ export interface CompressionLevels {
   readonly default: number
 }
 
-/** The scales of zlib and libzstd. */
+/** The scales of zlib and libzstd. What our own deflate makes is as small as what zlib makes at level 6. */
 export const COMPRESSION_LEVELS: Readonly<Record<Compression, CompressionLevels | undefined>> = {
   none: undefined,
   gzip: { min: 0, max: 9, default: 6 },
@@ -54,7 +67,7 @@ async function* passThrough(source: AsyncIterable<Uint8Array>): AsyncGenerator<B
   for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }
 
-async function* gzip(
+async function* zlibGzip(
   source: AsyncIterable<Uint8Array>,
   level: number,
 ): AsyncGenerator<Buffer, void, undefined> {

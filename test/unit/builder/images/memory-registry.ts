@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import type { BuildDeps } from '../../../../src/builder/build-options.ts'
 import { byteStringOf } from '../../../../src/oci/byte-string.ts'
 import type { Descriptor } from '../../../../src/oci/descriptor.ts'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { jsonBytes } from '../../../../src/oci/json.ts'
-import { compress } from '../../../../src/oci/layer/compression.ts'
 import { layerCompression, MEDIA_TYPE } from '../../../../src/oci/media-type.ts'
 import type { Platform } from '../../../../src/oci/platform.ts'
 import { repositoryOf } from '../../../../src/oci/reference.ts'
@@ -46,8 +46,7 @@ export function createRegistry() {
       for (const platform of platforms) {
         const tars = [await tarOf(`a${salt}`), await tarOf(`b${platform.architecture}`)]
         const layers: Descriptor[] = []
-        for (const tar of tars)
-          layers.push(registry.put(await gzip(tar), MEDIA_TYPE.dockerLayerGzip, 'layer'))
+        for (const tar of tars) layers.push(registry.put(gzipSync(tar), MEDIA_TYPE.dockerLayerGzip, 'layer'))
         const diffIDs = tars.map(tar => wrongDiffID ?? digestOf(tar))
         const config = registry.put(
           jsonBytes({ ...platform, config: {}, rootfs: { type: 'layers', diff_ids: diffIDs } }),
@@ -123,11 +122,4 @@ async function tarOf(content: string): Promise<Buffer> {
     mtime: 1,
   }
   return Buffer.concat(await Array.fromAsync(writeTar([{ entry, body }])))
-}
-
-async function gzip(bytes: Buffer): Promise<Buffer> {
-  const source = (async function* () {
-    yield bytes
-  })()
-  return Buffer.concat(await Array.fromAsync(compress(source, 'gzip')))
 }

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { constants, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib'
-import { compress } from '../../../../src/oci/layer/compression.ts'
+import { createCompress } from '../../../../src/oci/layer/compression.ts'
 import { decompress, detectCompression, sniffCompression } from '../../../../src/oci/layer/decompression.ts'
 import { ZstdFrameCutter } from '../../../../src/oci/layer/zstd-frames.ts'
 import type { Compression } from '../../../../src/oci/media-type.ts'
+import { createDeflateThreads } from '../../../../src/store/deflate-threads.ts'
 import { collect, inChunks, pipeThrough } from '../tar-bytes.ts'
 
 const MIB = 1024 ** 2
+const compress = createCompress(createDeflateThreads(2))
 const ALL: readonly Compression[] = ['none', 'gzip', 'zstd']
 
 /** Bytes that compress to about half, the same each time. */
@@ -47,14 +49,47 @@ for (const compression of ALL) {
   })
 }
 
-for (const compression of ['gzip', 'zstd'] as const)
-  test(`what ${compression} makes of much that is alike does not hold the room that it had`, async () => {
-    const held = new Set<ArrayBufferLike>()
-    for await (const chunk of compress(inChunks(Buffer.alloc(32 * MIB), MIB), compression))
-      held.add(chunk.buffer)
-    const bytes = [...held].reduce((sum, { byteLength }) => sum + byteLength, 0)
-    assert.ok(bytes < MIB, `${bytes} bytes`)
-  })
+test('what zstd makes of much that is alike does not hold the room that it had', async () => {
+  assert.ok((await heldBytes(compress(inChunks(Buffer.alloc(32 * MIB), MIB), 'zstd'))) < MIB)
+})
+
+test('gzip makes its chunks in the memory of a few blocks', async () => {
+  assert.ok((await heldBytes(compress(inChunks(Buffer.alloc(32 * MIB), MIB), 'gzip'))) < 4 * MIB)
+})
+
+async function heldBytes(chunks: AsyncIterable<Buffer>): Promise<number> {
+  const held = new Set<ArrayBufferLike>()
+  for await (const chunk of chunks) held.add(chunk.buffer)
+  return [...held].reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+test('gzip output is the same by any number of threads', async () => {
+  const expected = await collect(createCompress(createDeflateThreads(1))(inChunks(large, 70_000), 'gzip'))
+  for (const threads of [2, 4])
+    assert.ok(
+      (await collect(createCompress(createDeflateThreads(threads))(inChunks(large), 'gzip'))).equals(
+        expected,
+      ),
+    )
+})
+
+test('gzip layers that are compressed at once do not disturb each other', async () => {
+  const inputs = [large, large.subarray(1000), sample(3 * MIB), large.subarray(0, 700_000)]
+  const outputs = await Promise.all(inputs.map(bytes => collect(compress(inChunks(bytes, 100_000), 'gzip'))))
+  for (const [index, bytes] of inputs.entries())
+    assert.ok(gunzipSync(outputs[index] ?? '').equals(bytes), `input ${index}`)
+})
+
+test('gzip output has the level that was asked for', async () => {
+  const sizes: number[] = []
+  for (const level of [0, 1, 9]) {
+    const compressed = await collect(compress(inChunks(large), 'gzip', level))
+    assert.ok(gunzipSync(compressed).equals(large))
+    sizes.push(compressed.length)
+  }
+  const [stored = 0, fast = 0, best = 0] = sizes
+  assert.ok(stored > large.length && fast > best, sizes.join())
+})
 
 test('gzip output is one member without time or name, as gzip itself reads it', async () => {
   const compressed = await collect(compress(inChunks(large), 'gzip'))
@@ -67,7 +102,7 @@ test('gzip output is one member without time or name, as gzip itself reads it', 
 
 test('gzip output is hardly larger than that of one thread', async () => {
   const compressed = await collect(compress(inChunks(large), 'gzip'))
-  assert.ok(compressed.length < gzipSync(large).length * 1.01)
+  assert.ok(compressed.length < gzipSync(large, { level: 6 }).length * 1.01)
 })
 
 test('zstd itself reads zstd output, of nothing as well', async () => {

@@ -1,0 +1,87 @@
+import { Worker } from 'node:worker_threads'
+import {
+  compileDeflate,
+  createDeflater,
+  type DeflateJob,
+  type Deflater,
+  type DeflateThreads,
+} from '../oci/layer/deflate/deflater.ts'
+
+/** Not a file: it is the same in one bundled file, and needs no types stripped. */
+const PROGRAM = `
+const { parentPort, workerData } = require('node:worker_threads')
+const deflate = (${createDeflater})(workerData)
+parentPort.on('message', job => parentPort.postMessage(deflate(job)))
+`
+
+interface Waiting {
+  readonly job: DeflateJob
+  readonly outcome: PromiseWithResolvers<number>
+}
+
+/** Threads that deflate, started when they are first wanted. They keep the process alive only while they work. */
+export function createDeflateThreads(count: number): DeflateThreads {
+  const waiting: Waiting[] = []
+  const idle: DeflateThread[] = []
+  let working = 0
+  let module: WebAssembly.Module | undefined
+  let own: Deflater | undefined
+  const compiled = () => {
+    module ??= compileDeflate()
+    return module
+  }
+  const work = async (): Promise<void> => {
+    const thread = idle.pop() ?? startThread(compiled())
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const { job, outcome } = next
+      try {
+        outcome.resolve(await thread.deflate(job))
+      } catch (error) {
+        outcome.reject(error)
+        return
+      }
+    }
+    idle.push(thread)
+  }
+  const workUntilDone = async (): Promise<void> => {
+    working++
+    while (waiting.length > 0) await work()
+    working--
+  }
+  return {
+    count,
+    deflateHere(job) {
+      own ??= createDeflater(compiled())
+      return own(job)
+    },
+    deflate(job) {
+      const outcome = Promise.withResolvers<number>()
+      waiting.push({ job, outcome })
+      if (working < count) void workUntilDone()
+      return outcome.promise
+    },
+  }
+}
+
+interface DeflateThread {
+  /** One after the other. */
+  deflate(job: DeflateJob): Promise<number>
+}
+
+function startThread(module: WebAssembly.Module): DeflateThread {
+  const worker = new Worker(PROGRAM, { eval: true, workerData: module })
+  worker.unref()
+  return {
+    deflate(job) {
+      const { promise, resolve, reject } = Promise.withResolvers<number>()
+      worker.once('message', resolve)
+      worker.once('error', reject)
+      worker.ref()
+      worker.postMessage(job)
+      return promise.finally(() => {
+        worker.off('error', reject)
+        worker.unref()
+      })
+    },
+  }
+}
