@@ -13,7 +13,16 @@ COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm \
     --mount=type=secret,id=ca,target=/run/secrets/ca.crt \
     if [ -e /run/secrets/ca.crt ]; then export NPM_CONFIG_CAFILE=/run/secrets/ca.crt; fi; \
-    npm ci --omit=dev --no-audit --no-fund && rm -r node_modules/node-linux-*/include
+    npm ci --omit=dev --no-audit --no-fund && rm -r node_modules/node-linux-*/include \
+ && npm install --prefix /opt --no-audit --no-fund "esbuild@$(node -p "require('./package.json').devDependencies.esbuild")"
+COPY bin bin
+COPY src src
+COPY scripts scripts
+# What runs: the bundle, and the packages that are not in it.
+RUN bin/node scripts/bundle.mjs \
+ && mkdir -p /slipway/node_modules/@ltd && mv bin dist /slipway \
+ && mv node_modules/koffi node_modules/@koromix node_modules/node-linux-* /slipway/node_modules \
+ && mv node_modules/@ltd/j-toml /slipway/node_modules/@ltd
 
 FROM ${BASE}
 # newuidmap and newgidmap by file capabilities: set-uid root, they want CAP_SYS_ADMIN, which containers have not.
@@ -26,9 +35,7 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
  && groupadd --gid 1000 slipway \
  && useradd --uid 1000 --gid slipway --create-home slipway \
  && install -d -o slipway -g slipway /var/lib/slipway
-COPY --from=packages /opt/slipway/node_modules /opt/slipway/node_modules
-COPY bin /opt/slipway/bin
-COPY src /opt/slipway/src
+COPY --from=packages /slipway /opt/slipway
 COPY package.json LICENSE README.md CHANGELOG.md /opt/slipway/
 RUN --mount=type=tmpfs,target=/root/.cache \
     ln -s /opt/slipway/bin/slipway /usr/local/bin/slipway && slipway --version
