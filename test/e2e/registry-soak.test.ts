@@ -197,22 +197,28 @@ class Client {
   }
 
   async #sendUpTo(upload: string, bytes: Buffer, end: number): Promise<void> {
-    for (let offset = await this.#offset(upload); offset < end; offset = await this.#offset(upload)) {
+    let offset = await this.#offset(upload)
+    while (offset < end) {
       const headers = { 'content-range': `${offset}-${end - 1}`, 'content-type': 'application/octet-stream' }
+      let isTold = false
       try {
-        await this.#ask('PATCH', upload, [202, 409, 416], { body: bytes.subarray(offset, end), headers })
+        const body = bytes.subarray(offset, end)
+        const { status } = await this.#ask('PATCH', upload, [202, 409, 416], { body, headers })
+        isTold = offset === 0 && status !== 409
       } catch (error) {
         if (!(error instanceof Cut)) throw error
         this.counts.cut++
         await sleep(100)
       }
+      // 0-0 is both nothing and one byte. A chunk from 0 that was taken, or was not the next one, tells which.
+      offset = Math.max(await this.#offset(upload), isTold ? 1 : 0)
     }
   }
 
+  /** Where an upload goes on; 0 also for 1. */
   async #offset(upload: string): Promise<number> {
     const status = await this.#ask('GET', upload, 204)
     const last = Number(/^0-(\d+)$/.exec(status.headers.get('range') ?? '')?.[1])
-    // 0-0 is both nothing and one byte: sending from 0 tells.
     return last === 0 ? 0 : last + 1
   }
 
@@ -374,10 +380,9 @@ describe('a registry that is used, collected, killed and started again', () => {
       for (const client of clients) await client.checkAll()
       const counts = clients.map(({ counts }) => JSON.stringify(counts)).join('\n')
       t.diagnostic(`${kills} kills\n${counts}`)
-      // Of all of them: after a kill one client may wait for a large part of so short a time.
       for (const what of ['push', 'pull'] as const)
         assert.ok(
-          clients.some(({ counts }) => counts[what] > 10),
+          clients.every(({ counts }) => counts[what] > 2),
           `too few of ${what}`,
         )
     } finally {
