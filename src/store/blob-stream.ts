@@ -1,4 +1,4 @@
-import { close, read } from 'node:fs'
+import { close, read, readSync } from 'node:fs'
 import { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import { ChunkShares, ContentStream } from './content-stream.ts'
@@ -88,16 +88,24 @@ class BlobStream extends ContentStream {
       next(buffer.subarray(0, 0))
       return
     }
-    this.#reading = true
-    read(this.#file, buffer, 0, want, this.#position, (error, got) => {
-      this.#reading = false
-      if (this.#whenRead !== undefined) this.#whenRead()
-      else if (error !== null) this.destroy(error)
+    const done = (error: Error | null, got: number): void => {
+      if (error !== null) this.destroy(error)
       else if (got === 0) this.destroy(new Error('the file ends before its content'))
       else {
         this.#position += got
         next(buffer.subarray(0, got))
       }
+    }
+    // What is in memory costs less to read than to ask another thread for.
+    if (this.#isDirect && this.#direct?.isCached(this.#file, this.#position + want - 1)) {
+      readNow(this.#file, buffer.subarray(0, want), this.#position, done)
+      return
+    }
+    this.#reading = true
+    read(this.#file, buffer, 0, want, this.#position, (error, got) => {
+      this.#reading = false
+      if (this.#whenRead !== undefined) this.#whenRead()
+      else done(error, got)
     })
   }
 
@@ -106,4 +114,21 @@ class BlobStream extends ContentStream {
     if (this.#reading) this.#whenRead = closeFile
     else closeFile()
   }
+}
+
+function readNow(
+  file: number,
+  buffer: Buffer,
+  position: number,
+  done: (error: Error | null, got: number) => void,
+): void {
+  let got = 0
+  try {
+    got = readSync(file, buffer, 0, buffer.length, position)
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    done(error, 0)
+    return
+  }
+  done(null, got)
 }

@@ -40,6 +40,8 @@ export interface FilePart {
 export interface DirectSends {
   /** True for connections that the kernel can send files to. */
   isPossible(response: ServerResponse): boolean
+  /** False when whoever reads the byte would have to wait for a disk. */
+  isCached(file: number, position: number): boolean
   /**
    * Sends while the connection takes bytes, and calls back to be given the next piece in the ordinary way: when it takes no
    * more, when bytes have to come from a disk, at the end of the file, and after a stretch. Never when the file is closed
@@ -76,6 +78,7 @@ export function createDirectSends(sender: FileSender): DirectSends {
   }
 
   return {
+    isCached: (file, position) => sender.isCached(file, position),
     isPossible: response => descriptorOf(response) !== undefined,
     send(response, part, then) {
       let stretch = STRETCH_BYTES
