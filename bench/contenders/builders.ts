@@ -7,14 +7,12 @@ import { type Served, slipwayAt } from '../../test/e2e/support/slipway.ts'
 import { type Bench, ENGINE, type Peer } from '../bench.ts'
 import { OURS } from '../workload.ts'
 
-/** A tool that builds a folder with a Dockerfile, over the base image `bench-base:1`. */
+/** A tool that builds a folder with a Dockerfile, over the base image `bench-base:1` or one in a registry on this machine. */
 export interface Builder {
   readonly name: string
   daemons(): readonly number[]
   /** Forgets all but the base image. */
   reset(): Promise<void>
-  /** Takes in another base image, from an archive as `docker save` writes it. */
-  load(archive: string): Promise<void>
   /** Builds, in whatever way this tool uses its cache. @returns what it printed */
   build(context: string, options?: readonly string[]): Promise<string>
   /** Makes what was built last pullable, if it is not yet. */
@@ -58,9 +56,6 @@ async function createOurs(bench: Bench, archive: string): Promise<Builder> {
       rmSync(slipway.root, { recursive: true })
       await slipway.run(['load', '-i', archive])
     },
-    async load(file) {
-      await slipway.run(['load', '-i', file])
-    },
     async build(context, options = []) {
       const args = ['build', '--network=host', '--runtime', RUNTIME, '--progress=plain', '-t', IMAGE]
       const { code, stderr } = await slipway.try([...args, ...options, context], { timeoutMs: TIMEOUT_MS })
@@ -91,9 +86,6 @@ async function createDocker(bench: Bench, archive: string): Promise<Peer<Builder
         await engine.docker(['builder', 'prune', '--all', '--force'])
         await registry.reset()
       },
-      async load(file) {
-        await engine.docker(['load', '--quiet', '-i', file])
-      },
       build: (context, options = []) =>
         engine.build(['-t', name(), ...options, context], { timeoutMs: TIMEOUT_MS }),
       async publish() {
@@ -119,12 +111,10 @@ async function createBuildah(bench: Bench, archive: string): Promise<Peer<Builde
         await buildah(['pull', '--quiet', `docker-archive:${archive}`])
         await registry.reset()
       },
-      async load(file) {
-        await buildah(['pull', '--quiet', `docker-archive:${file}`])
-      },
       build: (context, options = []) =>
         buildah([
-          ...['bud', '--layers', '--isolation', 'oci', '--runtime', RUNTIME, '--network=host', '-t', IMAGE],
+          ...['bud', '--layers', '--isolation', 'oci', '--runtime', RUNTIME, '--network=host'],
+          ...['--tls-verify=false', '-t', IMAGE],
           ...options,
           context,
         ]),
@@ -149,23 +139,23 @@ interface PeerRegistry {
   reset(): Promise<void>
 }
 
-/** Debian's `docker-registry`, or where that is missing ours. */
 async function registryFor(bench: Bench): Promise<PeerRegistry> {
-  let current: Distribution | (Served & { readonly pid: number })
-  const start = async (): Promise<typeof current> => {
-    const { value } = await bench.distribution()
-    if (value !== undefined) return value
-    const served = bench.keep(await bench.slipway(`registry-${performance.now()}`).serve())
-    return { ...served, pid: served.process.pid ?? 0 }
-  }
-  current = await start()
+  let current = await startRegistry(bench)
   return {
     host: () => current.host,
     daemons: () => [current.pid],
     async reset() {
-      current = await start()
+      current = await startRegistry(bench)
     },
   }
+}
+
+/** Debian's `docker-registry`, or where that is missing ours; empty. */
+export async function startRegistry(bench: Bench): Promise<Pick<Distribution, 'host' | 'pid'>> {
+  const { value } = await bench.distribution()
+  if (value !== undefined) return value
+  const served = bench.keep(await bench.slipway(`registry-${performance.now()}`).serve())
+  return { host: served.host, pid: served.process.pid ?? 0 }
 }
 
 const TIMEOUT_MS = 1_200_000
