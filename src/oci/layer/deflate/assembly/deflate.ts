@@ -1,6 +1,6 @@
 /**
  * DEFLATE (RFC 1951) of blocks of up to 512 KiB, in AssemblyScript: as small as zlib's level 6 makes them, in half of
- * the time. `scripts/build-deflate.sh` makes `../deflate-wasm.ts` of it.
+ * the time. `scripts/build-deflate.ts` makes `../deflate-wasm.ts` of it.
  *
  * Whole numbers only, one thread, no imports: the same bytes on every machine and by every version of Node.js.
  */
