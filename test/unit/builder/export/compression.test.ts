@@ -97,8 +97,10 @@ describe('build() with compression=', () => {
       })
       sizes.push((await workshop.manifest(result)).layers[0]?.size ?? 0)
     }
-    const [none = 0, fast = 0, usual = 0, best = 0] = sizes
-    assert.ok(none > 40_000 && none > fast && fast > usual && fast > best, sizes.join())
+    const [none = 0, ...compressed] = sizes
+    assert.ok(none > 40_000 && compressed.every(size => size < none), sizes.join())
+    // Which of them is smallest depends on the content.
+    assert.equal(new Set(sizes).size, 4, sizes.join())
   })
 
   it('leaves the layers of the base as they are, until it is forced', async () => {
