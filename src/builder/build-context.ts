@@ -48,10 +48,10 @@ export function createBuildContext(options: BuildContextOptions): BuildContext {
   }
   return {
     tree: {
-      // Asked for each file several times: a promise less each time.
-      stat: path => opened?.stat(path) ?? open().then(context => context.stat(path)),
-      list: path => opened?.list(path) ?? open().then(context => context.list(path)),
-      digest: path => opened?.digest(path) ?? open().then(context => context.digest(path)),
+      // Asked for each file several times: no promise where there is none needed.
+      stat: path => (opened ? opened.stat(path) : open().then(context => context.stat(path))),
+      list: path => (opened ? opened.list(path) : open().then(context => context.list(path))),
+      digest: path => (opened ? opened.digest(path) : open().then(context => context.digest(path))),
       prepare: async (paths, signal) => (await open()).prepare(paths, signal),
       open: path => opened?.open(path) ?? open().then(context => context.open(path)),
       isIgnored: path => opened?.isIgnored(path) ?? false,

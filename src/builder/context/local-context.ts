@@ -16,7 +16,7 @@ import { isErrno } from '../../oci/errors.ts'
 import { DEFAULT_LIMITS, limitExceeded } from '../../oci/limits.ts'
 import { joinPath, parentPath } from '../../oci/path.ts'
 import { BuildError } from '../errors.ts'
-import type { FileTree, TreeNode } from '../tree/file-tree.ts'
+import type { FileTree, Soon, TreeNode } from '../tree/file-tree.ts'
 import { nodeType } from '../tree/node-type.ts'
 import type { IgnoreRules } from './ignore.ts'
 import type { FileStamp } from './remembered-files.ts'
@@ -65,8 +65,11 @@ interface Seen {
   readonly node: TreeNode
   readonly stamp: FileStamp
   xattrs?: ReadonlyMap<string, Uint8Array>
+  digest?: Digest
 }
 
+/** Nanoseconds and inode numbers are more than a number holds. */
+const EXACT = { bigint: true, throwIfNoEntry: false } as const
 const NOT_ASCII = /[\x80-\xff]/
 const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map()
 
@@ -101,15 +104,15 @@ class DiskContext implements LocalContext {
     return this.#ignore?.isIgnored(path) ?? false
   }
 
-  async stat(path: ByteString): Promise<TreeNode | undefined> {
-    if (++this.#calls > TURN_CALLS) await this.#giveTurn()
+  stat(path: ByteString): Soon<TreeNode | undefined> {
+    if (++this.#calls > TURN_CALLS) return this.#giveTurn().then(() => this.stat(path))
     const seen = this.#look(path)
     if (seen === undefined || !this.#isShown(path, seen.node)) return undefined
-    seen.xattrs ??= await this.#xattrs(path, seen.stamp)
-    return seen.xattrs.size === 0 ? seen.node : { ...seen.node, xattrs: seen.xattrs }
+    if (seen.xattrs === undefined) this.#recall(path, seen)
+    return seen.xattrs === undefined ? this.#readXattrs(path, seen) : withXattrs(seen.node, seen.xattrs)
   }
 
-  async list(path: ByteString): Promise<readonly ByteString[]> {
+  list(path: ByteString): readonly ByteString[] {
     if (this.#look(path)?.node.type !== 'directory') return []
     const names = this.#names(path)
     if (this.#ignore === undefined) return names
@@ -121,10 +124,14 @@ class DiskContext implements LocalContext {
     })
   }
 
-  async digest(path: ByteString): Promise<Digest> {
-    const { stamp, node } = this.#file(path)
-    const known = this.#cache.get(path, stamp)?.digest
-    if (known !== undefined) return known
+  digest(path: ByteString): Soon<Digest> {
+    const seen = this.#file(path)
+    if (seen.digest === undefined) this.#recall(path, seen)
+    return seen.digest ?? this.#readDigest(path, seen)
+  }
+
+  async #readDigest(path: ByteString, seen: Seen): Promise<Digest> {
+    const { stamp, node } = seen
     const content = this.#open(path)
     const digester = new Digester()
     if (content instanceof Uint8Array) {
@@ -133,6 +140,7 @@ class DiskContext implements LocalContext {
       if (this.#bytes > TURN_BYTES) await this.#giveTurn()
     } else for await (const chunk of content) digester.update(chunk)
     const digest = digester.digest()
+    seen.digest = digest
     this.#cache.put(path, stamp, { digest })
     return digest
   }
@@ -181,7 +189,7 @@ class DiskContext implements LocalContext {
 
   #lookOnDisk(path: ByteString): Seen | undefined {
     try {
-      const stat = lstatSync(this.#absolute(path), { bigint: true, throwIfNoEntry: false })
+      const stat = lstatSync(this.#absolute(path), EXACT)
       if (stat === undefined || stat.isSocket()) return undefined
       const { size, mtimeNs, ctimeNs, ino, dev } = stat
       const stamp = { size, mtimeNs, ctimeNs, ino, dev }
@@ -194,13 +202,18 @@ class DiskContext implements LocalContext {
 
   #nodeOf(path: ByteString, stat: BigIntStats): TreeNode {
     const type = nodeType(stat)
-    return {
+    const node = {
       type,
-      mode: Number(stat.mode & 0o7777n),
+      mode: Number(stat.mode) & 0o7777,
       uid: 0,
       gid: 0,
       size: type === 'file' ? Number(stat.size) : 0,
       mtime: Number(stat.mtimeNs / 1_000_000_000n) - (stat.mtimeNs % 1_000_000_000n < 0n ? 1 : 0),
+    }
+    // Most of all.
+    if (type === 'directory' || (type === 'file' && stat.nlink === 1n)) return node
+    return {
+      ...node,
       ...(type === 'symlink' && {
         linkPath: byteStringFrom(readlinkSync(this.#absolute(path), { encoding: 'buffer' })),
       }),
@@ -212,29 +225,36 @@ class DiskContext implements LocalContext {
     }
   }
 
-  async #xattrs(path: ByteString, stamp: FileStamp): Promise<ReadonlyMap<string, Uint8Array>> {
-    if (this.#loadXattrReader === undefined) return NO_XATTRS
-    const known = this.#cache.get(path, stamp)?.xattrs
-    if (known !== undefined) return known
-    this.#xattrReader ??= this.#loadXattrReader()
+  /** What an earlier build read of the file. */
+  #recall(path: ByteString, seen: Seen): void {
+    const { digest, xattrs } = this.#cache.get(path, seen.stamp) ?? {}
+    if (digest !== undefined) seen.digest = digest
+    if (this.#loadXattrReader === undefined) seen.xattrs = NO_XATTRS
+    else if (xattrs !== undefined) seen.xattrs = xattrs
+  }
+
+  async #readXattrs(path: ByteString, seen: Seen): Promise<TreeNode> {
+    this.#xattrReader ??= this.#loadXattrReader?.() ?? Promise.resolve(() => NO_XATTRS)
     const readXattrs = await this.#xattrReader
     const xattrs = new Map(
       [...readPresent(readXattrs, this.#absoluteBytes(path))].filter(([name]) => isPortable(name)),
     )
-    this.#cache.put(path, stamp, { xattrs })
-    return xattrs
+    seen.xattrs = xattrs
+    this.#cache.put(path, seen.stamp, { xattrs })
+    return withXattrs(seen.node, xattrs)
   }
 
   #names(path: ByteString): readonly ByteString[] {
-    let entries: readonly Dirent<Buffer>[]
+    let entries: readonly Dirent[]
     try {
-      entries = readdirSync(this.#absolute(path), { encoding: 'buffer', withFileTypes: true })
+      // One character for each byte.
+      entries = readdirSync(this.#absolute(path), { encoding: 'latin1', withFileTypes: true })
     } catch (error) {
       throw unreadable(quotedPath(path), error)
     }
     return entries
       .filter(entry => !entry.isSocket())
-      .map(entry => byteStringFrom(entry.name))
+      .map(entry => entry.name as ByteString)
       .sort()
   }
 
@@ -268,6 +288,10 @@ class DiskContext implements LocalContext {
     const file = { path, absolutePath: this.#absoluteBytes(path), stamp }
     return node.size > WHOLE_BYTES ? readStampedPieces(file) : readStampedFile(file)
   }
+}
+
+function withXattrs(node: TreeNode, xattrs: ReadonlyMap<string, Uint8Array>): TreeNode {
+  return xattrs.size === 0 ? node : { ...node, xattrs }
 }
 
 /** What vanishes is found out when its content is read. */

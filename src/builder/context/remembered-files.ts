@@ -119,14 +119,17 @@ export function openFiles(packed: Uint8Array): RememberedFiles {
 
   function xattrs(index: number): ReadonlyMap<string, Uint8Array> {
     const start = index === 0 ? 0 : (ends[2 * index - 1] ?? 0)
-    return unpackXattrs(bytes.subarray(xattrsStart + start, xattrsStart + (ends[2 * index + 1] ?? 0)))
+    const end = ends[2 * index + 1] ?? 0
+    // For most files: an array, even an empty one, is dear.
+    if (start === end) return NO_XATTRS
+    return unpackXattrs(bytes.subarray(xattrsStart + start, xattrsStart + end))
   }
 
   function facts(index: number): FileFacts {
-    return {
-      ...(has(index, HAS_DIGEST) && { digest: digest(index) }),
-      ...(has(index, HAS_XATTRS) && { xattrs: xattrs(index) }),
-    }
+    const facts: { -readonly [Key in keyof FileFacts]: FileFacts[Key] } = {}
+    if (has(index, HAS_DIGEST)) facts.digest = digest(index)
+    if (has(index, HAS_XATTRS)) facts.xattrs = xattrs(index)
+    return facts
   }
 
   function stamp(index: number): FileStamp {
@@ -168,7 +171,7 @@ export function packXattrs(xattrs: ReadonlyMap<string, Uint8Array> | undefined):
 const NO_BYTES = Buffer.alloc(0)
 
 function unpackXattrs(bytes: Buffer): ReadonlyMap<string, Uint8Array> {
-  const values = bytes.length === 0 ? undefined : parseJson(bytes)
+  const values = parseJson(bytes)
   if (!isStringMap(values)) return NO_XATTRS
   return new Map(Object.entries(values).map(([name, value]) => [name, Buffer.from(value, 'base64')]))
 }

@@ -45,8 +45,9 @@ export async function placeSelected(placing: Placing, selected: Selected): Promi
   else if (existing.type !== 'directory') throw notADirectory(target)
   const top = draft.has(target) ? await draft.stat(target) : undefined
   if (top !== undefined) await draft.put(target, { ...top, mtime: node.mtime })
-  for await (const { relative, path: below, node: child } of walkSelected(tree, selected, signal)) {
-    await placeNode(draft, joinPath(target, relative), dressed(child, dress), { tree, path: below })
+  for await (const batch of walkSelected(tree, selected, signal)) {
+    for (const { relative, path: below, node: child } of batch)
+      await placeNode(draft, joinPath(target, relative), dressed(child, dress), { tree, path: below })
   }
 }
 

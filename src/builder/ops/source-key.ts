@@ -3,7 +3,7 @@
  * so that a changed key can name the file; many files are folded into one part per directory.
  */
 import { type ByteString, displayText } from '../../oci/byte-string.ts'
-import { digestOf } from '../../oci/digest.ts'
+import { type Digest, digestOf } from '../../oci/digest.ts'
 import { parentPath } from '../../oci/path.ts'
 import type { CacheKey } from '../solve/vertex.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
@@ -75,11 +75,18 @@ async function selectionParts(
   if (node.type !== 'directory')
     return [
       ['source', 'file'],
-      [partName(name), await partValue(tree, path, name, node, links)],
+      [
+        partName(name),
+        partValue(name, node, node.type === 'file' ? await tree.digest(path) : undefined, links),
+      ],
     ]
   const files: FilePart[] = []
-  for await (const { relative, path: below, node: child } of walkSelected(tree, selection, signal)) {
-    files.push({ path: relative, value: await partValue(tree, below, relative, child, links) })
+  for await (const batch of walkSelected(tree, selection, signal)) {
+    for (const { relative, path: below, node: child } of batch) {
+      const found = child.type === 'file' ? tree.digest(below) : undefined
+      const digest = found instanceof Promise ? await found : found
+      files.push({ path: relative, value: partValue(relative, child, digest, links) })
+    }
   }
   return [['source', `directory of ${files.length}`], ...foldParts(files)]
 }
@@ -118,26 +125,27 @@ function groupParts(groups: ReadonlyMap<ByteString, readonly FilePart[]>): reado
 /** A name that is not UTF-8 is told in hex, after a NUL, which no file name holds. */
 function partName(path: ByteString): string {
   const text = displayText(path)
+  // Of ASCII it is the same text.
+  if (text === path) return text
   return Buffer.from(text, 'utf8').toString('latin1') === path
     ? text
     : `\0${Buffer.from(path, 'latin1').toString('hex')}`
 }
 
 /** `file 0644 0:0 12 sha256:...`; what may hold anything comes last. */
-async function partValue(
-  tree: FileTree,
+function partValue(
   path: ByteString,
-  shownPath: ByteString,
   node: TreeNode,
+  digest: Digest | undefined,
   links: Map<string, string>,
-): Promise<string> {
+): string {
   const fields = [node.type, `0${node.mode.toString(8)}`, `${node.uid}:${node.gid}`]
-  if (node.type === 'file') fields.push(`${node.size}`, await tree.digest(path))
+  if (digest !== undefined) fields.push(`${node.size}`, digest)
   if (node.deviceMajor !== undefined) fields.push(`device ${node.deviceMajor}:${node.deviceMinor ?? 0}`)
   if (node.xattrs !== undefined) fields.push(`xattrs ${xattrsDigest(node.xattrs)}`)
   if (node.identity !== undefined) {
     const first = links.get(node.identity)
-    if (first === undefined) links.set(node.identity, `${links.size} ${JSON.stringify(partName(shownPath))}`)
+    if (first === undefined) links.set(node.identity, `${links.size} ${JSON.stringify(partName(path))}`)
     else fields.push(`same as ${first}`)
   }
   if (node.linkPath !== undefined) fields.push(`-> ${partName(node.linkPath)}`)

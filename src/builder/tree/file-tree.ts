@@ -10,6 +10,9 @@ export interface TreeNode extends Omit<TarEntry, 'path' | 'type'> {
   readonly identity?: string
 }
 
+/** What is known at once need not be waited for, which for many thousand files takes longer than to look at them. */
+export type Soon<T> = T | Promise<T>
+
 /**
  * Files to read: a build context on disk, or the root filesystem of a stage over the tables of contents of its
  * layers. Paths are clean: relative, no `.` or `..`, the root is ''. Nothing here follows a symlink: `resolve.ts`
@@ -17,11 +20,11 @@ export interface TreeNode extends Omit<TarEntry, 'path' | 'type'> {
  */
 export interface FileTree {
   /** Undefined when there is nothing (or it is ignored). */
-  stat(path: ByteString): Promise<TreeNode | undefined>
+  stat(path: ByteString): Soon<TreeNode | undefined>
   /** Names in a directory, sorted by bytes. Empty for anything else. */
-  list(path: ByteString): Promise<readonly ByteString[]>
+  list(path: ByteString): Soon<readonly ByteString[]>
   /** Of a file's content. */
-  digest(path: ByteString): Promise<Digest>
+  digest(path: ByteString): Soon<Digest>
   /** Tells that these files will be opened soon, so that compressed layers are read once. */
   prepare(paths: readonly ByteString[], signal: AbortSignal): Promise<void>
   /** A file's bytes: small ones at once, others as a stream. */

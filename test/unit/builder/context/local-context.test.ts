@@ -227,7 +227,7 @@ describe('openLocalContext()', () => {
       await context.stat(path('f'))
       change()
       await assert.rejects(context.open(path('f')), CHANGED)
-      await assert.rejects(context.digest(path('f')), CHANGED)
+      await assert.rejects(async () => context.digest(path('f')), CHANGED)
     })
   }
 
