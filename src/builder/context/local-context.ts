@@ -11,6 +11,7 @@ import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import { type ByteString, byteStringFrom, byteStringOf, bytesOf } from '../../oci/byte-string.ts'
+import { freed } from '../../oci/chunks.ts'
 import { type Digest, Digester } from '../../oci/digest.ts'
 import { isErrno } from '../../oci/errors.ts'
 import { DEFAULT_LIMITS, limitExceeded } from '../../oci/limits.ts'
@@ -138,7 +139,7 @@ class DiskContext implements LocalContext {
       digester.update(content)
       this.#bytes += node.size
       if (this.#bytes > TURN_BYTES) await this.#giveTurn()
-    } else for await (const chunk of content) digester.update(chunk)
+    } else for await (const chunk of freed(content)) digester.update(chunk)
     const digest = digester.digest()
     seen.digest = digest
     this.#cache.put(path, stamp, { digest })

@@ -7,6 +7,7 @@
  */
 import type { Readable } from 'node:stream'
 import { type ByteString, compareByteStrings, displayText } from '../../oci/byte-string.ts'
+import { freed } from '../../oci/chunks.ts'
 import { isReservedName, opaqueWhiteoutEntry } from '../../oci/layer/whiteout.ts'
 import { baseName, parentPath } from '../../oci/path.ts'
 import type { TarEntry } from '../../oci/tar/entry.ts'
@@ -14,7 +15,7 @@ import type { TarItem } from '../../oci/tar/writer.ts'
 import { BuildError } from '../errors.ts'
 import type { FileTree, TreeNode } from '../tree/file-tree.ts'
 
-/** Where the bytes of a file come from when the layer is written. */
+/** Where the bytes of a file come from when the layer is written. A stream's chunks are nobody else's: each is given back. */
 export type Content =
   | { readonly tree: FileTree; readonly path: ByteString }
   | { open(): Promise<Buffer | Readable> }
@@ -159,7 +160,8 @@ export class LayerDraft implements Pick<FileTree, 'stat'> {
 async function itemOf(path: ByteString, { node, content }: Staged): Promise<TarItem> {
   const entry = entryOf(path, node)
   if (node.type !== 'file' || node.size === 0 || content === undefined) return { entry }
-  return { entry, body: await ('tree' in content ? content.tree.open(content.path) : content.open()) }
+  const body = await ('tree' in content ? content.tree.open(content.path) : content.open())
+  return { entry, body: body instanceof Uint8Array ? body : freed(body) }
 }
 
 function entryOf(path: ByteString, node: TreeNode): TarEntry {
