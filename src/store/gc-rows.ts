@@ -26,23 +26,62 @@ export function* sweepRepositories(database: Database, cutoff: number): Generato
  */
 function* sweepManifests(database: Database, repository: number, cutoff: number): Generator<void> {
   const dead = database.all<{ id: number }>(DEAD_MANIFESTS, repository, cutoff)
-  for (let start = 0; start < dead.length; start += WINDOW) {
+  const spared = new Set<number>()
+  for (const window of keepersFirst(database, new Set(dead.map(({ id }) => id)))) {
     yield
-    const window = dead.slice(start, start + WINDOW)
+    if (window.length === 0) continue
     database.write(() => {
-      for (const { id } of window) deleteDead(database, id, cutoff)
+      for (const id of window) deleteDead(database, id, cutoff, spared)
     }, 'relaxed')
   }
 }
 
 /**
+ * The manifests in windows, each after those that can keep it: one by one they have no keeper left, where the last of a
+ * chain of referrers would take all the others into its transaction. A window is empty where finding the next takes long.
+ */
+function* keepersFirst(database: Database, ids: ReadonlySet<number>): Generator<readonly number[]> {
+  const isOrdered = new Map<number, boolean>()
+  let window: number[] = []
+  for (const start of ids) {
+    const climb = [start]
+    for (let id = climb.at(-1); id !== undefined; id = climb.at(-1)) {
+      if (!isOrdered.has(id)) {
+        isOrdered.set(id, false)
+        for (const keeper of directKeepers(database, id))
+          if (ids.has(keeper) && !isOrdered.has(keeper)) climb.push(keeper)
+        if (isOrdered.size % WINDOW === 0) yield []
+        continue
+      }
+      climb.pop()
+      if (isOrdered.get(id) === true) continue
+      isOrdered.set(id, true)
+      window.push(id)
+      if (window.length < WINDOW) continue
+      yield window
+      window = []
+    }
+  }
+  yield window
+}
+
+function directKeepers(database: Database, id: number): readonly number[] {
+  return database.all<{ id: number }>(DIRECT_KEEPERS, id).map(row => row.id)
+}
+
+/**
  * What would keep a dead manifest alive is dead as well, and goes in the same transaction: an index is whole, or not
  * there, for whoever asks for it between two transactions.
+ * @param spared those found alive, and what they keep: a chain that came to life is not climbed again for each
  */
-function deleteDead(database: Database, id: number, cutoff: number): void {
+function deleteDead(database: Database, id: number, cutoff: number, spared: Set<number>): void {
+  if (spared.size > 0 && directKeepers(database, id).some(keeper => spared.has(keeper))) {
+    spared.add(id)
+    return
+  }
   const keepers = database.all<{ id: number; isRoot: number }>(KEEPERS, id, cutoff)
-  if (keepers.some(({ isRoot }) => isRoot === 1)) return
-  for (const keeper of keepers) database.run('DELETE FROM manifests WHERE id = ?', keeper.id)
+  if (keepers.some(({ isRoot }) => isRoot === 1)) spared.add(id)
+  else for (const keeper of keepers) database.run('DELETE FROM manifests WHERE id = ?', keeper.id)
 }
 
 function* sweepLinks(database: Database, repository: number, cutoff: number): Generator<void> {
@@ -122,6 +161,17 @@ const KEEPERS = `
   )
   SELECT m.id, m.touched_at >= ?2 OR EXISTS (SELECT 1 FROM tags t WHERE t.manifest = m.id) AS isRoot
     FROM keepers JOIN manifests m ON m.id = keepers.id`
+
+/** Of those, the next to the manifest ?1. (`CROSS` keeps SQLite from looking at all manifests of the repository.) */
+const DIRECT_KEEPERS = `
+  SELECT parent.id FROM manifests m
+    CROSS JOIN manifest_references r ON r.digest = m.digest
+    CROSS JOIN manifests parent ON parent.id = r.manifest AND parent.repository = m.repository
+    WHERE m.id = ?1
+  UNION
+  SELECT subject.id FROM manifests m
+    JOIN manifests subject ON subject.repository = m.repository AND subject.digest = m.subject
+    WHERE m.id = ?1`
 
 const WINDOW_END = `
   SELECT digest FROM links WHERE repository = ? AND digest > ? ORDER BY digest LIMIT 1 OFFSET ${WINDOW - 1}`

@@ -8,6 +8,7 @@ import { HOUR_MS, repository, tag, temporaryStore } from './support.ts'
 
 const APP = repository('app')
 const IMAGES = 400
+const CHAIN = 1000
 /** Rows that one transaction may take. */
 const MOST = 600
 
@@ -32,6 +33,17 @@ function putIndexes(store: DiskStore): readonly Digest[] {
     putImage(store, `image ${number}`, [putBlob(store, `blob ${number}`)]),
   )
   return children.map((child, number) => putImage(store, `index ${number}`, [child]))
+}
+
+/** Each refers to the one before it; the last of the chain is pushed first. */
+function putReferrers(store: DiskStore): readonly Digest[] {
+  store.disk.database.exec('PRAGMA synchronous = OFF')
+  const digests = Array.from({ length: CHAIN }, (_, number) => digestOf(`referrer ${number}`))
+  for (const [number, subject] of [undefined, ...digests.slice(0, -1)].entries().toArray().reverse()) {
+    const record = { mediaType: MEDIA_TYPE.ociManifest, size: 1, references: [], ...(subject && { subject }) }
+    store.metadata.putManifest(APP, { digest: putBlob(store, `referrer ${number}`), ...record }, [])
+  }
+  return digests
 }
 
 const BROKEN = `
@@ -83,5 +95,48 @@ describe('sweepRepositories()', () => {
     assert.deepEqual(store.disk.database.all(BROKEN), [])
     // An index, its child, and a link to what each needs.
     assert.equal(countRows(store), 4 * kept.size)
+  })
+
+  it('takes a chain of referrers in short transactions, the last of which was pushed first', async t => {
+    const { store, clock } = await temporaryStore(t)
+    putReferrers(store)
+    clock.pass(2 * HOUR_MS)
+    let rows = countRows(store)
+    for (const _ of sweepRepositories(store.disk.database, clock.time - HOUR_MS)) {
+      const left = countRows(store)
+      assert.ok(rows - left <= MOST, `${rows - left} rows at once`)
+      rows = left
+    }
+    assert.equal(rows, 0)
+  })
+
+  it('keeps all of a chain of referrers that is tagged while it goes on, but what was gone by then', async t => {
+    const { store, clock } = await temporaryStore(t)
+    const referrers = putReferrers(store)
+    clock.pass(2 * HOUR_MS)
+    const isThere = (digest: Digest): boolean =>
+      store.disk.database.one('SELECT 1 FROM manifests WHERE digest = ?', digest) !== undefined
+    let kept: readonly Digest[] = []
+    for (const _ of sweepRepositories(store.disk.database, clock.time - HOUR_MS)) {
+      if (kept.length > 0 || isThere(referrers[0] ?? digestOf('none'))) continue
+      kept = referrers.filter(isThere)
+      const first = store.metadata.getManifest(APP, kept[0] ?? digestOf('none'))
+      assert.ok(first)
+      store.metadata.putManifest(APP, first, [tag('alive')])
+      store.disk.database.run('UPDATE manifests SET touched_at = 0')
+    }
+    assert.ok(kept.length > 0 && kept.length < CHAIN, `${kept.length} left`)
+    assert.deepEqual(referrers.filter(isThere), kept)
+  })
+
+  it('takes an index that refers to its own child', async t => {
+    const { store, clock } = await temporaryStore(t)
+    const child = putImage(store, 'child', [putBlob(store, 'blob')])
+    const index = { digest: putBlob(store, 'index'), mediaType: MEDIA_TYPE.ociIndex, size: 1, subject: child }
+    store.metadata.putManifest(APP, { ...index, references: [child] }, [])
+    clock.pass(2 * HOUR_MS)
+    for (const _ of sweepRepositories(store.disk.database, clock.time - HOUR_MS))
+      assert.deepEqual(store.disk.database.all(BROKEN), [])
+    assert.equal(countRows(store), 0)
   })
 })
