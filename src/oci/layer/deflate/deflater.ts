@@ -3,8 +3,11 @@ import { DEFLATE_WASM } from './deflate-wasm.ts'
 /** Bytes that a deflated block can refer to. */
 export const WINDOW_BYTES = 32 * 1024
 export const BLOCK_BYTES = 512 * 1024
-/** Room for a block that does not get smaller: five bytes more for each four KiB, and the end. */
-export const DEFLATED_BYTES = BLOCK_BYTES + 1024
+/**
+ * Room for a block that does not get smaller. It is written in pieces of four KiB or more, each at most 512 bytes larger
+ * than itself: it is coded where that seems smaller by a guess at what its codes take, which they may exceed by that.
+ */
+export const DEFLATED_BYTES = BLOCK_BYTES + 64 * 1024
 
 export interface DeflateJob {
   /** `before` bytes that come before the block, then `size` bytes of the block: at most a window and a block. */

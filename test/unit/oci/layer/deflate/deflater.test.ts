@@ -45,6 +45,25 @@ function skewed(length: number, symbols: number): Buffer {
   return Buffer.from(Array.from({ length }, (_, index) => Math.min(symbols - 1, Math.floor(symbolOf(index)))))
 }
 
+/** How often each byte occurs in pieces that hardly seem smaller when coded, and are not, for all that their codes take. */
+const COSTLY_COUNTS = Buffer.from(
+  `DhEJDgYFExMFCQwcGgwYIwkVFBQUEBsSDggWCQ4IFxQRDQsFDRMNDhkPEBAWDxwcCRYXCQ4dGAwYHAUMAxsVCxgOGwEWHxISDQwaEwkVDBYLFg8GCBIY
+   BQgSEA0FDwkGCw8WDBIOCQkREQwaGAIbChEMDBQWDBEOCQ0GDA8KHRkEIRQMExIOBQsRFAwbCwsVDgkNDxMTHQ8JDA8cEwwODAkHCRIJDx8KIAQXHAkf
+   CAEVFBUSGg4QGwYRCQoMIw4EExcFEgUZDhMWDhkQCQoKBw0WBA4WBREbGBcTFxUNCgUJBxQOBgwKCAkbFBkWHgoLFwUKHQgTDxUSGgsXEBUVFA==`,
+  'base64',
+)
+
+/** Such pieces of 4 KiB, each so unlike the one before that it gets codes of its own. */
+function costly(length: number): Buffer {
+  const pieces = Array.from({ length: length / 4096 }, (_, piece) => {
+    const bytes = [...COSTLY_COUNTS].flatMap((count, byte) => Array(count).fill((byte + piece * 3) % 256))
+    const keys = noise(4 * bytes.length, piece % 256)
+    const keyed = bytes.map((byte, index) => [keys.readUInt32LE(4 * index), byte] as const)
+    return Buffer.from(keyed.sort(([a], [b]) => a - b).map(([, byte]) => byte))
+  })
+  return Buffer.concat(pieces)
+}
+
 const inputs: readonly [name: string, bytes: Buffer][] = [
   ['nothing', Buffer.alloc(0)],
   ['one byte', Buffer.from('a')],
@@ -56,6 +75,7 @@ const inputs: readonly [name: string, bytes: Buffer][] = [
   ['all bytes in turn', Buffer.from(Uint8Array.from({ length: 70_000 }, (_, index) => index % 256))],
   ['text', text(BLOCK_BYTES)],
   ['noise', noise(BLOCK_BYTES)],
+  ['what gets larger, piece by piece', costly(BLOCK_BYTES)],
   ['symbols of very uneven frequency', skewed(300_000, 30)],
   ['the same noise as far back as a match can be', Buffer.concat([noise(32_767), noise(32_767)])],
   ['the same noise one byte too far back', Buffer.concat([noise(32_768), noise(32_768)])],
