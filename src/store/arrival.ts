@@ -4,6 +4,7 @@
  * is late, is nothing special then.
  */
 import type { ExpectedContent } from '../oci/digest.ts'
+import { OciError } from '../oci/errors.ts'
 import type { DiskIngest } from './ingest.ts'
 import type { StoreFile } from './store-files.ts'
 
@@ -33,7 +34,7 @@ export async function receive(
   const growth = new Growth()
   const write = async (): Promise<void> => {
     try {
-      await ingest.append(counted(source, growth), signal)
+      await ingest.append(counted(source, expected, growth), signal)
       await ingest.commit(expected)
       growth.end()
     } catch (error) {
@@ -58,10 +59,18 @@ async function openFile(ingest: Pick<DiskIngest, 'abort' | 'openFile'>): Promise
   }
 }
 
-/** Tells of bytes when the next ones are asked for: then the writer has them. */
-async function* counted(source: AsyncIterable<Uint8Array>, growth: Growth): AsyncGenerator<Uint8Array> {
+/** Tells of bytes when the next ones are asked for: then the writer has them. Takes none that were not promised. */
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  { digest, size = Number.POSITIVE_INFINITY }: ExpectedContent,
+  growth: Growth,
+): AsyncGenerator<Uint8Array> {
+  let left = size
   let untold = 0
   for await (const chunk of source) {
+    left -= chunk.length
+    if (left < 0)
+      throw new OciError('size-mismatch', `Cannot store ${digest}: it goes on after its ${size} bytes`)
     yield chunk
     untold += chunk.length
     if (untold < STEP_BYTES) continue

@@ -67,6 +67,19 @@ describe('layers.receive()', () => {
     assert.deepEqual(filesOnDisk(root), { blobs: [], ingests: [] })
   })
 
+  it('takes no more than was promised of a source that goes on', async t => {
+    const { store, root } = await temporaryStore(t)
+    const gone = { bytes: 0 }
+    const endless = async function* () {
+      for (; gone.bytes < 10 * BLOB.length; gone.bytes += BLOB.length) yield BLOB
+    }
+    const received = await receive(store, { source: endless() })
+    assert.ok(rejectsWith('size-mismatch')((await read(received)).error))
+    await assert.rejects(received.stored, rejectsWith('size-mismatch'))
+    assert.equal(gone.bytes, BLOB.length)
+    assert.deepEqual(filesOnDisk(root), { blobs: [], ingests: [] })
+  })
+
   it('stores the right bytes of a layer with a wrong diffID, but does not know it as one', async t => {
     const { store, root } = await temporaryStore(t)
     const received = await receive(store, { diffID: digestOf('another tar') })
