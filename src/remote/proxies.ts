@@ -20,6 +20,8 @@ export function proxiesOf(env: Readonly<Record<string, string | undefined>>): Ch
     'http:': given('HTTP_PROXY'),
     'https:': given('HTTPS_PROXY'),
   }
+  // The usual case, in which nothing of the network needs to be loaded.
+  if (Object.values(proxies).every(proxy => proxy === '')) return () => undefined
   const isExempt = exemptions(given('NO_PROXY'))
   return target => {
     const proxy = proxies[target.protocol] ?? ''

@@ -102,11 +102,8 @@ async function* zstd(
   if (isEmpty) yield zstdFrame(Buffer.alloc(0), level)
 }
 
-const deflateRawAsync = promisify(deflateRaw)
-const zstdCompressAsync = promisify(zstdCompress)
-
 async function deflateBlock(block: Buffer, dictionary: Buffer | undefined, level: number): Promise<Buffer> {
-  const deflated = await deflateRawAsync(block, {
+  const deflated = await promisify(deflateRaw)(block, {
     level,
     finishFlush: constants.Z_SYNC_FLUSH,
     // One trip to the thread pool per block, whose output is hardly ever larger than its input.
@@ -117,7 +114,7 @@ async function deflateBlock(block: Buffer, dictionary: Buffer | undefined, level
 }
 
 async function zstdFrame(block: Buffer, level: number): Promise<Buffer> {
-  const frame = await zstdCompressAsync(block, {
+  const frame = await promisify(zstdCompress)(block, {
     params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
     chunkSize: ZSTD_BLOCK_BYTES + 64 * KIB,
   })
