@@ -49,13 +49,70 @@ export async function* chunksOf(stream: Readable): AsyncGenerator<Buffer, void, 
   }
 }
 
+/** Told of a chunk, which is done with when the promise settles: at once where there is none. */
+export type TakeChunk = (chunk: Uint8Array) => Promise<void> | undefined
+
+/** Chunks that come to a function instead of being asked for: a promise for each costs as much as copying it. */
+export interface PushedChunks {
+  /** Settles after the last chunk. @throws what `take` does, and what ended the source early; never while a take is pending */
+  pushTo(take: TakeChunk, signal: AbortSignal): Promise<void>
+}
+
+/** As `chunksOf`, and the memory of a chunk that is done with is given back. @throws also the signal's reason */
+export function pushChunksOf(stream: Readable, take: TakeChunk, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let isTaking = false
+  let end: { readonly error?: unknown } | undefined
+  const endWith = (outcome: { readonly error?: unknown }): void => {
+    end ??= outcome
+    stream.off('data', onData)
+    stream.pause()
+    if (isTaking) return
+    forget()
+    signal.removeEventListener('abort', onAbort)
+    if ('error' in end) reject(end.error)
+    else resolve()
+  }
+  const onAbort = (): void => endWith({ error: signal.reason })
+  const goOn = (): void => {
+    isTaking = false
+    if (end === undefined) stream.resume()
+    else endWith(end)
+  }
+  const fail = (error: unknown): void => {
+    isTaking = false
+    endWith({ error })
+  }
+  const onData = (chunk: Buffer): void => {
+    try {
+      const taken = take(chunk)
+      if (taken === undefined) giveBack(chunk)
+      else {
+        isTaking = true
+        stream.pause()
+        taken.then(() => giveBack(chunk)).then(goOn, fail)
+      }
+    } catch (error) {
+      fail(error)
+    }
+  }
+  const forget = finished(stream, { writable: false }, error => endWith(error ? { error } : {}))
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  else stream.on('data', onData).resume()
+  return promise
+}
+
 /** Gives back the memory of every chunk as soon as the next one is asked for: for a reader that has then copied it. */
 export async function* freed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
     yield chunk
-    const { buffer } = chunk
-    if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0)
+    giveBack(chunk)
   }
+}
+
+function giveBack({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 /** Buffers below may be Node's own, which hold others' bytes too. */

@@ -6,6 +6,7 @@
  * visible under it at once and whole. Before the commit nobody sees them; after it the ingest is gone.
  */
 import type { Readable } from 'node:stream'
+import type { PushedChunks } from './chunks.ts'
 import type { Digest, DigestAlgorithm } from './digest.ts'
 
 declare const ingestIDBrand: unique symbol
@@ -45,6 +46,8 @@ export interface ContentManager {
   delete(digest: Digest): Promise<void>
 }
 
+export type ChunkSource = AsyncIterable<Uint8Array> | PushedChunks
+
 /** One write. Invisible until `commit`. Disposing closes it but keeps the bytes for `resume`. */
 export interface Ingest extends AsyncDisposable {
   readonly id: IngestID
@@ -54,7 +57,7 @@ export interface Ingest extends AsyncDisposable {
    * Appends all of the source and tells the new offset. When the source fails, what came before stays. A chunk of it is
    * done with when the next one is asked for. @param algorithm as for `begin`; of use for the first bytes only
    */
-  append(source: AsyncIterable<Uint8Array>, signal: AbortSignal, algorithm?: DigestAlgorithm): Promise<number>
+  append(source: ChunkSource, signal: AbortSignal, algorithm?: DigestAlgorithm): Promise<number>
   /**
    * Makes the bytes durable and visible under the digest. Content that is already there is success.
    * @throws OciError `digest-mismatch` or `size-mismatch`; the ingest is then still there, to be aborted

@@ -6,14 +6,15 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { chunksOf } from '../oci/chunks.ts'
+import { chunksOf, type PushedChunks, pushChunksOf, type TakeChunk } from '../oci/chunks.ts'
 import { clientErrorAnswer } from './client-errors.ts'
 
 /** A client that goes on sending for longer after a refusal loses its connection. */
 const MAX_DRAINED_BYTES = 16 * 1024 * 1024
 
 export interface ClientConnection {
-  readonly body: AsyncIterable<Uint8Array>
+  /** Both ways once. The memory of chunks that are pushed is given back. */
+  readonly body: AsyncIterable<Uint8Array> & PushedChunks
   /** Aborted when the client is gone before its answer was. */
   readonly signal: AbortSignal
 }
@@ -63,7 +64,7 @@ export function createClientConnections(): ClientConnections {
     watch: (request, response, count) =>
       new WatchedClient(response, () => {
         if (waiting.delete(response)) response.writeContinue()
-        return counted(chunksOf(request), count)
+        return new Body(request, count)
       }),
     endReading(request, response) {
       if (waiting.has(response)) return false
@@ -87,16 +88,19 @@ export function createClientConnections(): ClientConnections {
  */
 class WatchedClient implements ClientConnection {
   readonly #response: ServerResponse
-  readonly #read: () => AsyncIterator<Uint8Array>
+  readonly #read: () => Body
   #signal: AbortSignal | undefined
 
-  constructor(response: ServerResponse, read: () => AsyncIterator<Uint8Array>) {
+  constructor(response: ServerResponse, read: () => Body) {
     this.#response = response
     this.#read = read
   }
 
-  get body(): AsyncIterable<Uint8Array> {
-    return { [Symbol.asyncIterator]: this.#read }
+  get body(): AsyncIterable<Uint8Array> & PushedChunks {
+    return {
+      [Symbol.asyncIterator]: () => this.#read().chunks(),
+      pushTo: (take, signal) => this.#read().pushTo(take, signal),
+    }
   }
 
   get signal(): AbortSignal {
@@ -115,13 +119,29 @@ function goneSignal(response: ServerResponse): AbortSignal {
   return gone.signal
 }
 
-async function* counted(
-  body: AsyncIterable<Buffer>,
-  count: (length: number) => void,
-): AsyncGenerator<Buffer, void, void> {
-  for await (const chunk of body) {
-    count(chunk.length)
-    yield chunk
+/** A body that somebody has begun to read. */
+class Body implements PushedChunks {
+  readonly #request: IncomingMessage
+  readonly #count: (length: number) => void
+
+  constructor(request: IncomingMessage, count: (length: number) => void) {
+    this.#request = request
+    this.#count = count
+  }
+
+  async *chunks(): AsyncGenerator<Buffer, void, void> {
+    for await (const chunk of chunksOf(this.#request)) {
+      this.#count(chunk.length)
+      yield chunk
+    }
+  }
+
+  pushTo(take: TakeChunk, signal: AbortSignal): Promise<void> {
+    const countAndTake: TakeChunk = chunk => {
+      this.#count(chunk.length)
+      return take(chunk)
+    }
+    return pushChunksOf(this.#request, countAndTake, signal)
   }
 }
 

@@ -6,7 +6,7 @@
  * Names given here are well formed. Writes to a repository that holds images from elsewhere throw `denied`.
  */
 import type { Readable } from 'node:stream'
-import type { BlobInfo, ByteRange, IngestID } from '../oci/content.ts'
+import type { BlobInfo, ByteRange, ChunkSource, IngestID } from '../oci/content.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import type { RepositoryName, Tag } from '../oci/reference.ts'
@@ -108,7 +108,7 @@ export interface Upload {
 }
 
 export interface Chunk {
-  readonly source: AsyncIterable<Uint8Array>
+  readonly source: ChunkSource
   /** Where the client thinks it goes on; without it, at the end. */
   readonly start?: number
   /** Of the digest that will be named, where it is known. */

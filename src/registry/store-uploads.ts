@@ -1,6 +1,8 @@
+import type { PushedChunks } from '../oci/chunks.ts'
 import type { Ingest, IngestID } from '../oci/content.ts'
 import { OciError } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/reference.ts'
+import { eachChunk } from '../store/each-chunk.ts'
 import { RegistryError } from './errors.ts'
 import { formatUploadRange } from './http-range.ts'
 import type { RegistryStore, RequireOurs } from './registry-store.ts'
@@ -74,14 +76,18 @@ export function createRepositoryUploads(
 }
 
 /** The chunk's bytes, held to its length. */
-async function* promised({ source, length }: Chunk): AsyncIterable<Uint8Array> {
-  let got = 0
-  for await (const bytes of source) {
-    got += bytes.length
-    if (length !== undefined && got > length) throw lengthMismatch(length, `more than ${length}`)
-    yield bytes
+function promised({ source, length }: Chunk): PushedChunks {
+  return {
+    async pushTo(take, signal) {
+      let got = 0
+      await eachChunk(source, signal, bytes => {
+        got += bytes.length
+        if (length !== undefined && got > length) throw lengthMismatch(length, `more than ${length}`)
+        return take(bytes)
+      })
+      if (length !== undefined && got < length) throw lengthMismatch(length, String(got))
+    },
   }
-  if (length !== undefined && got < length) throw lengthMismatch(length, String(got))
 }
 
 function lengthMismatch(want: number, got: string): RegistryError {

@@ -40,8 +40,17 @@ export class BatchWriter {
     return this.#failed
   }
 
-  /** The chunk is the caller's again when this returns. @throws what an earlier write threw */
-  async add(chunk: Uint8Array): Promise<void> {
+  /** The chunk is the caller's again when this returns, or the promise settles. @throws what an earlier write threw */
+  add(chunk: Uint8Array): Promise<void> | undefined {
+    this.#buffer ??= this.#pool.take()
+    if (this.#buffer === undefined || this.#filled + chunk.length >= this.#buffer.length)
+      return this.#addAndWrite(chunk)
+    this.#buffer.set(chunk, this.#filled)
+    this.#filled += chunk.length
+    return undefined
+  }
+
+  async #addAndWrite(chunk: Uint8Array): Promise<void> {
     for (let rest = chunk; rest.length > 0; ) {
       this.#buffer ??= this.#pool.take()
       if (this.#buffer === undefined) {

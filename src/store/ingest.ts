@@ -12,12 +12,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import type { BlobInfo, Ingest, IngestID } from '../oci/content.ts'
+import type { BlobInfo, ChunkSource, Ingest, IngestID } from '../oci/content.ts'
 import { type Digest, type DigestAlgorithm, digestAlgorithm } from '../oci/digest.ts'
 import { isErrno, OciError } from '../oci/errors.ts'
-import { untilAborted } from './abortable.ts'
 import { BatchWriter } from './batch-writer.ts'
 import type { BufferPool } from './buffer-pool.ts'
+import { eachChunk } from './each-chunk.ts'
 import { StoreError, storeErrorFrom } from './errors.ts'
 import type { IngestHashes } from './ingest-hashes.ts'
 import type { IngestLocks } from './ingest-locks.ts'
@@ -92,11 +92,7 @@ class FileIngest implements DiskIngest {
     return this.#offset
   }
 
-  async append(
-    source: AsyncIterable<Uint8Array>,
-    signal: AbortSignal,
-    algorithm?: DigestAlgorithm,
-  ): Promise<number> {
+  async append(source: ChunkSource, signal: AbortSignal, algorithm?: DigestAlgorithm): Promise<number> {
     const file = await named(this.id, () => this.#lock())
     this.#state = 'appending'
     try {
@@ -174,12 +170,7 @@ class FileIngest implements DiskIngest {
     this.#hasLock = true
   }
 
-  async #write(
-    file: StoreFile,
-    hash: RunningHash,
-    source: AsyncIterable<Uint8Array>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #write(file: StoreFile, hash: RunningHash, source: ChunkSource, signal: AbortSignal): Promise<void> {
     const { id } = this
     signal.throwIfAborted()
     const start = this.#offset
@@ -192,10 +183,10 @@ class FileIngest implements DiskIngest {
       this.#deps.buffers,
     )
     try {
-      for await (const chunk of untilAborted(source, signal)) {
+      await eachChunk(source, signal, chunk => {
         this.#offset += chunk.length
-        await writer.add(chunk)
-      }
+        return writer.add(chunk)
+      })
     } finally {
       await this.#settle(file, writer, start)
     }

@@ -1,4 +1,3 @@
-import { freed } from '../../oci/chunks.ts'
 import type { IngestID } from '../../oci/content.ts'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, parseDigest } from '../../oci/digest.ts'
 import { isRepositoryPath, parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
@@ -90,7 +89,7 @@ function chunkOf({ headers, connection: { body } }: Call): Chunk {
   const contentLength = headers['content-length']
   const sent = contentLength === undefined ? undefined : Number(contentLength)
   const contentRange = headers['content-range']
-  if (contentRange === undefined) return { source: freed(body), ...(sent !== undefined && { length: sent }) }
+  if (contentRange === undefined) return { source: body, ...(sent !== undefined && { length: sent }) }
   const { start, length } = parseContentRange(contentRange)
   if (sent !== undefined && sent !== length) {
     throw new RegistryError(
@@ -98,7 +97,7 @@ function chunkOf({ headers, connection: { body } }: Call): Chunk {
       `Cannot append chunk: Content-Range has ${length} bytes, Content-Length ${sent}`,
     )
   }
-  return { source: freed(body), start, length }
+  return { source: body, start, length }
 }
 
 function hasBody({ headers }: Call): boolean {

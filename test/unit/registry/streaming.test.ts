@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { PassThrough, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -121,14 +121,14 @@ describe('streaming', async () => {
 
   it('refuses a second writer of one upload', async () => {
     const location = await begin()
-    const body = new PassThrough()
-    const first = send('PATCH', location, body)
-    body.write('first')
-    await eventually(async () => (await http.patch(location)).status === 409)
-    body.end()
-    const answer = await first
-    assert.equal(answer.headers.range, '0-4')
-    answer.resume()
+    const head = `PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`
+    const first = await open(head)
+    // Leave to send is given to the one writer.
+    await readUntil(first, ' 100 Continue\r\n\r\n')
+    await http.patch(location).expect(409)
+    first.write('first')
+    assert.match(await readUntil(first, '\r\n\r\n'), /^HTTP\/1\.1 202 .*\r\nrange: 0-4\r\n/is)
+    first.destroy()
   })
 
   it('answers before it has read a refused body, and serves the connection on', async () => {
