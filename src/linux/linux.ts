@@ -306,12 +306,12 @@ async function loadLibrary() {
 
 /** @throws LinuxError `EINVAL` for a NUL inside, at which the kernel would silently cut */
 function cString(path: Path): Buffer {
-  const bytes =
-    typeof path === 'string' ? Buffer.from(path) : Buffer.from(path.buffer, path.byteOffset, path.byteLength)
-  if (bytes.includes(0)) throw new LinuxError('pass a path with a NUL byte', 22, bytes.toString())
+  const bytes = typeof path === 'string' ? Buffer.from(path) : path
   const text = Buffer.allocUnsafe(bytes.length + 1)
-  bytes.copy(text)
+  text.set(bytes)
   text[bytes.length] = 0
+  if (text.indexOf(0) < bytes.length)
+    throw new LinuxError('pass a path with a NUL byte', 22, text.toString('utf8', 0, bytes.length))
   return text
 }
 

@@ -166,6 +166,32 @@ export function snapshotterSuite(name: string, subject: SnapshotterSubject): voi
       )
     })
 
+    test('what is written below a name goes where the name leads by then, not where it led before', async t => {
+      const layer = [
+        ...[directory('x'), directory('y'), directory('x/s'), directory('y/s'), directory('d')],
+        ...[file('d/1', 'd'), symlink('l', 'x'), file('l/1', 'x'), file('l/s/1', 'x')],
+        ...[symlink('l', 'y'), file('l/2', 'y'), file('l/s/2', 'y'), symlink('d', 'x'), file('d/3', 'x')],
+      ]
+      await expect(
+        t,
+        [layer],
+        [
+          '. 40000 755 0:0 0',
+          'd 120000 777 0:0 1000000 -> x',
+          'l 120000 777 0:0 1000000 -> y',
+          'x 40000 755 0:0 1000000',
+          'x/1 100000 644 0:0 1000000 "x"',
+          'x/3 100000 644 0:0 1000000 "x"',
+          'x/s 40000 755 0:0 1000000',
+          'x/s/1 100000 644 0:0 1000000 "x"',
+          'y 40000 755 0:0 1000000',
+          'y/2 100000 644 0:0 1000000 "y"',
+          'y/s 40000 755 0:0 1000000',
+          'y/s/2 100000 644 0:0 1000000 "y"',
+        ],
+      )
+    })
+
     test('types replace each other, within a layer and across layers', async t => {
       const lower = [directory('a'), file('a/x'), file('b'), directory('c'), file('c/x')]
       const upper = [

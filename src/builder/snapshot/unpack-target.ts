@@ -17,7 +17,8 @@ import {
   setMetadata,
   setOpenMetadata,
 } from './node-metadata.ts'
-import { isSameFile, type Place, statAt } from './place.ts'
+import { OpenDirectories } from './open-directories.ts'
+import { isSameFile, type Place, statAt, tryMakeDirectory } from './place.ts'
 import type { DeviceNode } from './recorded.ts'
 import { removeTree } from './remove-tree.ts'
 
@@ -61,7 +62,8 @@ export class UnpackTarget implements Disposable {
   readonly #root: number
   readonly #hiding: Hiding | undefined
   readonly #times: DirectoryTimes
-  #lastParent: { readonly path: string; readonly descriptor: number } | undefined
+  /** Parents. */
+  readonly #open: OpenDirectories
 
   constructor(linux: Linux, root: number, lower: LowerLayers, hiding?: Hiding) {
     this.#linux = linux
@@ -69,6 +71,7 @@ export class UnpackTarget implements Disposable {
     this.#hiding = hiding
     this.#lower = lower
     this.#times = new DirectoryTimes(linux, root)
+    this.#open = new OpenDirectories(path => this.#openDirectory(Buffer.from(path, 'latin1')))
     const below = lower.find('')
     const metadata = below === undefined ? IMPLIED_DIRECTORY : this.#metadataBelow(below)
     setMetadata(linux, root, HERE, metadata)
@@ -76,7 +79,7 @@ export class UnpackTarget implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#forgetParent()
+    this.#open.forgetAll()
   }
 
   /** Ends the unpacking: sets the times of the directories. */
@@ -104,17 +107,28 @@ export class UnpackTarget implements Disposable {
       return
     }
     const place = this.#placeOf(entry.path)
-    const existing = statAt(place.parent, place.name)
-    if (existing?.isDirectory()) {
+    if (tryMakeDirectory(this.#linux, place)) {
+      this.#dressNewDirectory(entry.path, place, metadata)
+      return
+    }
+    if (statAt(place.parent, place.name)?.isDirectory()) {
       this.#updateDirectory(place.parent, place.name, metadata)
       return
     }
     await this.#replace(entry.path, ({ parent, name }) => {
       this.#linux.mkdirat(parent, name, 0o700)
       // The layer has already put something else here, such as a deletion: nothing from below shows any more.
-      if (existing !== undefined) this.#markOpaque(parent, name)
+      this.#markOpaque(parent, name)
       this.#updateDirectory(parent, name, metadata)
     })
+  }
+
+  /** Its content mostly comes next, so it stays open for that. */
+  #dressNewDirectory(path: string, { parent, name }: Place, metadata: NodeMetadata): void {
+    const directory = this.#linux.openat(parent, name, constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    this.#open.keep(path, directory)
+    if (!setOpenMetadata(this.#linux, directory, metadata)) setMetadata(this.#linux, parent, name, metadata)
+    this.#times.remember(directory, metadata.time)
   }
 
   /** A symlink, device or FIFO. */
@@ -187,25 +201,15 @@ export class UnpackTarget implements Disposable {
     }
     const { parent, name } = this.#placeOf(path)
     await removeTree(fdPath(parent, name))
-    // The last parent may have been reached through what is now gone.
-    this.#forgetParent()
+    // Any parent may have been reached through what is now gone.
+    this.#open.forgetAll()
     return make(this.#placeOf(path))
   }
 
   #placeOf(path: string): Place {
     const slash = path.lastIndexOf('/')
-    const parent = path.slice(0, Math.max(0, slash))
-    const name = Buffer.from(path.slice(slash + 1), 'latin1')
-    if (this.#lastParent?.path !== parent) {
-      this.#forgetParent()
-      this.#lastParent = { path: parent, descriptor: this.#openDirectory(Buffer.from(parent, 'latin1')) }
-    }
-    return { parent: this.#lastParent.descriptor, name }
-  }
-
-  #forgetParent(): void {
-    if (this.#lastParent !== undefined) closeSync(this.#lastParent.descriptor)
-    this.#lastParent = undefined
+    const parent = this.#open.get(path.slice(0, Math.max(0, slash)))
+    return { parent, name: Buffer.from(path.slice(slash + 1), 'latin1') }
   }
 
   #openDirectory(path: Buffer): number {
