@@ -11,6 +11,7 @@
  */
 import { promisify } from 'node:util'
 import { constants, crc32, deflateRaw, zstdCompress } from 'node:zlib'
+import { freedBuffers } from '../chunks.ts'
 import type { Compression } from '../media-type.ts'
 import type { DeflateThreads } from './deflate/deflater.ts'
 import { createBlockPool, gzip } from './deflate/gzip.ts'
@@ -78,11 +79,11 @@ async function* zlibGzip(
     const deflated = deflateBlock(block, dictionary, level)
     checksum = crc32(block, checksum)
     size += block.length
-    dictionary = block.subarray(-GZIP_WINDOW_BYTES)
+    dictionary = Buffer.from(block.subarray(-GZIP_WINDOW_BYTES))
     return deflated
   }
   yield GZIP_HEADER
-  yield* inParallel(blocksOf(source, GZIP_BLOCK_BYTES), deflateNext, GZIP_BLOCKS_IN_FLIGHT)
+  yield* freedBuffers(inParallel(blocksOf(source, GZIP_BLOCK_BYTES), deflateNext, GZIP_BLOCKS_IN_FLIGHT))
   const trailer = Buffer.alloc(8)
   trailer.writeUInt32LE(checksum, 0)
   trailer.writeUInt32LE(size % 2 ** 32, 4)
@@ -98,7 +99,7 @@ async function* zstd(
     isEmpty = false
     return zstdFrame(block, level)
   }
-  yield* inParallel(blocksOf(source, ZSTD_BLOCK_BYTES), compressNext, ZSTD_BLOCKS_IN_FLIGHT)
+  yield* freedBuffers(inParallel(blocksOf(source, ZSTD_BLOCK_BYTES), compressNext, ZSTD_BLOCKS_IN_FLIGHT))
   if (isEmpty) yield zstdFrame(Buffer.alloc(0), level)
 }
 
@@ -123,10 +124,18 @@ async function zstdFrame(block: Buffer, level: number): Promise<Buffer> {
 
 /** A few bytes of a large output buffer keep all of it: whoever collects them would hold what was compressed. */
 function withoutSpareRoom(bytes: Buffer): Buffer {
-  return bytes.length < bytes.buffer.byteLength / 2 ? Buffer.from(bytes) : bytes
+  if (bytes.length >= bytes.buffer.byteLength / 2) return bytes
+  const copy = Buffer.from(bytes)
+  if (bytes.buffer.byteLength >= GZIP_BLOCK_BYTES) giveBack(bytes)
+  return copy
 }
 
-/** The same bytes in blocks of this size, the last one smaller; none for no bytes. */
+/** Of a large buffer that is nobody else's: it lies outside of the heap, and the collector does not hurry for it. */
+function giveBack({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0)
+}
+
+/** The same bytes in blocks of this size, the last one smaller, each in memory of its own; none for no bytes. */
 async function* blocksOf(
   source: AsyncIterable<Uint8Array>,
   size: number,
@@ -148,7 +157,7 @@ async function* blocksOf(
   if (filled > 0) yield block.subarray(0, filled)
 }
 
-/** Results in the order of the blocks. However it ends, no work is left running. */
+/** Results in the order of the blocks, which are given back. However it ends, no work is left running. */
 async function* inParallel(
   blocks: AsyncIterable<Buffer>,
   work: (block: Buffer) => Promise<Buffer>,
@@ -157,7 +166,7 @@ async function* inParallel(
   const running: Promise<Buffer>[] = []
   try {
     for await (const block of blocks) {
-      const result = work(block)
+      const result = work(block).finally(() => giveBack(block))
       // It may fail while an earlier one is awaited: that must not count as unhandled.
       Promise.allSettled([result])
       running.push(result)
