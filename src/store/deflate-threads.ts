@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { isErrno } from '../oci/errors.ts'
 import {
   compileDeflate,
   createDeflater,
@@ -19,8 +20,11 @@ interface Waiting {
   readonly outcome: PromiseWithResolvers<number>
 }
 
-/** Threads that deflate, started when they are first wanted. They keep the process alive only while they work. */
-export function createDeflateThreads(count: number): DeflateThreads {
+/**
+ * Threads that deflate, started when they are first wanted. They keep the process alive only while they work. Where the
+ * machine gives no more of them, as in a container with a limit, this thread does their work.
+ */
+export function createDeflateThreads(count: number, start = startThread): DeflateThreads {
   const waiting: Waiting[] = []
   const idle: DeflateThread[] = []
   let working = 0
@@ -30,18 +34,31 @@ export function createDeflateThreads(count: number): DeflateThreads {
     module ??= compileDeflate()
     return module
   }
+  const deflateHere: Deflater = job => {
+    own ??= createDeflater(compiled())
+    return own(job)
+  }
+  const startIfPossible = (): DeflateThread => {
+    try {
+      return start(compiled())
+    } catch (error) {
+      if (!isErrno(error, 'ERR_WORKER_INIT_FAILED')) throw error
+      return { deflate: async job => deflateHere(job) }
+    }
+  }
   const work = async (): Promise<void> => {
-    const thread = idle.pop() ?? startThread(compiled())
+    let thread = idle.pop()
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const { job, outcome } = next
       try {
+        thread ??= startIfPossible()
         outcome.resolve(await thread.deflate(job))
       } catch (error) {
         outcome.reject(error)
         return
       }
     }
-    idle.push(thread)
+    if (thread !== undefined) idle.push(thread)
   }
   const workUntilDone = async (): Promise<void> => {
     working++
@@ -50,10 +67,7 @@ export function createDeflateThreads(count: number): DeflateThreads {
   }
   return {
     count,
-    deflateHere(job) {
-      own ??= createDeflater(compiled())
-      return own(job)
-    },
+    deflateHere,
     deflate(job) {
       const outcome = Promise.withResolvers<number>()
       waiting.push({ job, outcome })
@@ -63,7 +77,7 @@ export function createDeflateThreads(count: number): DeflateThreads {
   }
 }
 
-interface DeflateThread {
+export interface DeflateThread {
   /** One after the other. */
   deflate(job: DeflateJob): Promise<number>
 }
