@@ -51,8 +51,9 @@ export async function publish(deps: PublishDeps, ingest: FinishedIngest, blob: B
   }, 'relaxed')
   if (isStored) return files.unlink(path)
 
-  await ingest.file.sync()
-  makeBlobFolder(deps, blob.digest)
+  files.makeFolderSync(dirname(layout.blob(blob.digest)))
+  // At the same time, and with those of other ingests: one commit of the file system's journal may do for all.
+  await Promise.all([ingest.file.sync(), syncBlobFolder(deps, blob.digest)])
   let isRenamed = false
   try {
     database.write(() => {
@@ -115,10 +116,9 @@ function fileStats(path: string): Stats | undefined {
 }
 
 /** A blob whose row is there vouches for the folder: only then is its name known to be durable. */
-function makeBlobFolder({ database, files, layout }: PublishDeps, digest: Digest): void {
-  const folder = dirname(layout.blob(digest))
-  files.makeFolderSync(folder)
-  if (!hasBlobWithPrefix(database, digestPrefix(digest))) files.syncFolderSync(dirname(folder))
+async function syncBlobFolder({ database, files, layout }: PublishDeps, digest: Digest): Promise<void> {
+  if (hasBlobWithPrefix(database, digestPrefix(digest))) return
+  await files.syncFolder(dirname(dirname(layout.blob(digest))))
 }
 
 function renameIntoBlobs(files: StoreFiles, id: IngestID, from: string, to: string): void {

@@ -7,6 +7,7 @@
 import { chmodSync, closeSync, constants, fsyncSync, mkdirSync, openSync, renameSync } from 'node:fs'
 import { type FileHandle, open, unlink, writeFile } from 'node:fs/promises'
 import { isErrno } from '../oci/errors.ts'
+import { syncFile } from './sync-file.ts'
 
 export interface StoreFiles {
   /** Creates the file (it must not exist), for its owner alone. */
@@ -22,6 +23,7 @@ export interface StoreFiles {
   /** A folder that is already there is no error. */
   makeFolderSync(path: string): void
   /** Makes the names in a folder durable. */
+  syncFolder(path: string): Promise<void>
   syncFolderSync(path: string): void
 }
 
@@ -59,6 +61,7 @@ export const nodeStoreFiles: StoreFiles = {
       if (!isErrno(error, 'EEXIST')) throw error
     }
   },
+  syncFolder: syncFile,
   syncFolderSync(path) {
     const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
     try {

@@ -37,6 +37,7 @@ export class FaultyFiles implements StoreFiles {
   setModeSync = (path: string, mode: number): void =>
     this.#trySync(() => nodeStoreFiles.setModeSync(path, mode))
   makeFolderSync = (path: string): void => this.#trySync(() => nodeStoreFiles.makeFolderSync(path))
+  syncFolder = (path: string): Promise<void> => this.#try(() => nodeStoreFiles.syncFolder(path))
   syncFolderSync = (path: string): void => this.#trySync(() => nodeStoreFiles.syncFolderSync(path))
 
   #file(file: StoreFile): StoreFile {
