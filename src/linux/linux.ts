@@ -9,8 +9,7 @@ import { constants } from 'node:os'
 import { deviceNumber } from './device-number.ts'
 import { LinuxError, LinuxMissingError } from './errors.ts'
 import { type IDMaps, ownIDMaps } from './id-map.ts'
-
-export type Path = string | Uint8Array
+import { cString, loadLibc, type Path } from './libc.ts'
 
 /** For the `*at` calls: names are relative to the working directory (or absolute). */
 export const AT_FDCWD = -100
@@ -120,17 +119,7 @@ const NOT_FOR_THIS: ReadonlySet<string> = new Set([
  * @throws LinuxMissingError
  */
 export async function loadLinux(): Promise<Linux> {
-  const { koffi, libc } = await loadLibrary()
-
-  /** Binds a function that returns -1 and sets errno; errors name the argument with the index `subject`. */
-  function bind(result: string, name: string, parameters: readonly string[], subject: number, label = name) {
-    const call = libc.func(name, result, [...parameters])
-    return (...args: readonly (number | Buffer)[]): number => {
-      const outcome: number = call(...args)
-      if (outcome === -1) throw new LinuxError(label, koffi.errno(), describe(args[subject]))
-      return outcome
-    }
-  }
+  const { koffi, libc, bind } = await loadLibc()
   const mount = bind('int', 'mount', ['const void*', 'const void*', 'const void*', 'ulong', 'const void*'], 1)
   const umount2 = bind('int', 'umount2', ['const void*', 'int'], 0)
   const openat = bind('int', 'openat', ['int', 'const void*', 'int', 'uint'], 1)
@@ -292,30 +281,4 @@ export async function tryLoadLinux(): Promise<Linux | undefined> {
     if (error instanceof LinuxMissingError) return undefined
     throw error
   }
-}
-
-/** Whatever keeps it from being loaded, no call can be made. */
-async function loadLibrary() {
-  try {
-    const { default: koffi } = await import('koffi')
-    return { koffi, libc: koffi.load('libc.so.6') }
-  } catch (error) {
-    throw new LinuxMissingError(error)
-  }
-}
-
-/** @throws LinuxError `EINVAL` for a NUL inside, at which the kernel would silently cut */
-function cString(path: Path): Buffer {
-  const bytes = typeof path === 'string' ? Buffer.from(path) : path
-  const text = Buffer.allocUnsafe(bytes.length + 1)
-  text.set(bytes)
-  text[bytes.length] = 0
-  if (text.indexOf(0) < bytes.length)
-    throw new LinuxError('pass a path with a NUL byte', 22, text.toString('utf8', 0, bytes.length))
-  return text
-}
-
-function describe(argument: number | Buffer | undefined): string {
-  if (!Buffer.isBuffer(argument)) return `descriptor ${argument}`
-  return argument.toString('utf8', 0, argument.length - 1)
 }

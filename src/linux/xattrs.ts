@@ -1,5 +1,6 @@
 import { isLinuxError } from './errors.ts'
-import type { Linux, Path } from './linux.ts'
+import type { Path } from './libc.ts'
+import type { Linux } from './linux.ts'
 
 /**
  * All extended attributes of a file, sorted by name, values binary. Empty where the file system has none. An
