@@ -99,5 +99,5 @@ export function observeRequest(
 function bodyLength(request: FastifyRequest, reply: FastifyReply): number {
   const { statusCode } = reply.raw
   if (request.method === 'HEAD' || statusCode === 204 || statusCode === 304) return 0
-  return Number(reply.raw.getHeader('content-length') ?? 0)
+  return Number(reply.getHeader('content-length') ?? 0)
 }

@@ -32,6 +32,17 @@ async function openObserved() {
 }
 
 describe('the observer of requests', () => {
+  it('is told how long a manifest was that a client got, and that a client asked about only', async () => {
+    const { registry, next } = await openObserved()
+    const { bytes } = await pushImage(registry, 'app', 'v1')
+    await next(3)
+    await registry.http.get('/v2/app/manifests/v1').expect(200)
+    await registry.http.head('/v2/app/manifests/v1').expect(200)
+    const [pull, head] = (await next(5)).slice(3)
+    assert.equal(pull?.bytesOut, bytes.length)
+    assert.equal(head?.bytesOut, 0)
+  })
+
   it('is told of each request once, with what it was and how much went which way', async () => {
     const { registry, next } = await openObserved()
     const digest = await pushBlob(registry, 'team/app', 'hello')

@@ -10,6 +10,12 @@ describe('manifests', async () => {
   const registry = await openRegistry()
   const { http, disk } = registry
   const image = await pushImage(registry, 'app', 'v1')
+  const withNote = (note: string) => {
+    const bytes = Buffer.from(
+      JSON.stringify({ ...JSON.parse(image.bytes.toString()), annotations: { note } }),
+    )
+    return { bytes, digest: digestOf(bytes) }
+  }
 
   it('end-3: GET by tag and by digest gives the exact bytes', async () => {
     for (const reference of ['v1', image.digest]) {
@@ -18,6 +24,20 @@ describe('manifests', async () => {
       assert.equal(response.headers['content-type'], MEDIA_TYPE.ociManifest)
       assert.equal(response.headers['content-length'], String(image.bytes.length))
       assert.equal(response.headers['docker-content-digest'], image.digest)
+    }
+  })
+
+  it('end-3: GET gives the exact bytes of text in any language, short or long', async () => {
+    for (const note of ['größer – 大きい 🚢', '🚢'.repeat(30_000)]) {
+      const { bytes, digest } = withNote(note)
+      await http
+        .put(`/v2/app/manifests/${digest}`)
+        .set('Content-Type', MEDIA_TYPE.ociManifest)
+        .send(String(bytes))
+        .expect(201)
+      const response = await http.get(`/v2/app/manifests/${digest}`).buffer(true).parse(binary).expect(200)
+      assert.deepEqual(response.body, bytes)
+      assert.equal(response.headers['content-type'], MEDIA_TYPE.ociManifest)
     }
   })
 
