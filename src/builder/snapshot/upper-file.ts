@@ -84,7 +84,7 @@ export async function isUnchanged(
   return (await digestFile(file)) === (await lower.digest(entry.path))
 }
 
-/** Small files at once, large ones piece by piece. */
+/** Small files at once, large ones piece by piece: a piece may be used until the next one is asked for. */
 export function readBody(file: UpperFile): Buffer | AsyncIterable<Buffer> {
   return file.entry.size <= CHUNK_BYTES
     ? readFileSync(file.hostPath, { flag: READ })
@@ -141,8 +141,9 @@ async function digestFile(file: UpperFile): Promise<Digest> {
 
 async function* readPieces(path: Buffer): AsyncGenerator<Buffer> {
   await using file = await open(path, READ)
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
   for (;;) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES)
+    const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES)
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)
   }
