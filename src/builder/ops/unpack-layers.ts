@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts'
-import { OciError } from '../../oci/errors.ts'
+import { isErrno, OciError } from '../../oci/errors.ts'
 import { extendChain } from '../../oci/identity.ts'
+import { storeErrorFrom } from '../../store/errors.ts'
 import type { ImageLayers, ReadLayer } from '../images/image-layers.ts'
 import type { Snapshotter } from '../snapshot/snapshotter.ts'
 import type { OpContext, ResultLayer } from '../solve/vertex.ts'
@@ -47,6 +48,8 @@ async function apply(
     status(`unpacking ${digest.slice(0, 19)}`)
     await snapshotter.apply(name, parent, tar, signal)
   } catch (error) {
+    // Of a file it tells neither which one, nor what to do.
+    if (isErrno(error, 'ENOSPC', 'EDQUOT')) throw storeErrorFrom(error, `Cannot unpack layer ${digest}`)
     if (!(error instanceof OciError) || error.message.includes(digest)) throw error
     throw new OciError(error.code, `Cannot unpack layer ${digest}: ${error.message}`, { cause: error })
   }

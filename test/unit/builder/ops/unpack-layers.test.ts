@@ -39,6 +39,16 @@ describe('createUnpack()', () => {
     ])
   })
 
+  it('says of a full disk which layer did not fit, and what to do', async () => {
+    const { snapshotter, unpack } = fixture()
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+    const fullDisk = { ...snapshotter, apply: () => Promise.reject(full) }
+    await assert.rejects(unpack([layerOf('a')], fullDisk, context), (error: Error & { hint?: string }) => {
+      assert.match(error.message, new RegExp(`^Cannot unpack layer ${layerOf('a').digest}: no space is left`))
+      return error.hint?.includes('slipway gc') === true
+    })
+  })
+
   it('has nothing to do for scratch', async () => {
     const { applied, snapshotter, unpack } = fixture()
     await unpack([], snapshotter, context)
