@@ -20,6 +20,7 @@ import { BuildError } from '../errors.ts'
 import type { FileTree, Soon, TreeNode } from '../tree/file-tree.ts'
 import { nodeType } from '../tree/node-type.ts'
 import type { IgnoreRules } from './ignore.ts'
+import { NO_XATTRS, readPortableXattrs, type XattrReader } from './portable-xattrs.ts'
 import type { FileStamp } from './remembered-files.ts'
 import { readStampedFile, readStampedPieces } from './stamped-file.ts'
 import type { StatCache } from './stat-cache.ts'
@@ -35,9 +36,6 @@ export interface LocalContextOptions {
   /** Files and directories that are looked at. */
   readonly contextEntries?: number
 }
-
-/** Extended attributes of a file itself, never of a symlink's target; the path is absolute. */
-export type XattrReader = (path: Buffer) => ReadonlyMap<string, Uint8Array>
 
 export interface LocalContext extends FileTree {
   /** True when the ignore rules are why the tree does not show this path. */
@@ -72,7 +70,6 @@ interface Seen {
 /** Nanoseconds and inode numbers are more than a number holds. */
 const EXACT = { bigint: true, throwIfNoEntry: false } as const
 const NOT_ASCII = /[\x80-\xff]/
-const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map()
 
 /** Larger files are read in pieces. */
 const WHOLE_BYTES = 1024 * 1024
@@ -237,9 +234,7 @@ class DiskContext implements LocalContext {
   async #readXattrs(path: ByteString, seen: Seen): Promise<TreeNode> {
     this.#xattrReader ??= this.#loadXattrReader?.() ?? Promise.resolve(() => NO_XATTRS)
     const readXattrs = await this.#xattrReader
-    const xattrs = new Map(
-      [...readPresent(readXattrs, this.#absoluteBytes(path))].filter(([name]) => isPortable(name)),
-    )
+    const xattrs = readPortableXattrs(readXattrs, this.#absoluteBytes(path))
     seen.xattrs = xattrs
     this.#cache.put(path, seen.stamp, { xattrs })
     return withXattrs(seen.node, xattrs)
@@ -293,19 +288,4 @@ class DiskContext implements LocalContext {
 
 function withXattrs(node: TreeNode, xattrs: ReadonlyMap<string, Uint8Array>): TreeNode {
   return xattrs.size === 0 ? node : { ...node, xattrs }
-}
-
-/** What vanishes is found out when its content is read. */
-function readPresent(readXattrs: XattrReader, path: Buffer): ReadonlyMap<string, Uint8Array> {
-  try {
-    return readXattrs(path)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENOTSUP', 'EOPNOTSUPP')) return NO_XATTRS
-    throw error
-  }
-}
-
-/** Labels of this machine's own say nothing elsewhere. */
-function isPortable(xattr: string): boolean {
-  return xattr !== 'security.selinux' && !xattr.startsWith('com.apple.')
 }

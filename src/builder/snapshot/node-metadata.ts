@@ -28,6 +28,16 @@ export interface NodeMetadata {
   readonly device?: DeviceNode
 }
 
+/** A directory that the image never says anything about: as every tool makes one, at a time that does not vary. */
+export const IMPLIED_DIRECTORY: NodeMetadata = {
+  type: 'other',
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  time: { seconds: 0, nanoseconds: 0 },
+  xattrs: new Map(),
+}
+
 /**
  * Overlayfs' own attributes, and ours: from a layer they could redirect a directory into another, hide files, or make
  * them somebody else's, so they are never taken from one nor put into one. SELinux labels belong to the machine.
@@ -104,6 +114,11 @@ export function metadataOfEntry(entry: TocEntry): NodeMetadata {
     time: { seconds: entry.mtime, nanoseconds: entry.mtimeNanoseconds ?? 0 },
     xattrs: entry.xattrs ?? new Map(),
   }
+}
+
+/** Of an entry that is one. */
+export function deviceOfEntry({ type, deviceMajor = 0, deviceMinor = 0 }: TocEntry): DeviceNode {
+  return { type: type === 'block' ? 'block' : 'character', major: deviceMajor, minor: deviceMinor }
 }
 
 /** @param nanoseconds since the epoch, possibly negative */

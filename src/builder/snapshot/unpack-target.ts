@@ -2,7 +2,7 @@ import { closeSync, constants, copyFileSync, readlinkSync } from 'node:fs'
 import { deviceMajor, deviceMinor } from '../../linux/device-number.ts'
 import { isLinuxError } from '../../linux/errors.ts'
 import { openDirectoryInRoot, pathInRoot } from '../../linux/in-root.ts'
-import { type FileTime, fdPath, type Linux, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/linux.ts'
+import { fdPath, type Linux, S_IFBLK, S_IFCHR, S_IFIFO } from '../../linux/linux.ts'
 import { readXattrs } from '../../linux/xattrs.ts'
 import { type ByteString, bytesOf, displayText } from '../../oci/byte-string.ts'
 import { OciError } from '../../oci/errors.ts'
@@ -11,6 +11,8 @@ import { DirectoryTimes } from './directory-times.ts'
 import { isWhiteout, type LowerLayers, type LowerNode, opaqueXattr } from './lower-layers.ts'
 import {
   clearXattrs,
+  deviceOfEntry,
+  IMPLIED_DIRECTORY,
   metadataOf,
   metadataOfEntry,
   type NodeMetadata,
@@ -22,23 +24,12 @@ import { isSameFile, type Place, statAt, tryMakeDirectory } from './place.ts'
 import type { DeviceNode } from './recorded.ts'
 import { removeTree } from './remove-tree.ts'
 
-const EPOCH: FileTime = { seconds: 0, nanoseconds: 0 }
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 const HERE = Buffer.from('.')
 
 /** Characters of a path in an error. */
 const MAX_SHOWN = 100
-
-/** A directory that the image never says anything about: as every tool makes one, at a time that does not vary. */
-const IMPLIED_DIRECTORY: NodeMetadata = {
-  type: 'other',
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  time: EPOCH,
-  xattrs: new Map(),
-}
 
 /** Takes note of what a layer hides of those below: paths, one character per byte. */
 export interface Hiding {
@@ -141,7 +132,7 @@ export class UnpackTarget implements Disposable {
       } else if (entry.type === 'fifo') {
         this.#linux.mknodat(parent, name, S_IFIFO | 0o600, 0, 0)
         setMetadata(this.#linux, parent, name, metadata)
-      } else this.#makeDevice(parent, name, metadata, deviceFor(entry))
+      } else this.#makeDevice(parent, name, metadata, deviceOfEntry(entry))
     })
   }
 
@@ -298,10 +289,6 @@ export class UnpackTarget implements Disposable {
     if (this.#hiding !== undefined) this.#hiding.hideContent(this.#pathOf(parent, name))
     else this.#linux.lsetxattr(fdPath(parent, name), opaqueXattr(this.#linux), Buffer.from('y'))
   }
-}
-
-function deviceFor({ type, deviceMajor = 0, deviceMinor = 0 }: TocEntry): DeviceNode {
-  return { type: type === 'block' ? 'block' : 'character', major: deviceMajor, minor: deviceMinor }
 }
 
 function invalid(path: ByteString, problem: string, cause?: unknown): OciError {
