@@ -45,7 +45,9 @@ export interface ClientConnections {
  */
 export function createClientConnections(): ClientConnections {
   const waiting = new WeakSet<ServerResponse>()
+  /** The answer whose turn it is, and the last one in line. */
   const current = new WeakMap<Socket, ServerResponse>()
+  const last = new WeakMap<Socket, ServerResponse>()
   return {
     attach(server) {
       server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
@@ -56,10 +58,18 @@ export function createClientConnections(): ClientConnections {
     begin({ httpVersionMajor, socket }, response) {
       // In HTTP/2 requests of one connection have nothing to do with each other.
       if (httpVersionMajor !== 1) return undefined
-      const before = current.get(socket)
-      current.set(socket, response)
-      if (before === undefined || before.closed) return undefined
-      return new Promise<void>(resolve => before.once('close', resolve))
+      const before = last.get(socket)
+      last.set(socket, response)
+      if (before === undefined || before.closed) {
+        current.set(socket, response)
+        return undefined
+      }
+      return new Promise<void>(resolve =>
+        before.once('close', () => {
+          current.set(socket, response)
+          resolve()
+        }),
+      )
     },
     watch: (request, response, count) =>
       new WatchedClient(response, () => {

@@ -106,15 +106,20 @@ describe('requests that are no HTTP', async () => {
     assertRefused(answer, 431, 'SIZE_INVALID')
   })
 
-  it('writes nothing into an answer that is on its way', async () => {
-    const big = Buffer.alloc(24 * 1024 * 1024, 'x')
-    const digest = await pushBlob(registry, 'app', big)
-    const socket = await open(registry, `GET /v2/app/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
-    const [first] = await once(socket, 'data')
-    assert.match(String(first), /^HTTP\/1\.1 200/)
-    socket.write('nonsense\r\n\r\n')
-    assert.doesNotMatch(await readAll(socket), /HTTP\/1\.1|UNSUPPORTED/)
-  })
+  const before = {
+    'that is on its way': '',
+    'behind which another request waits': 'GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n',
+  }
+  for (const [what, request] of Object.entries(before))
+    it(`writes nothing into an answer ${what}`, async () => {
+      const big = Buffer.alloc(24 * 1024 * 1024, 'x')
+      const digest = await pushBlob(registry, 'app', big)
+      const socket = await open(registry, `GET /v2/app/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      const [first] = await once(socket, 'data')
+      assert.match(String(first), /^HTTP\/1\.1 200/)
+      socket.write(`${request}nonsense\r\n\r\n`)
+      assert.doesNotMatch(await readAll(socket), /HTTP\/1\.1|UNSUPPORTED/)
+    })
 
   it('serves others on', async () => {
     await registry.http.get('/v2/').expect(200)
