@@ -15,6 +15,7 @@ import { freedBuffers } from '../chunks.ts'
 import type { Compression } from '../media-type.ts'
 import type { DeflateThreads } from './deflate/deflater.ts'
 import { createBlockPool, gzip } from './deflate/gzip.ts'
+import { GZIP_HEADER, gzipEnd } from './gzip-member.ts'
 
 /**
  * A chunk may be used until the next one is asked for: its memory is taken again then.
@@ -59,11 +60,6 @@ const ZSTD_BLOCK_BYTES = 4 * KIB * KIB
 const GZIP_BLOCKS_IN_FLIGHT = 8
 const ZSTD_BLOCKS_IN_FLIGHT = 4
 
-/** Deflate, no flags, mtime 0, no extra flags, system unknown (RFC 1952, section 2.3.1). */
-const GZIP_HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
-/** A last block of fixed codes that holds nothing. */
-const DEFLATE_END = Buffer.from([3, 0])
-
 async function* passThrough(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer, void, undefined> {
   for await (const chunk of source) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
 }
@@ -84,10 +80,7 @@ async function* zlibGzip(
   }
   yield GZIP_HEADER
   yield* freedBuffers(inParallel(blocksOf(source, GZIP_BLOCK_BYTES), deflateNext, GZIP_BLOCKS_IN_FLIGHT))
-  const trailer = Buffer.alloc(8)
-  trailer.writeUInt32LE(checksum, 0)
-  trailer.writeUInt32LE(size % 2 ** 32, 4)
-  yield Buffer.concat([DEFLATE_END, trailer])
+  yield gzipEnd(checksum, size)
 }
 
 async function* zstd(

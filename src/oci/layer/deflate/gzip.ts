@@ -1,10 +1,7 @@
 import { crc32 } from 'node:zlib'
+import { GZIP_HEADER, gzipEnd } from '../gzip-member.ts'
 import { BLOCK_BYTES, DEFLATED_BYTES, type DeflateThreads, WINDOW_BYTES } from './deflater.ts'
 
-/** Deflate, no flags, mtime 0, no extra flags, system unknown (RFC 1952, section 2.3.1). */
-const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])
-/** A last block of fixed codes that holds nothing. */
-const DEFLATE_END = Buffer.from([3, 0])
 /** Starting threads costs as much as these. */
 const BLOCKS_WITHOUT_THREADS = 4
 /** Above one per thread: what is read ahead, and what waits for its turn to be written. */
@@ -35,12 +32,9 @@ export async function* gzip(
     Promise.allSettled([length])
     return { block, length }
   }
-  yield HEADER
+  yield GZIP_HEADER
   yield* inOrder(source, start, pool, threads.count + SPARE_BLOCKS)
-  const trailer = Buffer.alloc(8)
-  trailer.writeUInt32LE(state.checksum, 0)
-  trailer.writeUInt32LE(state.size % 2 ** 32, 4)
-  yield Buffer.concat([DEFLATE_END, trailer])
+  yield gzipEnd(state.checksum, state.size)
 }
 
 interface Deflating {
