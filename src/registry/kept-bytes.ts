@@ -7,6 +7,9 @@ export interface KeptBytes {
   put(digest: Digest, bytes: Buffer): void
 }
 
+/** However large they are, there is room for so many. */
+const LEAST_KEPT = 64
+
 /** Keeps what was used last: at most so many bytes, and nothing that would take a large part of them by itself. */
 export function createKeptBytes(maxBytes: number): KeptBytes {
   const kept = new Map<Digest, Buffer>()
@@ -34,5 +37,3 @@ export function createKeptBytes(maxBytes: number): KeptBytes {
     },
   }
 }
-
-const LEAST_KEPT = 64

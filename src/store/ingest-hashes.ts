@@ -1,8 +1,8 @@
 /**
  * How an ingest's digest is known at its commit without reading again what was written.
  *
- * An ingest starts with a native hash, which stays in this process's memory between its requests; an upload that
- * stays in one process is hashed at full speed and never read. When an ingest is closed, `<id>.state` keeps the
+ * An ingest starts with a native or pooled hash (`running-hash.ts`), which stays in this process's memory between its
+ * requests; an upload that stays in one process is hashed at full speed and never read. When an ingest is closed, `<id>.state` keeps the
  * digest of what is there so far: another process can commit it, though not go on. A process that must go on with an
  * ingest that it has no live hash for reads the file once, with the portable hash, and saves that one's state from
  * then on: however often the ingest then moves, nothing is read twice. (SHA-512 has no portable hash: each move costs

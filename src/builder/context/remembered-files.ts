@@ -17,6 +17,7 @@ import { hash } from 'node:crypto'
 import type { ByteString } from '../../oci/byte-string.ts'
 import { type Digest, digestHex } from '../../oci/digest.ts'
 import { isStringMap, jsonBytes, parseJson } from '../../oci/json.ts'
+import { NO_XATTRS } from './portable-xattrs.ts'
 
 /** What of lstat(2) tells that a file is still the one that was read. */
 export interface FileStamp {
@@ -60,8 +61,6 @@ const ROW_BYTES = STAMP_FIELDS * 8 + DIGEST_BYTES + 2 * 4 + 1
 const IS_RACY = 1
 const HAS_DIGEST = 2
 const HAS_XATTRS = 4
-
-const NO_XATTRS: ReadonlyMap<string, Uint8Array> = new Map()
 
 export function packFiles(files: ReadonlyMap<ByteString, RememberedFile>): Buffer {
   const paths = Buffer.from([...files.keys()].join(''), 'latin1')

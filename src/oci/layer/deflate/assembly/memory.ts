@@ -16,7 +16,7 @@ export const LOGARITHMS: usize = 1024
 /** u8 for each length of a match. */
 export const LENGTH_SYMBOLS: usize = 2048
 /** u8 for each distance up to 256, then for each 128 of them. */
-export const DISTANCE_SYMBOLS: usize = 2560
+const DISTANCE_SYMBOLS: usize = 2560
 
 /** u32 for each symbol: literals, the end of a block, lengths; then distances. Of the block, and of its newest unit. */
 export const FREQUENCIES: usize = 4096
@@ -52,7 +52,6 @@ export const DISTANCE_BEFORE: usize = 458752
 export const WINDOW: usize = 589824
 export const OUTPUT: usize = 1310720
 
-export const LITERALS: u32 = 256
 export const END_OF_BLOCK: u32 = 256
 /** The symbol of the shortest match. */
 export const LENGTHS_FROM: u32 = 257
