@@ -30,21 +30,17 @@ const MAX_THREADS = 4
 /** Layers over content and metadata. Every layer is read once, as a stream, however large; memory holds its table. */
 export function createLayers({ content, metadata, limits = {} }: LayersDeps): Layers & UnreadLayers {
   const compress = createCompress(createDeflateThreads(Math.min(availableParallelism(), MAX_THREADS)))
-  const openVerified = async (descriptor: Descriptor): Promise<AsyncIterable<Buffer>> =>
-    verified(await content.open(descriptor.digest), descriptor)
 
   /** Reads a layer whose blob verifies itself before it ends, and keeps what is learnt. */
   async function* firstReading(
     blob: AsyncIterable<Buffer>,
     { digest, mediaType, size }: Descriptor,
     diffID: Digest,
-  ): AsyncGenerator<Buffer, LayerRecord, undefined> {
+  ): AsyncGenerator<Buffer, void, undefined> {
     const reading = new LayerReading(digestAlgorithm(diffID), limits)
     yield* reading.read(freedBuffers(decompressed(blob, limits)))
     const { toc, ...facts } = reading.finish()
-    const layer = checkDiffID({ digest, mediaType, size, ...facts }, diffID)
-    metadata.putLayer(layer, toc)
-    return layer
+    metadata.putLayer(checkDiffID({ digest, mediaType, size, ...facts }, diffID), toc)
   }
 
   return {
@@ -64,18 +60,8 @@ export function createLayers({ content, metadata, limits = {} }: LayersDeps): La
       }
     },
 
-    async inspect(descriptor, diffID, signal) {
-      const known = metadata.getLayer(descriptor.digest)
-      if (known !== undefined) return checkDiffID(known, diffID)
-      const reading = firstReading(await openVerified(descriptor), descriptor, diffID)
-      for (let next = await reading.next(); ; next = await reading.next()) {
-        if (next.done === true) return next.value
-        signal.throwIfAborted()
-      }
-    },
-
     async openUnread(descriptor, diffID) {
-      return firstReading(await openVerified(descriptor), descriptor, diffID)
+      return firstReading(verified(await content.open(descriptor.digest), descriptor), descriptor, diffID)
     },
 
     async receive(descriptor, diffID, source, signal) {

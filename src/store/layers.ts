@@ -17,12 +17,7 @@ export interface Layers {
     signal: AbortSignal,
     level?: number,
   ): Promise<LayerRecord>
-  /**
-   * What is known of a layer blob that is stored, reading it once if it has never been read.
-   * @param diffID what the image config promises @throws OciError `digest-mismatch` when the layer is another
-   */
-  inspect(layer: Descriptor, diffID: Digest, signal: AbortSignal): Promise<LayerRecord>
-  /** The table of contents of an inspected or ingested layer. @throws StoreError `content-missing` */
+  /** The table of contents of a layer that was ingested, or read to its end. @throws StoreError `content-missing` */
   toc(layer: LayerRecord): LayerToc
   /** The uncompressed tar of a stored layer, verified against its diffID at the end. */
   openTar(layer: LayerRecord): Promise<AsyncIterable<Buffer>>
@@ -32,7 +27,8 @@ export interface Layers {
 export interface UnreadLayers {
   /**
    * The tar of a layer blob that is stored, to be read once. It ends when the layer is found to be what is promised, and
-   * known from now on. A chunk is done with when the next one is asked for. @throws OciError `digest-mismatch`
+   * known from now on. A chunk is done with when the next one is asked for.
+   * @param diffID what the image config promises @throws OciError `digest-mismatch` when the layer is another
    */
   openUnread(layer: Descriptor, diffID: Digest): Promise<AsyncIterable<Buffer>>
   /** The same of one that comes from elsewhere, and is stored meanwhile. */

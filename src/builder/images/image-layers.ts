@@ -28,7 +28,7 @@ export interface ImageLayers {
   /** Tells where to find the layers of an image. */
   add(image: RemoteImage): void
   /**
-   * Fetches, verifies and inspects what is not stored yet, several at once, each layer once.
+   * Fetches, verifies and reads what is not stored yet, several at once, each layer once.
    * @throws BuildError `image-unavailable` for a layer that is nowhere; the errors of registry and store
    */
   require(layers: readonly ResultLayer[], context: FetchContext): Promise<readonly LayerRecord[]>

@@ -9,6 +9,7 @@ import {
   layerTar,
   NO_SIGNAL,
   putContent,
+  readLayer,
   repository,
   type TestStore,
   tag,
@@ -89,16 +90,16 @@ describe('evictCached()', () => {
 
   it('spares and does not count what our own images and the build cache need too', async t => {
     const test = await temporaryStore(t)
-    const { metadata, content, layers } = test.store
+    const { metadata, content } = test.store
     const shared = await cache(test, DEBIAN, ['12'])
     metadata.linkBlob(repository('app'), shared.layer)
     let tar = Buffer.alloc(0)
     for await (const chunk of layerTar('a file')) tar = Buffer.concat([tar, chunk])
     const step = await putContent(content, tar)
-    const layer = await layers.inspect(
+    const layer = await readLayer(
+      test.store,
       { digest: step, mediaType: MEDIA_TYPE.ociLayer, size: tar.length },
       digestOf(tar),
-      NO_SIGNAL,
     )
     metadata.linkBlob(repository('docker.io/library/made'), step)
     metadata.putCacheRecord({

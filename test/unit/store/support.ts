@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { byteStringOf } from '../../../src/oci/byte-string.ts'
 import type { ContentIngester } from '../../../src/oci/content.ts'
+import type { Descriptor } from '../../../src/oci/descriptor.ts'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import type { RepositoryName, Tag } from '../../../src/oci/reference.ts'
 import { writeTar } from '../../../src/oci/tar/writer.ts'
+import type { LayerRecord } from '../../../src/store/metadata.ts'
 import { type DiskStore, openStore } from '../../../src/store/open.ts'
 import type { StoreFiles } from '../../../src/store/store-files.ts'
 
@@ -65,6 +67,14 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
   // What is read may be given back when the next chunk is asked for.
   for await (const chunk of source) chunks.push(Buffer.from(chunk))
   return Buffer.concat(chunks)
+}
+
+/** Reads a layer that is stored, to its end, and tells what is then known of it. */
+export async function readLayer(store: DiskStore, layer: Descriptor, diffID: Digest): Promise<LayerRecord> {
+  for await (const _ of await store.layers.openUnread(layer, diffID));
+  const record = store.metadata.getLayer(layer.digest)
+  assert.ok(record !== undefined)
+  return record
 }
 
 /** A layer of one file. */

@@ -50,10 +50,6 @@ export class MemoryLayers implements Layers {
     return { digest, mediaType: 'tar', size, diffID: digest, uncompressedSize: size }
   }
 
-  async inspect(): Promise<LayerRecord> {
-    throw new Error('not needed here')
-  }
-
   toc(layer: LayerRecord): LayerToc {
     const toc = this.#tocs.get(layer.digest)
     if (toc === undefined) throw new Error(`no layer ${layer.digest}`)
