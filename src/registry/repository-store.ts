@@ -40,8 +40,6 @@ export interface RepositoryStore {
   uploads(name: RepositoryName): RepositoryUploads
 }
 
-export type { ManifestReference }
-
 /** Size in bytes. */
 export type ManifestInfo = ManifestHead
 

@@ -5,8 +5,8 @@
 import type { IngestID } from '../oci/content.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import { isTag, parseRepositoryName, type RepositoryName } from '../oci/reference.ts'
+import type { ManifestReference } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
-import type { ManifestReference } from './repository-store.ts'
 
 export type Target =
   | { readonly kind: 'ping' }

@@ -9,11 +9,11 @@ import { isTag, type RepositoryName } from '../oci/reference.ts'
 import { StoreError } from '../store/errors.ts'
 import { manifestRecordOf } from '../store/images.ts'
 import { describeManifest } from '../store/manifest-details.ts'
-import type { ManifestHead, ManifestRecord, Metadata } from '../store/metadata.ts'
+import type { ManifestHead, ManifestRecord, ManifestReference, Metadata } from '../store/metadata.ts'
 import { RegistryError } from './errors.ts'
 import { createKeptBytes, type KeptBytes } from './kept-bytes.ts'
 import type { RegistryStore } from './registry-store.ts'
-import type { ManifestReference, NewManifest, RepositoryStore, StoredManifest } from './repository-store.ts'
+import type { NewManifest, RepositoryStore, StoredManifest } from './repository-store.ts'
 
 interface Manifests {
   readonly stat: RepositoryStore['statManifest']

@@ -1,8 +1,8 @@
 import { parseDigest } from '../../oci/digest.ts'
 import { isTag, parseRepositoryName, type RepositoryName } from '../../oci/reference.ts'
 import type { Cursor } from '../../store/inventory.ts'
+import type { ManifestReference } from '../../store/metadata.ts'
 import { RegistryError } from '../errors.ts'
-import type { ManifestReference } from '../repository-store.ts'
 
 const DEFAULT_COUNT = 100
 const MAX_COUNT = 1000

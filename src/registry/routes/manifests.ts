@@ -1,9 +1,10 @@
 import { MAX_MANIFEST_BYTES } from '../../oci/manifest.ts'
 import { isTag, type RepositoryName, type Tag } from '../../oci/reference.ts'
+import type { ManifestReference } from '../../store/metadata.ts'
 import { etagOf, IMMUTABLE, isNotModified } from '../conditional.ts'
 import { RegistryError } from '../errors.ts'
 import type { Answer, Call, Handlers } from '../exchange.ts'
-import type { ManifestInfo, ManifestReference } from '../repository-store.ts'
+import type { ManifestInfo } from '../repository-store.ts'
 
 /**
  * end-3 (GET, HEAD), end-7a, end-7b (PUT), end-9 (DELETE). A manifest is served as it was stored, whatever `Accept`
