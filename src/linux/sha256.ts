@@ -10,6 +10,9 @@ export interface Sha256 {
   digest(): Buffer
 }
 
+/** The FFI library refuses calls beyond 256 at once; more threads than the pool's few would not hash any sooner. */
+const MOST_IN_POOL = 128
+
 /** OpenSSL's `SHA256_CTX` has 112 bytes. */
 const STATE_BYTES = 128
 
@@ -39,7 +42,8 @@ async function bindSha256(): Promise<(() => Sha256) | undefined> {
     init(state)
     return {
       update: chunk => void update(state, chunk, chunk.length),
-      updateInPool(chunk) {
+      async updateInPool(chunk) {
+        if (busy.size >= MOST_IN_POOL) return void update(state, chunk, chunk.length)
         const job = { state, chunk }
         busy.add(job)
         return new Promise((resolve, reject) =>

@@ -83,11 +83,12 @@ export function createRegistryApp(deps: RegistryAppDeps): FastifyInstance {
     const start = (): void => {
       begin(deps, request, reply)
       requireHost(request)
-      done()
     }
     const waited = connections.begin(request.raw, reply.raw)
-    if (waited === undefined) start()
-    else waited.then(start).catch(done)
+    if (waited === undefined) {
+      start()
+      done()
+    } else waited.then(start).then(() => done(), done)
   })
   app.setErrorHandler((error, request, reply) => sendError(context, error, request, reply))
   // Other methods and other paths end up here, and are answered 405 or 404 by the same three steps.

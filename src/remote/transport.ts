@@ -99,7 +99,12 @@ export function createTransport(options: TransportOptions = {}): Transport {
         throw connectionError(error, url)
       }
     },
-    [Symbol.dispose]: () => void connections?.then(opened => opened[Symbol.dispose]()),
+    [Symbol.dispose]: () =>
+      void connections?.then(
+        opened => opened[Symbol.dispose](),
+        // Whoever asked for the first connection was told.
+        () => undefined,
+      ),
   }
 }
 
