@@ -56,19 +56,24 @@ function countRows({ disk }: DiskStore): number {
   return disk.database.one<{ rows: number }>(count)?.rows ?? 0
 }
 
+/** Sweeps all there is, and asserts of each transaction that it is short and leaves nothing broken. */
+function sweepInSteps(store: DiskStore, untouchedSince: number): void {
+  let rows = countRows(store)
+  for (const _ of sweepRepositories(store.disk.database, untouchedSince)) {
+    const left = countRows(store)
+    assert.ok(rows - left <= MOST, `${rows - left} rows at once`)
+    rows = left
+    assert.deepEqual(store.disk.database.all(BROKEN), [])
+  }
+  assert.equal(rows, 0)
+}
+
 describe('sweepRepositories()', () => {
   it('takes a repository of many manifests in short transactions, and never the child before its index', async t => {
     const { store, clock } = await temporaryStore(t)
     putIndexes(store)
     clock.pass(2 * HOUR_MS)
-    let rows = countRows(store)
-    for (const _ of sweepRepositories(store.disk.database, clock.time - HOUR_MS)) {
-      const left = countRows(store)
-      assert.ok(rows - left <= MOST, `${rows - left} rows at once`)
-      rows = left
-      assert.deepEqual(store.disk.database.all(BROKEN), [])
-    }
-    assert.equal(rows, 0)
+    sweepInSteps(store, clock.time - HOUR_MS)
     assert.deepEqual(store.metadata.listRepositories(), [])
   })
 
@@ -101,13 +106,7 @@ describe('sweepRepositories()', () => {
     const { store, clock } = await temporaryStore(t)
     putReferrers(store)
     clock.pass(2 * HOUR_MS)
-    let rows = countRows(store)
-    for (const _ of sweepRepositories(store.disk.database, clock.time - HOUR_MS)) {
-      const left = countRows(store)
-      assert.ok(rows - left <= MOST, `${rows - left} rows at once`)
-      rows = left
-    }
-    assert.equal(rows, 0)
+    sweepInSteps(store, clock.time - HOUR_MS)
   })
 
   it('keeps all of a chain of referrers that is tagged while it goes on, but what was gone by then', async t => {
